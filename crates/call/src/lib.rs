@@ -1,0 +1,1 @@
+//! One caller's life from INVITE to record; no I/O

@@ -1,0 +1,1 @@
+//! The HTTP API, event stream and live page

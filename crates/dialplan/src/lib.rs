@@ -1,0 +1,1 @@
+//! Dialplans and prompts: parse, check, prove, walk; no I/O

@@ -1,0 +1,29 @@
+//! Havre's vocabulary: the words that every other crate speaks, and nothing that acts.
+//!
+//! One word for one thing (see the table of names in `ARCHITECTURE.md`). This crate depends on `std` only, reads
+//! no clock and no randomness, and every type that people or machines read has one stable spelling (`as_str`).
+
+mod agent;
+mod cause;
+mod digit;
+mod event;
+mod id;
+mod language;
+pub mod limits;
+mod mode;
+mod pii;
+mod risk;
+mod time;
+mod widening;
+
+pub use agent::{AgentCommand, AgentProfile, AgentState, Role, Roles, StateReason, WrapUp};
+pub use cause::Cause;
+pub use digit::Digit;
+pub use event::{CallEvent, OfferKind, Outcome, What, WithdrawReason};
+pub use id::{AgentId, CallId, FlowId, LegId, LineId, NodeId, OfferId, ParseIdError, PlayId, TrunkId};
+pub use language::{Language, Spoken, SpokenSet};
+pub use mode::{Mode, WaitingSound};
+pub use pii::Pii;
+pub use risk::Risk;
+pub use time::{Mono, Now, Unix, Wakeup};
+pub use widening::{Schedule, Step, Widening};

@@ -1,0 +1,1 @@
+//! The shell: sockets, media threads, the one clock

@@ -1,0 +1,1 @@
+//! The queue engine: callers, advocates, offers; no I/O

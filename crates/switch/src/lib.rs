@@ -1,0 +1,1 @@
+//! One node's control plane: translates between sip, call, queue and media, and holds no policy

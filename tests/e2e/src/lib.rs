@@ -1,0 +1,1 @@
+//! End-to-end tests: a real havre, SIPp, baresip and Redis on loopback.
