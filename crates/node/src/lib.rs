@@ -1,1 +1,20 @@
-//! The shell: sockets, media threads, the one clock
+//! The shell: sockets, media threads, the one clock.
+//!
+//! The control plane is one thread: a [`Control`] owns the switch and lets the network, the data plane, the store, the
+//! API and the clock speak to it one after the other. Nothing here decides anything about a call.
+
+// The shell owns the one clock: pure crates get `Now` from here.
+#![allow(clippy::disallowed_methods)]
+
+pub mod clock;
+mod command;
+mod control;
+pub mod media;
+mod observer;
+mod tcp;
+mod udp;
+
+pub use command::{Handle, Request};
+pub use control::{Control, Parts};
+pub use observer::Observer;
+pub use udp::{BindError, Sockets};

@@ -1,1 +1,19 @@
-//! One node's control plane: translates between sip, call, queue and media, and holds no policy
+//! One node's control plane: translation only.
+//!
+//! [`Switch`] owns the SIP endpoint, the queue engine and the calls, and carries what one says to the others in their
+//! own words. It holds no policy: when an `if` here decides something about a caller or an advocate, it belongs in
+//! `call` or `queue`. It never sees an RTP packet, only digits and "prompt finished".
+
+mod agent;
+mod caller;
+mod feature;
+mod io;
+mod label;
+mod leg;
+mod library;
+mod switch;
+mod wakeups;
+
+pub use io::{Configuration, Input, MediaInput, Output, ReloadPlan};
+pub use library::Library;
+pub use switch::{Counters, Switch};

@@ -1,0 +1,82 @@
+//! What a call asks for.
+
+use std::sync::Arc;
+
+use havre_dialplan::{Clip, Cue};
+use havre_model::{AgentId, CallEvent, Cause, Language, LegId, Mode, PlayId, Risk, Unix, Widening};
+
+/// What a call asks of the outside.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send 180.
+    Ring,
+    /// Send 200.
+    Pick,
+    /// Play these clips one after the other, in place of what plays.
+    Play {
+        /// Reported back as [`crate::Input::PlayDone`].
+        play: PlayId,
+        /// What to play.
+        cues: Vec<Cue>,
+    },
+    /// Loop this from now on, under the prompts: waiting sound, or the tick.
+    Sound(Arc<Clip>),
+    /// Silence, at once.
+    Stop,
+    /// Put the caller in the line.
+    Join {
+        /// As what.
+        language: Language,
+        /// In which class.
+        risk: Risk,
+        /// In which manner.
+        mode: Mode,
+        /// How the search widens.
+        widening: Arc<Widening>,
+        /// The first arrival, when the caller had joined before.
+        arrival: Option<Unix>,
+    },
+    /// Tell the line what changed.
+    Change {
+        /// As what.
+        language: Language,
+        /// In which class.
+        risk: Risk,
+        /// In which manner.
+        mode: Mode,
+    },
+    /// Take the caller out of the line.
+    Leave,
+    /// Let caller and advocate hear each other.
+    Bridge {
+        /// The advocate's leg.
+        agent: LegId,
+    },
+    /// Ask the caller's phone whether it is there (in-dialog OPTIONS).
+    ProbeCaller,
+    /// Ask the advocate's phone.
+    ProbeAgent {
+        /// The advocate's leg.
+        agent: LegId,
+    },
+    /// End the caller's leg.
+    HangUpCaller(Cause),
+    /// End the advocate's leg.
+    HangUpAgent {
+        /// The advocate's leg.
+        agent: LegId,
+        /// Why.
+        cause: Cause,
+    },
+    /// The talk is over for the advocate.
+    TalkEnded {
+        /// Who.
+        agent: AgentId,
+        /// Whether their phone is thought to be there.
+        reachable: bool,
+    },
+    /// For the record, the stream and the log.
+    Event(CallEvent),
+    /// Nothing more will come: forget this call.
+    Over,
+}

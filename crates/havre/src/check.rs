@@ -1,0 +1,55 @@
+//! `havre check`: everything that `havre run` would refuse, found before.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::load;
+
+/// Check configuration, prompts and dialplan.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration; without it, the built-in demo.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// For machines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Says what is wrong, or what was proven.
+pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    match load::load(args.config.as_deref()) {
+        Ok(loaded) => {
+            let (plan, config) = (&loaded.plan, &loaded.config);
+            let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();
+            if args.json {
+                let proof = plan.proof().to_string();
+                println!("{}", json!({"ok": true, "dialplan": plan.hash(), "proof": proof, "warnings": warnings}));
+            } else {
+                for warning in warnings {
+                    println!("{warning}");
+                }
+                println!("configuration: {} trunks, {} accounts", config.trunks.len(), config.agents.len());
+                println!("dialplan:      {} lines, {}", plan.lines().len(), plan.hash());
+                println!("{}", plan.proof());
+                println!("ok");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(findings) => {
+            if args.json {
+                let list: Vec<_> = findings
+                    .iter()
+                    .map(|f| json!({"file": f.file, "line": f.line, "key": f.key, "what": f.what, "remedy": f.remedy}))
+                    .collect();
+                println!("{}", json!({"ok": false, "findings": list}));
+            } else {
+                crate::print_findings(&findings);
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

@@ -1,0 +1,506 @@
+//! Configuration: the file as written (`raw`) becomes checked values here, or a list of errors that say where and what
+//! to do. Nothing starts and no port opens before that.
+
+mod locate;
+mod raw;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use havre_model::{AgentId, AgentProfile, NodeId, Role, Spoken, TrunkId, WrapUp, limits};
+use ipnet::IpNet;
+
+use locate::line_of;
+use raw::{RawAgent, RawConfig, RawTrunk, RawWrapUp};
+
+/// The demo profile: loopback only, what `havre run` starts without a file.
+pub(crate) const DEMO: &str = include_str!("../../../../config/demo.toml");
+/// What the demo profile is called in messages.
+pub(crate) const DEMO_NAME: &str = "(built-in demo)";
+
+/// A checked configuration.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// This process among several.
+    pub(crate) node: NodeId,
+    /// Data threads.
+    pub(crate) shards: usize,
+    /// How long SIGTERM waits for talks.
+    pub(crate) drain: Duration,
+    /// SIP listeners, each UDP and TCP.
+    pub(crate) sip_listen: Vec<SocketAddr>,
+    /// Bound address to the address that peers are told.
+    pub(crate) advertise: BTreeMap<IpAddr, IpAddr>,
+    /// Digest realm.
+    pub(crate) realm: String,
+    /// Longest registration.
+    pub(crate) max_expires: Duration,
+    /// Ports for RTP and RTCP.
+    pub(crate) rtp_ports: RangeInclusive<u16>,
+    /// Address that RTP binds.
+    pub(crate) rtp_listen: IpAddr,
+    /// Address that SDP shows.
+    pub(crate) rtp_advertise: IpAddr,
+    /// HTTP listener.
+    pub(crate) http_listen: SocketAddr,
+    /// Bearer token.
+    pub(crate) http_token: String,
+    /// `/metrics` without a token.
+    pub(crate) metrics_open: bool,
+    /// The live page without a login.
+    pub(crate) open_page: bool,
+    /// `None` = embedded.
+    pub(crate) redis: Option<String>,
+    /// Prefix of Redis keys.
+    pub(crate) redis_prefix: String,
+    /// SQLite file.
+    pub(crate) records: PathBuf,
+    /// Dialplan file.
+    pub(crate) dialplan: PathBuf,
+    /// Prompt directory.
+    pub(crate) prompts: PathBuf,
+    /// JSON logs.
+    pub(crate) log_json: bool,
+    /// Log filter.
+    pub(crate) log_level: String,
+    /// Carriers.
+    pub(crate) trunks: Vec<Trunk>,
+    /// Accounts.
+    pub(crate) agents: Vec<Account>,
+}
+
+/// A carrier's peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Trunk {
+    /// Its name.
+    pub(crate) id: TrunkId,
+    /// Its addresses.
+    pub(crate) sources: Vec<IpNet>,
+    /// What it authenticates with.
+    pub(crate) digest: Option<(String, String)>,
+    /// Prefixes it puts before numbers.
+    pub(crate) strip_prefixes: Vec<String>,
+    /// Whether it wants a 180 before the 200.
+    pub(crate) ring_first: bool,
+}
+
+/// An advocate's account.
+#[derive(Clone)]
+pub(crate) struct Account {
+    /// Who.
+    pub(crate) profile: AgentProfile,
+    /// SIP password.
+    pub(crate) password: String,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+/// One thing wrong in a configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ConfigError {
+    /// The file.
+    pub(crate) file: String,
+    /// Line in it, from 1; `None` when the value came from the environment or is missing.
+    pub(crate) line: Option<usize>,
+    /// The key, as `section.key`.
+    pub(crate) key: String,
+    /// What is wrong.
+    pub(crate) what: String,
+    /// What to do.
+    pub(crate) remedy: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}\n    {}", self.what, self.remedy)
+    }
+}
+
+/// All that is wrong in a configuration.
+#[derive(Debug)]
+pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.0.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Reads `path`, or the built-in demo when there is none. Paths in a file are relative to the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let environment: Vec<(String, String)> = std::env::vars().filter(|(k, _)| k.starts_with("HAVRE__")).collect();
+        let Some(path) = path else {
+            return Self::parse(DEMO, DEMO_NAME, Path::new("config"), &environment);
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigErrors(vec![ConfigError {
+                file: path.display().to_string(),
+                line: None,
+                key: String::new(),
+                what: format!("cannot be read: {error}"),
+                remedy: "give the path of a configuration file; config/demo.toml is a working one".into(),
+            }])
+        })?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, &path.display().to_string(), base, &environment)
+    }
+
+    /// Checks `text` (called `name` in messages), with overrides from `environment`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub(crate) fn parse(
+        text: &str,
+        name: &str,
+        base: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Self, ConfigErrors> {
+        let raw = read_raw(text, name, environment).map_err(|error| ConfigErrors(vec![error]))?;
+        let mut check = Check { text, name, errors: Vec::new() };
+        let config = check.config(raw, base);
+        if check.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(check.errors)) }
+    }
+
+    /// The address that peers are told for the bound address `local`.
+    #[must_use]
+    pub(crate) fn advertised(&self, local: IpAddr) -> IpAddr {
+        self.advertise.get(&local).copied().unwrap_or(local)
+    }
+}
+
+/// The raw shapes: the file first alone (for line numbers), then with the environment's overrides.
+fn read_raw(text: &str, name: &str, environment: &[(String, String)]) -> Result<RawConfig, ConfigError> {
+    let syntax = |error: &toml::de::Error| ConfigError {
+        file: name.into(),
+        line: error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count()),
+        key: String::new(),
+        what: error.message().trim().replace('\n', "; "),
+        remedy: "config/demo.toml and config/production.toml show every key and what it is for".into(),
+    };
+    let _: toml::Table = toml::from_str(text).map_err(|error| syntax(&error))?;
+    if environment.is_empty() {
+        return toml::from_str::<RawConfig>(text).map_err(|error| syntax(&error));
+    }
+    let variables: config::Map<String, String> = environment.iter().cloned().collect();
+    config::Config::builder()
+        .add_source(config::File::from_str(text, config::FileFormat::Toml))
+        .add_source(
+            config::Environment::with_prefix("HAVRE")
+                .prefix_separator("__")
+                .separator("__")
+                .try_parsing(true)
+                .source(Some(variables)),
+        )
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .map_err(|error| ConfigError {
+            file: name.into(),
+            line: None,
+            key: String::new(),
+            what: error.to_string(),
+            remedy: "check the file and the environment variables HAVRE__SECTION__KEY that override it".into(),
+        })
+}
+
+/// Collects what is wrong while it turns raw values into checked ones.
+struct Check<'a> {
+    text: &'a str,
+    name: &'a str,
+    errors: Vec<ConfigError>,
+}
+
+impl Check<'_> {
+    fn error(&mut self, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
+        self.errors.push(ConfigError {
+            file: self.name.into(),
+            line: line_of(self.text, key),
+            key: key.into(),
+            what: what.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// `text` as a `T`, or an error and the `fallback` (which is never used: errors refuse the whole file).
+    fn value<T: std::str::FromStr>(&mut self, key: &str, text: &str, fallback: T, remedy: &str) -> T {
+        text.trim().parse().unwrap_or_else(|_| {
+            self.error(key, format!("{text:?} is not understood"), remedy);
+            fallback
+        })
+    }
+
+    fn config(&mut self, raw: RawConfig, base: &Path) -> Config {
+        const ANY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+        let nowhere = SocketAddr::new(ANY, 0);
+        let address = "write an IP address and a port, as 127.0.0.1:5060 or [::1]:5060";
+        let listen: Vec<String> = raw.sip.listen.into_vec();
+        if listen.is_empty() {
+            self.error("sip.listen", "is empty", address);
+        }
+        let sip_listen: Vec<SocketAddr> =
+            listen.iter().map(|text| self.value("sip.listen", text, nowhere, address)).collect();
+        for bound in sip_listen.iter().filter(|bound| bound.ip().is_unspecified()) {
+            let what = format!("{bound} is a wildcard: peers could not be told where to answer");
+            self.error("sip.listen", what, "name the interface's own address; list several for several interfaces");
+        }
+        let ip = "write an IP address, as 203.0.113.7";
+        let advertise: BTreeMap<IpAddr, IpAddr> = raw
+            .sip
+            .advertise
+            .iter()
+            .map(|(bound, told)| {
+                (self.value("sip.advertise", bound, ANY, ip), self.value("sip.advertise", told, ANY, ip))
+            })
+            .collect();
+        let rtp_listen = match &raw.rtp.listen {
+            Some(text) => self.value("rtp.listen", text, ANY, ip),
+            None => sip_listen.first().map_or(ANY, SocketAddr::ip),
+        };
+        let rtp_advertise = match &raw.rtp.advertise {
+            Some(text) => self.value("rtp.advertise", text, ANY, ip),
+            None => advertise.get(&rtp_listen).copied().unwrap_or(rtp_listen),
+        };
+        let http_listen: SocketAddr = self.value("http.listen", &raw.http.listen, nowhere, address);
+        let node_name = "use letters, digits, '.', '_' or '-'";
+        let node = match raw.node.name.parse::<NodeId>() {
+            Ok(node) => Some(node),
+            Err(_) => {
+                self.error("node.name", format!("{:?} is not a name", raw.node.name), node_name);
+                None
+            }
+        };
+        let redis = self.store_url(&raw.store.url);
+        let trunks = self.trunks(&raw.trunks);
+        let agents = self.agents(&raw.agents);
+        let rtp_ports = self.ports(&raw.rtp.ports);
+        let http_token = self.token(raw.http.token, http_listen.ip());
+        let log_json = match raw.log.format.as_str() {
+            "json" => true,
+            "text" => false,
+            other => {
+                self.error("log.format", format!("{other:?} is not a format"), "write \"text\" or \"json\"");
+                false
+            }
+        };
+        // One shard per core; a node of a small line needs no more than four.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+        Config {
+            node: node.unwrap_or_else(fallback_node),
+            shards: if raw.node.shards == 0 { cores } else { raw.node.shards.min(64) },
+            drain: Duration::from_secs(raw.node.drain),
+            sip_listen,
+            advertise,
+            realm: raw.sip.realm,
+            max_expires: Duration::from_secs(u64::from(raw.sip.max_expires.max(60))),
+            rtp_ports,
+            rtp_listen,
+            rtp_advertise,
+            http_listen,
+            http_token,
+            metrics_open: raw.http.metrics_open,
+            open_page: raw.http.page_open,
+            redis,
+            redis_prefix: raw.store.prefix,
+            records: base.join(raw.records.path),
+            dialplan: base.join(raw.dialplan.file),
+            prompts: base.join(raw.prompts.dir),
+            log_json,
+            log_level: raw.log.level,
+            trunks,
+            agents,
+        }
+    }
+
+    fn token(&mut self, token: Option<String>, bound: IpAddr) -> String {
+        let token = token.unwrap_or_default();
+        if token.len() < 16 && !bound.is_loopback() {
+            self.error(
+                "http.token",
+                "is missing or shorter than 16 characters, and HTTP is not on loopback",
+                "set HAVRE__HTTP__TOKEN to a long random text, as `openssl rand -hex 32` prints",
+            );
+        } else if token.is_empty() {
+            self.error("http.token", "is missing", "set it here or in HAVRE__HTTP__TOKEN");
+        }
+        token
+    }
+
+    fn store_url(&mut self, url: &str) -> Option<String> {
+        if url == "embedded" {
+            return None;
+        }
+        if !(url.starts_with("redis://") || url.starts_with("redis+unix://") || url.starts_with("unix://")) {
+            let what = format!("{:?} is no store", redact(url));
+            self.error("store.url", what, "write \"embedded\" or \"redis://host:6379/0\"");
+        }
+        Some(url.to_owned())
+    }
+
+    fn ports(&mut self, text: &str) -> RangeInclusive<u16> {
+        let remedy = "write first-last, as 20000-29999; each call takes four ports (two legs, RTP and RTCP)";
+        let parsed = text.split_once('-').and_then(|(first, last)| {
+            let (first, last) = (first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?);
+            (first >= 1024 && last > first).then_some(first..=last)
+        });
+        parsed.unwrap_or_else(|| {
+            self.error("rtp.ports", format!("{text:?} is no range of ports from 1024 up"), remedy);
+            20_000..=29_999
+        })
+    }
+
+    fn trunks(&mut self, raw: &[RawTrunk]) -> Vec<Trunk> {
+        let mut names = HashSet::new();
+        let mut trunks = Vec::new();
+        for (i, trunk) in raw.iter().enumerate() {
+            let key = |name: &str| format!("trunks.{i}.{name}");
+            let Ok(id) = trunk.id.parse::<TrunkId>() else {
+                self.error(&key("id"), format!("{:?} is not a name", trunk.id), "use letters, digits, '.', '_', '-'");
+                continue;
+            };
+            if !names.insert(id.clone()) {
+                self.error(&key("id"), format!("{id} stands twice"), "give each trunk a name of its own");
+            }
+            let mut sources = Vec::new();
+            for text in &trunk.sources {
+                match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+                    Ok(net) => sources.push(net),
+                    Err(_) => self.error(
+                        &key("sources"),
+                        format!("{text:?} is no address or network"),
+                        "write 203.0.113.7 or 203.0.113.0/24",
+                    ),
+                }
+            }
+            let digest = match (&trunk.user, &trunk.password) {
+                (Some(user), Some(password)) => Some((user.clone(), password.clone())),
+                (None, None) => None,
+                _ => {
+                    self.error(&key("user"), "user and password go together", "give both or neither");
+                    None
+                }
+            };
+            if sources.is_empty() && digest.is_none() {
+                let remedy = "list the carrier's addresses in `sources`, or give `user` and `password`";
+                self.error(&key("sources"), "nothing identifies this trunk", remedy);
+            }
+            trunks.push(Trunk {
+                id,
+                sources,
+                digest,
+                strip_prefixes: trunk.strip_prefixes.clone(),
+                ring_first: trunk.ring_first,
+            });
+        }
+        if raw.is_empty() {
+            let remedy = "add a [[trunks]] table with `id` and `sources`, or no caller can reach the line";
+            self.error("trunks", "there is none", remedy);
+        }
+        trunks
+    }
+
+    fn agents(&mut self, raw: &[RawAgent]) -> Vec<Account> {
+        if raw.len() > limits::MAX_AGENTS {
+            self.error("agents", format!("{} are too many", raw.len()), format!("{} at most", limits::MAX_AGENTS));
+        }
+        let mut names = HashSet::new();
+        raw.iter().enumerate().filter_map(|(i, agent)| self.agent(i, agent, &mut names)).collect()
+    }
+
+    fn agent(&mut self, i: usize, raw: &RawAgent, names: &mut HashSet<AgentId>) -> Option<Account> {
+        let key = |name: &str| format!("agents.{i}.{name}");
+        let Ok(id) = raw.id.parse::<AgentId>() else {
+            self.error(&key("id"), format!("{:?} is not a name", raw.id), "use letters, digits, '.', '_', '-'");
+            return None;
+        };
+        if !names.insert(id.clone()) {
+            self.error(&key("id"), format!("{id} stands twice"), "give each advocate a name of their own");
+        }
+        if raw.password.is_empty() {
+            self.error(&key("password"), "is empty", "give each advocate a password of their own");
+        }
+        let languages: Vec<Spoken> = raw
+            .languages
+            .iter()
+            .filter_map(|name| {
+                let spoken = Spoken::from_name(name).filter(|l| *l != Spoken::Es);
+                if spoken.is_none() {
+                    let what = format!("{name:?} is not a language of the line");
+                    self.error(&key("languages"), what, "write \"en\", \"fr\" or both");
+                }
+                spoken
+            })
+            .collect();
+        let Some(ui_language) = languages.first().copied() else {
+            self.error(&key("languages"), "none is left", "write [\"en\"], [\"fr\"] or [\"en\", \"fr\"]");
+            return None;
+        };
+        let roles = raw
+            .roles
+            .iter()
+            .filter_map(|name| {
+                let role = Role::from_name(name);
+                if role.is_none() {
+                    let remedy = "write \"advocate\", \"supervisor\" or \"on_call\"";
+                    self.error(&key("roles"), format!("{name:?} is no role"), remedy);
+                }
+                role
+            })
+            .collect();
+        let wrap_up = match &raw.wrap_up {
+            RawWrapUp::Default => WrapUp::Manual,
+            RawWrapUp::Word(word) if word == "manual" => WrapUp::Manual,
+            RawWrapUp::Seconds(secs) if (0.0..=86_400.0).contains(secs) => {
+                WrapUp::After(Duration::from_secs_f64(*secs))
+            }
+            _ => {
+                self.error(&key("wrap_up"), "is not understood", "write \"manual\" or seconds, as 30");
+                WrapUp::Manual
+            }
+        };
+        let ready_on_register = raw.ready_on_register;
+        let languages = languages.into_iter().collect();
+        let profile = AgentProfile { id, languages, ui_language, roles, wrap_up, ready_on_register };
+        Some(Account { profile, password: raw.password.clone() })
+    }
+}
+
+/// A store's address without its password, for messages.
+pub(crate) fn redact(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 < at => format!("{}***{}", &url[..scheme + 3], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+fn fallback_node() -> NodeId {
+    "node".parse().unwrap_or_else(|_| unreachable!("a literal name that the parser's own tests accept"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! The configuration file as written: strict shapes, no meaning yet.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A whole file. Every key can be overridden by `HAVRE__SECTION__KEY`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    #[serde(default)]
+    pub(super) node: RawNode,
+    pub(super) sip: RawSip,
+    pub(super) rtp: RawRtp,
+    pub(super) http: RawHttp,
+    #[serde(default)]
+    pub(super) store: RawStore,
+    #[serde(default)]
+    pub(super) records: RawRecords,
+    #[serde(default)]
+    pub(super) dialplan: RawDialplan,
+    #[serde(default)]
+    pub(super) prompts: RawPrompts,
+    #[serde(default)]
+    pub(super) log: RawLog,
+    #[serde(default)]
+    pub(super) trunks: Vec<RawTrunk>,
+    #[serde(default)]
+    pub(super) agents: Vec<RawAgent>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawNode {
+    /// Names this process among several; also the prefix of its keys' owner in Redis.
+    pub(super) name: String,
+    /// Data threads; 0 = one per core.
+    pub(super) shards: usize,
+    /// Seconds that SIGTERM waits for talks to end.
+    pub(super) drain: u64,
+}
+
+impl Default for RawNode {
+    fn default() -> Self {
+        // Two hours: longer than the longest talk of the workload's tail (survivor: median 18 min, sigma 0.8).
+        Self { name: "node-1".into(), shards: 0, drain: 7_200 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSip {
+    /// `IP:port`, each opened for UDP and TCP.
+    pub(super) listen: OneOrMany,
+    /// Listening IP to the IP that peers are told (1:1 NAT), per interface.
+    #[serde(default)]
+    pub(super) advertise: BTreeMap<String, String>,
+    /// Digest realm of the advocates' accounts.
+    #[serde(default = "default_realm")]
+    pub(super) realm: String,
+    /// Seconds a registration lives at most.
+    #[serde(default = "default_expires")]
+    pub(super) max_expires: u32,
+}
+
+fn default_realm() -> String {
+    "havre".into()
+}
+
+fn default_expires() -> u32 {
+    // A softphone that lost its network is noticed after this at the latest; RFC 3261's 3,600 s is far too long here.
+    300
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(super) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRtp {
+    /// `first-last`; each leg takes an even port and the next one.
+    pub(super) ports: String,
+    /// The address to bind; by default that of the SIP listener.
+    #[serde(default)]
+    pub(super) listen: Option<String>,
+    /// The address that peers are told; by default `sip.advertise` of the bound one.
+    #[serde(default)]
+    pub(super) advertise: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttp {
+    pub(super) listen: String,
+    /// Bearer token of the API.
+    #[serde(default)]
+    pub(super) token: Option<String>,
+    /// `/metrics` without a token (loopback only).
+    #[serde(default)]
+    pub(super) metrics_open: bool,
+    /// The live page gets the token by itself (loopback only: the demo).
+    #[serde(default)]
+    pub(super) page_open: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawStore {
+    /// `embedded`, or `redis://host:port/db`.
+    pub(super) url: String,
+    /// Prefix of every Redis key.
+    pub(super) prefix: String,
+}
+
+impl Default for RawStore {
+    fn default() -> Self {
+        Self { url: "embedded".into(), prefix: "havre".into() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawRecords {
+    /// SQLite file of the event logs.
+    pub(super) path: String,
+}
+
+impl Default for RawRecords {
+    fn default() -> Self {
+        Self { path: "data/records.sqlite".into() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawDialplan {
+    pub(super) file: String,
+}
+
+impl Default for RawDialplan {
+    fn default() -> Self {
+        Self { file: "../dialplans/hotline.toml".into() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPrompts {
+    pub(super) dir: String,
+}
+
+impl Default for RawPrompts {
+    fn default() -> Self {
+        Self { dir: "../prompts".into() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    /// `text` or `json`.
+    pub(super) format: String,
+    /// A `tracing` filter.
+    pub(super) level: String,
+}
+
+impl Default for RawLog {
+    fn default() -> Self {
+        Self { format: "text".into(), level: "info".into() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTrunk {
+    pub(super) id: String,
+    /// Addresses or networks (`203.0.113.0/24`) that are this trunk.
+    #[serde(default)]
+    pub(super) sources: Vec<String>,
+    /// Digest credentials that the carrier presents, where it has no fixed address or in addition to it.
+    #[serde(default)]
+    pub(super) user: Option<String>,
+    #[serde(default)]
+    pub(super) password: Option<String>,
+    /// Prefixes that this carrier puts before a number (`00`, `+1`-less forms are understood without).
+    #[serde(default)]
+    pub(super) strip_prefixes: Vec<String>,
+    /// Send a 180 before the answer, where the carrier wants one.
+    #[serde(default)]
+    pub(super) ring_first: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAgent {
+    pub(super) id: String,
+    pub(super) password: String,
+    pub(super) languages: Vec<String>,
+    #[serde(default = "default_roles")]
+    pub(super) roles: Vec<String>,
+    /// `"manual"`, or seconds.
+    #[serde(default)]
+    pub(super) wrap_up: RawWrapUp,
+    /// Ready as soon as a phone registers, rather than when the advocate says so.
+    #[serde(default)]
+    pub(super) ready_on_register: bool,
+}
+
+fn default_roles() -> Vec<String> {
+    vec!["advocate".into()]
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawWrapUp {
+    #[default]
+    Default,
+    Seconds(f64),
+    Word(String),
+}

@@ -1,0 +1,103 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    Config::parse(text, "test.toml", Path::new("/etc/havre"), &[])
+}
+
+fn errors(text: &str) -> Vec<String> {
+    match parse(text) {
+        Ok(_) => panic!("accepted"),
+        Err(errors) => errors.0.iter().map(|e| format!("{}:{:?}: {}", e.key, e.line, e.what)).collect(),
+    }
+}
+
+fn demo_with(from: &str, to: &str) -> String {
+    assert!(DEMO.contains(from), "the demo profile no longer says {from:?}");
+    DEMO.replacen(from, to, 1)
+}
+
+#[test]
+fn the_demo_profile_is_what_the_readme_says() {
+    let config = parse(DEMO).unwrap();
+    assert_eq!(config.sip_listen, ["127.0.0.1:5060".parse().unwrap()]);
+    assert_eq!(config.rtp_ports, 20_000..=29_999);
+    assert!(config.redis.is_none());
+    let names: Vec<&str> = config.agents.iter().map(|a| a.profile.id.as_str()).collect();
+    assert_eq!(names, ["advocate-en", "advocate-fr", "advocate-bi", "supervisor"]);
+    assert!(config.agents.iter().all(|a| a.profile.wrap_up == WrapUp::After(Duration::from_secs(2))));
+    assert!(config.agents.iter().all(|a| a.profile.ready_on_register));
+    assert_eq!(config.dialplan, Path::new("/etc/havre/../dialplans/hotline.toml"));
+}
+
+#[test]
+fn the_production_example_is_accepted_once_its_secrets_are_set() {
+    let text = include_str!("../../../../config/production.toml");
+    let secrets = [("HAVRE__HTTP__TOKEN".to_owned(), "0123456789abcdef0123".to_owned())];
+    let config = Config::parse(text, "production.toml", Path::new("/"), &secrets).unwrap();
+    assert_eq!(config.advertised("10.0.0.10".parse().unwrap()), "203.0.113.10".parse::<IpAddr>().unwrap());
+    assert_eq!(config.trunks.len(), 2);
+    assert_eq!(config.agents[0].profile.wrap_up, WrapUp::Manual);
+    assert_eq!(config.agents[0].profile.ui_language, Spoken::Fr);
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let set = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+    let environment = [
+        set("HAVRE__SIP__LISTEN", "127.0.0.1:15060"),
+        set("HAVRE__STORE__URL", "redis://127.0.0.1:7000/0"),
+        set("HAVRE__RTP__PORTS", "30000-30999"),
+        set("HAVRE__HTTP__TOKEN", "12345"),
+    ];
+    let config = Config::parse(DEMO, "demo", Path::new("."), &environment).unwrap();
+    assert_eq!(config.sip_listen, ["127.0.0.1:15060".parse().unwrap()]);
+    assert_eq!(config.redis.as_deref(), Some("redis://127.0.0.1:7000/0"));
+    assert_eq!(config.rtp_ports, 30_000..=30_999);
+    assert_eq!(config.http_token, "12345");
+}
+
+#[test]
+fn every_error_names_the_key_and_the_line() {
+    let line = |needle: &str| 1 + DEMO[..DEMO.find(needle).unwrap()].matches('\n').count();
+    for (from, to, expected) in [
+        ("\"127.0.0.1:5060\"", "\"localhost\"", format!("sip.listen:Some({})", line("listen = [\"127"))),
+        ("\"127.0.0.1:5060\"", "\"0.0.0.0:5060\"", format!("sip.listen:Some({})", line("listen = [\"127"))),
+        ("20000-29999", "29999-20000", format!("rtp.ports:Some({})", line("ports ="))),
+        ("\"embedded\"", "\"postgres://x\"", format!("store.url:Some({})", line("url ="))),
+        ("127.0.0.0/8", "127.0.0.0/99", format!("trunks.0.sources:Some({})", line("sources ="))),
+        ("[\"en\"]", "[\"klingon\"]", format!("agents.0.languages:Some({})", line("languages ="))),
+        ("wrap_up = 2", "wrap_up = \"never\"", format!("agents.0.wrap_up:Some({})", line("wrap_up ="))),
+    ] {
+        let errors = errors(&demo_with(from, to));
+        assert!(errors[0].starts_with(&expected), "{from} → {to}: {errors:?}, expected {expected}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    let text = demo_with("realm = \"havre\"", "relm = \"havre\"");
+    let error = &parse(&text).unwrap_err().0[0];
+    let line = 1 + text[..text.find("relm").unwrap()].matches('\n').count();
+    assert_eq!(error.line, Some(line));
+    assert!(error.what.contains("relm"), "{error}");
+}
+
+#[test]
+fn several_errors_are_said_at_once() {
+    let text = demo_with("20000-29999", "x").replacen("127.0.0.0/8", "y", 1);
+    assert_eq!(errors(&text).len(), 3, "{:?}", errors(&text));
+}
+
+#[test]
+fn a_short_token_is_refused_off_loopback() {
+    let text = demo_with("127.0.0.1:8080", "192.0.2.1:8080");
+    assert!(errors(&text)[0].starts_with("http.token"));
+}
+
+#[test]
+fn a_store_password_is_never_shown() {
+    assert_eq!(redact("redis://user:secret@host:6379/0"), "redis://***@host:6379/0");
+    assert_eq!(redact("redis://host:6379"), "redis://host:6379");
+    let shown = errors(&demo_with("\"embedded\"", "\"rediss://user:secret@host\"")).join("\n");
+    assert!(!shown.contains("secret"), "{shown}");
+}

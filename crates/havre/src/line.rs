@@ -1,0 +1,116 @@
+//! The running line, as the console's API sees it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use havre_console::{Answer, CommandError, Line, Measures, Readiness, ReloadRefused, Reloaded, Snapshot};
+use havre_model::{AgentCommand, AgentId, AgentState};
+use havre_node::Handle;
+use havre_queue as queue;
+use tracing::{error, info};
+
+use crate::load::{self, Finding};
+use crate::watch::Published;
+
+/// What the API asks of.
+pub(crate) struct Running {
+    pub(crate) control: Handle,
+    pub(crate) published: Arc<Published>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) draining: AtomicBool,
+}
+
+impl Running {
+    /// Reads everything again, off the threads that serve calls, and puts it in force if it is good.
+    ///
+    /// # Errors
+    /// Everything that is wrong; the old plan stays.
+    pub(crate) async fn reload_files(&self) -> Result<Reloaded, Vec<Finding>> {
+        let path = self.config.clone();
+        let loaded = tokio::task::spawn_blocking(move || load::load(path.as_deref())).await;
+        let loaded = loaded.unwrap_or_else(|fault| {
+            Err(vec![Finding {
+                file: String::new(),
+                line: None,
+                key: String::new(),
+                what: format!("reading failed: {fault}"),
+                remedy: "this is a fault of havre: please report it; the old plan stays".into(),
+            }])
+        });
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(findings) => {
+                for finding in &findings {
+                    error!(%finding, "reload refused; the old plan stays");
+                }
+                return Err(findings);
+            }
+        };
+        let reloaded = Reloaded {
+            dialplan: loaded.plan.hash().to_owned(),
+            lines: loaded.plan.lines().len(),
+            agents: loaded.config.agents.len(),
+            warnings: loaded.plan.warnings().iter().cloned().map(Finding::from).map(to_api).collect(),
+        };
+        if !self.control.reload(Box::new(loaded.into_reload())).await {
+            return Err(vec![Finding {
+                file: String::new(),
+                line: None,
+                key: String::new(),
+                what: "the control thread does not answer".into(),
+                remedy: "look at the log; the old plan stays".into(),
+            }]);
+        }
+        info!(dialplan = reloaded.dialplan, "reloaded: new calls get the new plan, calls in progress keep theirs");
+        Ok(reloaded)
+    }
+}
+
+impl Line for Running {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.snapshot()
+    }
+
+    fn measures(&self) -> Measures {
+        self.published.measures()
+    }
+
+    fn readiness(&self) -> Readiness {
+        let store_up = self.published.measures().store_up;
+        Readiness { starting: false, draining: self.draining.load(Ordering::Relaxed), store_up, notes: Vec::new() }
+    }
+
+    fn command(&self, agent: AgentId, command: AgentCommand) -> Answer<'_, Result<AgentState, CommandError>> {
+        Box::pin(async move {
+            match self.control.command(agent, command).await {
+                None => Err(CommandError::Unavailable),
+                Some(Ok(state)) => Ok(state),
+                Some(Err(queue::CommandError::UnknownAgent)) => Err(CommandError::UnknownAgent),
+                Some(Err(error)) => Err(refusal(error)),
+            }
+        })
+    }
+
+    fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>> {
+        Box::pin(async move {
+            self.reload_files()
+                .await
+                .map_err(|findings| ReloadRefused { findings: findings.into_iter().map(to_api).collect() })
+        })
+    }
+}
+
+fn refusal(error: queue::CommandError) -> CommandError {
+    let remedy = match error {
+        queue::CommandError::Unreachable => "register the advocate's phone first",
+        queue::CommandError::NotInWrapUp => "nothing to end: the advocate is not in wrap-up",
+        queue::CommandError::UnknownAgent => "use an id of the configuration",
+    };
+    CommandError::Refused { detail: error.to_string(), remedy: remedy.into() }
+}
+
+fn to_api(finding: Finding) -> havre_console::Finding {
+    let Finding { file, line, key, what, remedy } = finding;
+    havre_console::Finding { file, line: line.and_then(|line| u32::try_from(line).ok()), key, what, remedy }
+}

@@ -1,0 +1,124 @@
+//! From files to what a switch is told: configuration, prompts and dialplan, all checked before anything is in force.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Targets};
+use havre_model::{AgentProfile, Role};
+use havre_sip as sip;
+use havre_switch::{Library, ReloadPlan};
+
+use crate::config::{Config, ConfigError, ConfigErrors};
+
+/// Everything that the files say.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) plan: Arc<Dialplan>,
+    pub(crate) library: Arc<Library>,
+}
+
+/// One thing wrong with a file, whichever reader found it.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) file: String,
+    pub(crate) line: Option<usize>,
+    pub(crate) key: String,
+    pub(crate) what: String,
+    pub(crate) remedy: String,
+}
+
+impl From<ConfigError> for Finding {
+    fn from(error: ConfigError) -> Self {
+        let ConfigError { file, line, key, what, remedy } = error;
+        Self { file, line, key, what, remedy }
+    }
+}
+
+impl From<Diagnostic> for Finding {
+    fn from(found: Diagnostic) -> Self {
+        let Diagnostic { file, line, key, what, remedy, .. } = found;
+        Self { file, line: (line > 0).then_some(line), key, what, remedy }
+    }
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { file, line, key, what, remedy } = self.clone();
+        ConfigError { file, line, key, what, remedy }.fmt(f)
+    }
+}
+
+/// Reads and proves everything. Encodes the prompts too, which takes a moment: not for a thread that serves calls.
+///
+/// # Errors
+/// Everything that is wrong, as far as one reader after the other could tell.
+pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, Vec<Finding>> {
+    let config = Config::load(path).map_err(|ConfigErrors(errors)| findings(errors))?;
+    let catalogue = Catalogue::load(&config.prompts).map_err(findings)?;
+    let plan = Dialplan::load(&config.dialplan, &catalogue, targets(&config)).map_err(findings)?;
+    let library = Arc::new(Library::new(&catalogue));
+    Ok(Loaded { config, plan, library })
+}
+
+/// Which optional steps of a dialplan have somebody to ring.
+pub(crate) fn targets(config: &Config) -> Targets {
+    let on_call = config.agents.iter().any(|account| account.profile.roles.contains(Role::OnCall));
+    // Partner centres and interpreters are reached over outbound trunks, which nothing can configure yet.
+    Targets { on_call, partner: false, interpreter: false }
+}
+
+fn findings<T: Into<Finding>>(found: Vec<T>) -> Vec<Finding> {
+    found.into_iter().map(Into::into).collect()
+}
+
+impl Loaded {
+    /// The part that a reload can change.
+    pub(crate) fn into_reload(self) -> ReloadPlan {
+        ReloadPlan {
+            sip: sip_config(&self.config),
+            agents: profiles(&self.config),
+            ring_first: ring_first(&self.config),
+            plan: self.plan,
+            library: self.library,
+        }
+    }
+}
+
+/// The accounts, without their passwords.
+pub(crate) fn profiles(config: &Config) -> Vec<AgentProfile> {
+    config.agents.iter().map(|account| account.profile.clone()).collect()
+}
+
+/// The trunks that want a 180 before the 200.
+pub(crate) fn ring_first(config: &Config) -> std::collections::HashSet<havre_model::TrunkId> {
+    config.trunks.iter().filter(|trunk| trunk.ring_first).map(|trunk| trunk.id.clone()).collect()
+}
+
+/// What the SIP edge must know. The numbers of the lines come from the plan.
+pub(crate) fn sip_config(config: &Config) -> sip::Config {
+    let shown = config.sip_listen.first().map_or(config.rtp_advertise, |bound| config.advertised(bound.ip()));
+    let trunks = config.trunks.iter().map(|trunk| sip::Trunk {
+        id: trunk.id.clone(),
+        sources: trunk.sources.clone(),
+        digest: trunk.digest.clone().map(|(user, password)| (user, sip::Password::new(password))),
+        numbers: Vec::new(),
+        strip_prefixes: trunk.strip_prefixes.clone(),
+    });
+    let accounts = config
+        .agents
+        .iter()
+        .map(|account| (account.profile.id.clone(), sip::Password::new(account.password.as_str())));
+    sip::Config {
+        realm: config.realm.clone(),
+        server_name: shown.to_string(),
+        advertised: config.advertise.iter().map(|(bound, told)| (*bound, *told)).collect(),
+        accounts: accounts.collect(),
+        trunks: trunks.collect(),
+        registration: sip::RegistrationTimes {
+            max: config.max_expires,
+            default: config.max_expires,
+            ..sip::RegistrationTimes::default()
+        },
+        ..sip::Config::default()
+    }
+}

@@ -1,0 +1,214 @@
+//! `havre run`: everything is read and proven first, then the ports open, then the line is there until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use havre_console::{Board, Console, Events, Limits, System, Token};
+use havre_node::clock::Clock;
+use havre_node::media::{MediaConfig, MediaThreads};
+use havre_node::{Control, Handle, Parts, Sockets};
+use havre_queue::{Ack, Op};
+use havre_store::{Records, Redis, RedisConfig};
+use havre_switch::{Configuration, Switch};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::line::Running;
+use crate::load::{self, Loaded};
+use crate::watch::{Published, Watcher};
+use crate::{banner, logging};
+
+/// Events of the data plane that may wait for the control thread: every leg of a full node at once.
+const MEDIA_EVENTS: usize = 16_384;
+/// Answers of the store that may wait.
+const ACKS: usize = 4_096;
+
+/// Answer calls.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The configuration; without it, the built-in demo on loopback.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the line until SIGTERM or SIGINT.
+pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let loaded = match load::load(args.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(findings) => {
+            crate::print_findings(&findings);
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    logging::init(loaded.config.log_json, &loaded.config.log_level)?;
+    forbid_core_dumps();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("havre-io")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(loaded, args.config))
+}
+
+async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let clock = Clock::new();
+    let (ack_sender, acks) = mpsc::channel(ACKS);
+    let store = open_store(&loaded.config, ack_sender).await?;
+    let records = Records::open(&loaded.config.records).await.map_err(|error| anyhow!("{error}"))?;
+    let now = clock.now();
+    let events = Events::new(now.unix);
+    let mut board = Board::new(Arc::clone(&events), now.unix);
+    board.on_agents(&load::profiles(&loaded.config), now);
+    board.on_system(System::Started, now.unix);
+    let published = Published::new(board.snapshot(now));
+    let trunks = loaded.config.trunks.iter().map(|trunk| trunk.id.clone()).collect();
+    let watcher = Watcher::new(board, Arc::clone(&published), records.clone(), trunks);
+
+    let sockets = Sockets::bind(&loaded.config.sip_listen)?;
+    let sip: Vec<SocketAddr> = sockets.addresses().collect();
+    let (handle, control_ended) = start_control(&loaded, sockets, clock, store, acks, watcher)?;
+    let running = Arc::new(Running {
+        control: handle.clone(),
+        published,
+        config: path,
+        draining: AtomicBool::new(false),
+    });
+    let console = open_console(&loaded.config, Arc::clone(&running), events).await?;
+    let http = console.local_addr();
+    let (stop_console, console_stops) = oneshot::channel::<()>();
+    let console_task = tokio::spawn(console.serve(async {
+        let _ = console_stops.await;
+    }));
+    info!(node = %loaded.config.node, ?sip, %http, dialplan = loaded.plan.hash(), "ready for calls");
+    banner::print(&loaded, &sip, http);
+
+    let drain = loaded.config.drain;
+    drop(loaded);
+    let code = tokio::select! {
+        () = until_told_to_stop(&running, drain) => ExitCode::SUCCESS,
+        _ = control_ended => {
+            error!("the control thread ended by itself");
+            ExitCode::FAILURE
+        }
+    };
+    handle.stop().await;
+    let _ = stop_console.send(());
+    let _ = console_task.await;
+    records.close().await;
+    info!("stopped");
+    Ok(code)
+}
+
+/// The control thread, with all that speaks to it.
+fn start_control(
+    loaded: &Loaded,
+    sockets: Sockets,
+    clock: Clock,
+    store: Box<dyn FnMut(Op) + Send>,
+    acks: mpsc::Receiver<Ack>,
+    watcher: Watcher,
+) -> anyhow::Result<(Handle, oneshot::Receiver<()>)> {
+    let (media_sender, media_events) = mpsc::channel(MEDIA_EVENTS);
+    let config = &loaded.config;
+    let media_config = MediaConfig {
+        listen: config.rtp_listen,
+        ports: config.rtp_ports.clone(),
+        shards: config.shards,
+        shard: havre_media::Config::default(),
+    };
+    let media = MediaThreads::start(media_config, clock, rand::random(), media_sender)?;
+    let configuration = Configuration {
+        sip: load::sip_config(config),
+        agents: load::profiles(config),
+        ring_first: load::ring_first(config),
+        plan: Arc::clone(&loaded.plan),
+        library: Arc::clone(&loaded.library),
+        rtp_advertise: config.rtp_advertise,
+        shards: media.shards(),
+    };
+    let (ended, control_ended) = oneshot::channel();
+    let (started, handle) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("havre-control".into()).spawn(move || {
+        let switch = Switch::new(configuration, rand::random(), clock.now());
+        let observer = Box::new(watcher);
+        let (control, handle) =
+            Control::new(Parts { switch, sockets, media, media_events, clock, store, acks, observer });
+        let _ = started.send(handle);
+        if let Err(error) = control.run() {
+            error!(%error, "the control thread cannot run");
+        }
+        let _ = ended.send(());
+    })?;
+    Ok((handle.recv().context("the control thread did not start")?, control_ended))
+}
+
+async fn open_store(config: &Config, acks: mpsc::Sender<Ack>) -> anyhow::Result<Box<dyn FnMut(Op) + Send>> {
+    let Some(url) = config.redis.clone() else {
+        return Ok(Box::new(havre_store::embedded(acks)));
+    };
+    let redis_config = RedisConfig { url, prefix: config.redis_prefix.clone(), node: config.node.clone() };
+    let redis = Redis::connect(redis_config, acks).await.map_err(|error| anyhow!("store.url: {error}"))?;
+    Ok(Box::new(move |op| redis.submit(op)))
+}
+
+async fn open_console(config: &Config, running: Arc<Running>, events: Arc<Events>) -> anyhow::Result<Console> {
+    let console_config = havre_console::Config {
+        token: Token::new(&config.http_token)?,
+        open_page: config.open_page,
+        open_metrics: config.metrics_open,
+        limits: Limits::default(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    Ok(Console::bind(config.http_listen, console_config, running, events).await?)
+}
+
+/// Serves signals: SIGHUP reloads; the first SIGTERM or SIGINT drains, the second ends at once.
+async fn until_told_to_stop(running: &Arc<Running>, drain: std::time::Duration) {
+    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        error!("signals cannot be received: stop this process with SIGKILL");
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                let running = Arc::clone(running);
+                tokio::spawn(async move { running.reload_files().await.map_err(drop) });
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    running.draining.store(true, Ordering::Relaxed);
+    let left = running.control.count().await;
+    if left > 0 {
+        let seconds = drain.as_secs();
+        info!(calls = left, seconds, "waiting for calls to end; a second signal ends them");
+    }
+    tokio::select! {
+        () = running.control.drain() => {}
+        () = tokio::time::sleep(drain) => {
+            let left = running.control.count().await;
+            warn!(calls = left, "the time to drain is over: these calls are cut");
+        }
+        _ = terminate.recv() => warn!("told twice: calls in progress are cut"),
+        _ = interrupt.recv() => warn!("told twice: calls in progress are cut"),
+    }
+}
+
+/// A core dump would hold callers' numbers.
+fn forbid_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    if rustix::process::setrlimit(rustix::process::Resource::Core, none).is_err() {
+        warn!("core dumps cannot be switched off here; a core dump would hold callers' numbers");
+    }
+}

@@ -1,0 +1,192 @@
+//! What watches the control plane: the board of the console, the record, the metrics and the log.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use havre_console::{Board, Counter, Measures, Snapshot, System};
+use havre_model::{AgentId, AgentState, CallEvent, CallId, Now, Outcome, TrunkId, What};
+use havre_node::Observer;
+use havre_node::media::MediaThreads;
+use havre_store::Records;
+use havre_switch::Switch;
+use tracing::{Span, info, info_span, warn};
+
+/// Counters are gathered once in this many ticks (of 100 ms).
+const MEASURE_EVERY: u32 = 10;
+
+/// What the API reads, and the control thread writes.
+pub(crate) struct Published {
+    snapshot: Mutex<Arc<Snapshot>>,
+    measures: Mutex<Measures>,
+}
+
+impl Published {
+    pub(crate) fn new(first: Snapshot) -> Arc<Self> {
+        Arc::new(Self { snapshot: Mutex::new(Arc::new(first)), measures: Mutex::new(Measures::default()) })
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn measures(&self) -> Measures {
+        self.measures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The watcher of one node.
+pub(crate) struct Watcher {
+    board: Board,
+    published: Arc<Published>,
+    records: Records,
+    spans: HashMap<CallId, Span>,
+    measures: Measures,
+    refused: HashMap<(TrunkId, &'static str), u64>,
+    trunks: Vec<TrunkId>,
+    changed: bool,
+    ticks: u32,
+}
+
+impl Watcher {
+    pub(crate) fn new(board: Board, published: Arc<Published>, records: Records, trunks: Vec<TrunkId>) -> Self {
+        let measures = Measures { store_up: true, ..Measures::default() };
+        Self {
+            board,
+            published,
+            records,
+            spans: HashMap::new(),
+            measures,
+            refused: HashMap::new(),
+            trunks,
+            changed: true,
+            ticks: 0,
+        }
+    }
+
+    fn log(&mut self, event: &CallEvent) {
+        let span = self.spans.entry(event.call).or_insert_with(|| info_span!("call", id = %event.call));
+        let what = event.what.as_str();
+        span.in_scope(|| match &event.what {
+            What::Arrived { line, trunk } => info!(%line, %trunk, "{what}"),
+            What::Joined { language, risk } | What::Rejoined { language, risk } => info!(%language, %risk, "{what}"),
+            What::Language(language) => info!(%language, "{what}"),
+            What::Risk(risk) => info!(%risk, "{what}"),
+            What::Mode(mode) => {
+                info!(silent = mode.silent, discreet = mode.discreet, sound = mode.sound.as_str(), "{what}");
+            }
+            What::Offered { agent, kind, .. } => info!(%agent, kind = kind.as_str(), "{what}"),
+            What::Withdrawn { agent, why, .. } => info!(%agent, why = why.as_str(), "{what}"),
+            What::Answered { agent, waited } => info!(%agent, waited_ms = waited.as_millis(), "{what}"),
+            What::AgentLost { agent } => warn!(%agent, "{what}"),
+            What::CallerMedia { flowing } => info!(flowing, "{what}"),
+            What::Alerted | What::Paged => warn!("{what}"),
+            What::Ended { outcome: Outcome::Lost, cause } => warn!(outcome = "lost", %cause, "{what}"),
+            What::Ended { outcome, cause } => info!(outcome = outcome.as_str(), %cause, "{what}"),
+            // Which key was pressed in a talk is between the caller and the advocate.
+            What::Picked | What::Key(_) => tracing::debug!("{what}"),
+        });
+        if matches!(event.what, What::Ended { .. }) {
+            self.spans.remove(&event.call);
+        }
+    }
+}
+
+impl Observer for Watcher {
+    fn on_call(&mut self, event: &CallEvent, _now: Now) {
+        self.board.on_call(event);
+        self.records.write(event.clone());
+        self.log(event);
+        self.changed = true;
+    }
+
+    fn on_agent(&mut self, agent: &AgentId, state: AgentState, now: Now) {
+        info!(%agent, state = state.as_str(), "advocate");
+        self.board.on_agent(agent, state, now);
+        self.changed = true;
+    }
+
+    fn on_degraded(&mut self, degraded: bool, now: Now) {
+        if degraded {
+            warn!("the store does not answer: this node goes on with the callers and advocates that it holds itself");
+        } else {
+            info!("the store answers: state is rebuilt from what is true");
+        }
+        self.measures.store_up = !degraded;
+        self.board.on_system(if degraded { System::StoreDown } else { System::StoreUp }, now.unix);
+        self.changed = true;
+    }
+
+    fn on_refused(&mut self, status: u16, why: &'static str, trunk: Option<&TrunkId>) {
+        match trunk {
+            Some(trunk) => {
+                warn!(status, why, %trunk, "call refused");
+                *self.refused.entry((trunk.clone(), why)).or_default() += 1;
+            }
+            // Strangers are counted by the endpoint; a scanner must not fill the log.
+            None => tracing::debug!(status, why, "stranger refused"),
+        }
+    }
+
+    fn on_quality(&mut self, received: u64, lost: u64, jitter_ms: f32, round_trip_ms: Option<f32>) {
+        let rtp = &mut self.measures.rtp;
+        rtp.received += received;
+        rtp.lost += lost;
+        rtp.jitter.observe(f64::from(jitter_ms) / 1000.0);
+        if let Some(round_trip) = round_trip_ms {
+            rtp.round_trip.observe(f64::from(round_trip) / 1000.0);
+        }
+    }
+
+    fn on_transport_error(&mut self, transport: &'static str) {
+        match self.measures.transport_errors.iter_mut().find(|(name, _)| *name == transport) {
+            Some((_, count)) => *count += 1,
+            None => self.measures.transport_errors.push((transport, 1)),
+        }
+    }
+
+    fn on_drain(&mut self, now: Now) {
+        self.board.on_system(System::Draining, now.unix);
+        self.changed = true;
+    }
+
+    fn on_reload(&mut self, switch: &Switch, now: Now) {
+        let agents: Vec<_> = switch.queue().agents().map(|view| view.profile.clone()).collect();
+        self.board.on_agents(&agents, now);
+        self.board.on_system(System::Reloaded { dialplan: switch.plan().hash().to_owned() }, now.unix);
+        self.changed = true;
+    }
+
+    fn on_tick(&mut self, switch: &Switch, media: &MediaThreads, now: Now) {
+        self.ticks = self.ticks.wrapping_add(1);
+        let second = self.ticks.is_multiple_of(MEASURE_EVERY);
+        if self.changed || second {
+            self.changed = false;
+            let snapshot = Arc::new(self.board.snapshot(now));
+            *self.published.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        }
+        if second {
+            self.measures.counters = gather(switch, media, &self.records);
+            self.measures.trunk_errors = self
+                .trunks
+                .iter()
+                .map(|trunk| (trunk.clone(), "any", 0))
+                .chain(self.refused.iter().map(|((trunk, why), count)| (trunk.clone(), *why, *count)))
+                .collect();
+            *self.published.measures.lock().unwrap_or_else(PoisonError::into_inner) = self.measures.clone();
+        }
+    }
+}
+
+fn gather(switch: &Switch, media: &MediaThreads, records: &Records) -> Vec<Counter> {
+    let named = |component: &'static str| move |(name, value): (&'static str, u64)| Counter { component, name, value };
+    switch
+        .sip()
+        .counters()
+        .iter()
+        .map(named("sip"))
+        .chain(switch.queue().counters().iter().map(named("queue")))
+        .chain(switch.counters().iter().map(named("switch")))
+        .chain(media.counters().into_iter().map(named("media")))
+        .chain(records.counters().iter().map(named("record")))
+        .collect()
+}

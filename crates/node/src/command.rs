@@ -1,0 +1,87 @@
+//! What the API and signals may ask of the control thread, from any other thread.
+
+use havre_model::{AgentCommand, AgentId, AgentState};
+use havre_queue::CommandError;
+use havre_switch::ReloadPlan;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests under way at once; the API answers 503 beyond.
+const MAX_REQUESTS: usize = 256;
+
+/// One request.
+pub enum Request {
+    /// An agent's state.
+    Agent {
+        /// Whose.
+        agent: AgentId,
+        /// What is asked.
+        command: AgentCommand,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<AgentState, CommandError>>,
+    },
+    /// A new plan, checked already.
+    Reload {
+        /// The plan.
+        plan: Box<ReloadPlan>,
+        /// Told when it is in force.
+        done: oneshot::Sender<()>,
+    },
+    /// Take no new calls; told when the last one ended.
+    Drain {
+        /// Told when no leg is left.
+        idle: oneshot::Sender<()>,
+    },
+    /// How many calls are in progress.
+    Count {
+        /// Where the answer goes.
+        answer: oneshot::Sender<usize>,
+    },
+    /// End the control thread.
+    Stop,
+}
+
+/// Speaks to a control thread.
+#[derive(Clone, Debug)]
+pub struct Handle(mpsc::Sender<Request>);
+
+impl Handle {
+    pub(crate) fn pair() -> (Self, mpsc::Receiver<Request>) {
+        let (sender, receiver) = mpsc::channel(MAX_REQUESTS);
+        (Self(sender), receiver)
+    }
+
+    /// Asks for an agent's state; `None` if the control thread has too much to do or is gone.
+    pub async fn command(&self, agent: AgentId, command: AgentCommand) -> Option<Result<AgentState, CommandError>> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Request::Agent { agent, command, answer }).ok()?;
+        answered.await.ok()
+    }
+
+    /// Puts a checked plan in force; `false` if the control thread is gone.
+    pub async fn reload(&self, plan: Box<ReloadPlan>) -> bool {
+        let (done, told) = oneshot::channel();
+        self.0.send(Request::Reload { plan, done }).await.is_ok() && told.await.is_ok()
+    }
+
+    /// Takes no new calls, and returns when the last one ended.
+    pub async fn drain(&self) {
+        let (idle, told) = oneshot::channel();
+        if self.0.send(Request::Drain { idle }).await.is_ok() {
+            let _ = told.await;
+        }
+    }
+
+    /// Calls in progress.
+    pub async fn count(&self) -> usize {
+        let (answer, answered) = oneshot::channel();
+        if self.0.send(Request::Count { answer }).await.is_err() {
+            return 0;
+        }
+        answered.await.unwrap_or(0)
+    }
+
+    /// Ends the control thread, whatever is in progress.
+    pub async fn stop(&self) {
+        let _ = self.0.send(Request::Stop).await;
+    }
+}

@@ -1,0 +1,353 @@
+//! The control thread: everything that speaks to the switch takes its turn here, and what the switch says is done.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use havre_model::{FlowId, Wakeup};
+use havre_queue::{Ack, CommandError, Op};
+use havre_sip::Transport;
+use havre_switch::{Input, MediaInput, Output, Switch};
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::LocalSet;
+use tracing::{error, info};
+
+use crate::clock::Clock;
+use crate::command::{Handle, Request};
+use crate::media::{MediaThreads, ShardEvent};
+use crate::observer::Observer;
+use crate::udp::Sockets;
+use crate::{tcp, udp};
+
+/// How often the observer may publish.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What a control thread is made of.
+pub struct Parts {
+    /// The pure control plane.
+    pub switch: Switch,
+    /// Open SIP listeners.
+    pub sockets: Sockets,
+    /// The data plane.
+    pub media: MediaThreads,
+    /// What the data plane says.
+    pub media_events: mpsc::Receiver<ShardEvent>,
+    /// The one clock.
+    pub clock: Clock,
+    /// Carries an op to the store; must not block.
+    pub store: Box<dyn FnMut(Op) + Send>,
+    /// What the store says.
+    pub acks: mpsc::Receiver<Ack>,
+    /// Who watches.
+    pub observer: Box<dyn Observer>,
+}
+
+/// A control plane, ready to run.
+pub struct Control {
+    parts: Parts,
+    requests: mpsc::Receiver<Request>,
+}
+
+impl Control {
+    /// A control plane and what speaks to it.
+    #[must_use]
+    pub fn new(parts: Parts) -> (Self, Handle) {
+        let (handle, requests) = Handle::pair();
+        (Self { parts, requests }, handle)
+    }
+
+    /// Runs until [`Handle::stop`]. Call it on the thread that is to be the control thread.
+    ///
+    /// # Errors
+    /// The runtime or a socket cannot be set up.
+    pub fn run(self) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        LocalSet::new().block_on(&runtime, self.serve())
+    }
+
+    async fn serve(self) -> std::io::Result<()> {
+        let Parts { switch, sockets, media, mut media_events, clock, store, acks, observer } = self.parts;
+        let mut bound = HashMap::new();
+        for (address, socket) in sockets.udp {
+            bound.insert(address, Rc::new(UdpSocket::from_std(socket)?));
+        }
+        let core = Rc::new(Core {
+            clock,
+            udp: bound,
+            plane: RefCell::new(Plane { switch, media, store, acks, observer, pending: HashMap::new() }),
+            flows: RefCell::new(HashMap::new()),
+            idle: RefCell::new(Vec::new()),
+            last_flow: Cell::new(0),
+            last_reply: Cell::new(0),
+            wake: Notify::new(),
+            panics: Cell::new(0),
+        });
+        for (address, socket) in &core.udp {
+            tokio::task::spawn_local(udp::read(Rc::clone(&core), *address, Rc::clone(socket)));
+        }
+        for (_, listener) in sockets.tcp {
+            tokio::task::spawn_local(tcp::accept(Rc::clone(&core), udp::register(listener)?));
+        }
+        tokio::task::spawn_local(keep_time(Rc::clone(&core)));
+        tokio::task::spawn_local(tick(Rc::clone(&core)));
+        tokio::task::spawn_local(listen_to_store(Rc::clone(&core)));
+        let media_core = Rc::clone(&core);
+        tokio::task::spawn_local(async move {
+            while let Some(event) = media_events.recv().await {
+                media_core.step(Input::Media(match event {
+                    ShardEvent::Opened { leg, rtp, rtcp } => MediaInput::Opened { leg, rtp, rtcp },
+                    ShardEvent::OpenFailed { leg } => MediaInput::OpenFailed { leg },
+                    ShardEvent::Media(event) => MediaInput::Event(event),
+                }));
+            }
+        });
+        let mut requests = self.requests;
+        while let Some(request) = requests.recv().await {
+            if matches!(request, Request::Stop) {
+                break;
+            }
+            core.serve(request);
+        }
+        Ok(())
+    }
+}
+
+/// Wakes the switch when it asked to be woken.
+async fn keep_time(core: Rc<Core>) {
+    loop {
+        let now = core.clock.now();
+        match core.next_wakeup() {
+            Some(wakeup) if wakeup.at <= now.mono => {
+                core.timeout();
+                tokio::task::yield_now().await;
+            }
+            Some(wakeup) => {
+                let sleep = tokio::time::sleep(wakeup.at.since(now.mono));
+                tokio::select! {
+                    () = sleep => {}
+                    () = core.wake.notified() => {}
+                }
+            }
+            None => core.wake.notified().await,
+        }
+    }
+}
+
+/// Lets the observer publish.
+async fn tick(core: Rc<Core>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let plane = &mut *core.plane.borrow_mut();
+        plane.observer.on_tick(&plane.switch, &plane.media, core.clock.now());
+    }
+}
+
+/// Hands on what the store says between steps. Answers that are there at once are taken by the step itself.
+async fn listen_to_store(core: Rc<Core>) {
+    loop {
+        let ack = std::future::poll_fn(|cx| core.plane.borrow_mut().acks.poll_recv(cx)).await;
+        let Some(ack) = ack else { return };
+        core.step(Input::Store(ack));
+    }
+}
+
+/// What every task of the control thread shares. No lock: there is one thread, and no borrow lives across an `await`.
+pub(crate) struct Core {
+    clock: Clock,
+    udp: HashMap<SocketAddr, Rc<UdpSocket>>,
+    plane: RefCell<Plane>,
+    flows: RefCell<HashMap<FlowId, mpsc::Sender<Bytes>>>,
+    /// Who waits for the last leg to end.
+    idle: RefCell<Vec<oneshot::Sender<()>>>,
+    last_flow: Cell<u64>,
+    last_reply: Cell<u64>,
+    wake: Notify,
+    panics: Cell<u64>,
+}
+
+struct Plane {
+    switch: Switch,
+    media: MediaThreads,
+    store: Box<dyn FnMut(Op) + Send>,
+    acks: mpsc::Receiver<Ack>,
+    observer: Box<dyn Observer>,
+    pending: HashMap<u64, oneshot::Sender<Result<havre_model::AgentState, CommandError>>>,
+}
+
+impl Core {
+    /// Tells the switch, and does what it says.
+    pub(crate) fn step(self: &Rc<Self>, input: Input<'_>) {
+        self.guarded(|plane, now| plane.switch.handle_input(input, now));
+    }
+
+    fn timeout(self: &Rc<Self>) {
+        self.guarded(|plane, now| plane.switch.handle_timeout(now));
+    }
+
+    /// A panic in the machines is a fault of ours, and must not end the calls of everybody else.
+    fn guarded(self: &Rc<Self>, act: impl FnOnce(&mut Plane, havre_model::Now)) {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let plane = &mut *self.plane.borrow_mut();
+            let now = self.clock.now();
+            let before = plane.switch.poll_timeout();
+            act(plane, now);
+            self.drain(plane, now);
+            if plane.switch.poll_timeout() != before {
+                self.wake.notify_one();
+            }
+        }));
+        if result.is_err() {
+            self.panics.set(self.panics.get() + 1);
+            error!(panics = self.panics.get(), "the control plane panicked in one step and goes on; please report this");
+            self.wake.notify_one();
+        }
+    }
+
+    fn next_wakeup(&self) -> Option<Wakeup> {
+        self.plane.borrow().switch.poll_timeout()
+    }
+
+    fn drain(self: &Rc<Self>, plane: &mut Plane, now: havre_model::Now) {
+        loop {
+            while let Some(output) = plane.switch.poll_output() {
+                self.carry_out(plane, output, now);
+            }
+            // What the store (the embedded one above all) answered in the same breath.
+            match plane.acks.try_recv() {
+                Ok(ack) => plane.switch.handle_input(Input::Store(ack), now),
+                Err(_) => break,
+            }
+        }
+        let mut idle = self.idle.borrow_mut();
+        if !idle.is_empty() && plane.switch.sip().legs() == 0 {
+            for told in idle.drain(..) {
+                let _ = told.send(());
+            }
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, plane: &mut Plane, output: Output, now: havre_model::Now) {
+        match output {
+            Output::Transmit { path, bytes } => self.transmit(plane, path.transport, path.local, path.remote, path.flow, bytes),
+            Output::Connect { local, remote, flow } => {
+                tokio::task::spawn_local(tcp::connect(Rc::clone(self), local, remote, flow));
+            }
+            Output::Disconnect { flow } => self.remove_flow(flow),
+            Output::Media { shard, command } => {
+                let opening = match &command {
+                    havre_media::Command::Open { leg } => Some(*leg),
+                    _ => None,
+                };
+                if plane.media.command(shard, command).is_err()
+                    && let Some(leg) = opening
+                {
+                    plane.switch.handle_input(Input::Media(MediaInput::OpenFailed { leg }), now);
+                }
+            }
+            Output::Store(op) => (plane.store)(op),
+            Output::Event(event) => plane.observer.on_call(&event, now),
+            Output::Agent { agent, state } => plane.observer.on_agent(&agent, state, now),
+            Output::Answer { reply, result } => {
+                if let Some(answer) = plane.pending.remove(&reply) {
+                    let _ = answer.send(result);
+                }
+            }
+            Output::Degraded(degraded) => plane.observer.on_degraded(degraded, now),
+            Output::Refused { status, why, trunk } => plane.observer.on_refused(status, why, trunk.as_ref()),
+            Output::Quality { received, lost, jitter_ms, round_trip_ms } => {
+                plane.observer.on_quality(received, lost, jitter_ms, round_trip_ms);
+            }
+        }
+    }
+
+    fn transmit(
+        &self,
+        plane: &mut Plane,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        flow: Option<FlowId>,
+        bytes: Bytes,
+    ) {
+        let sent = match (transport, flow) {
+            (Transport::Udp, _) => {
+                self.udp.get(&local).is_some_and(|socket| socket.try_send_to(&bytes, remote).is_ok())
+            }
+            (Transport::Tcp, Some(flow)) => {
+                let full = self.flows.borrow().get(&flow).is_none_or(|sender| sender.try_send(bytes).is_err());
+                if full {
+                    // A reader this slow is dead: its writer task ends and reports `Closed`.
+                    self.remove_flow(flow);
+                }
+                !full
+            }
+            (Transport::Tcp, None) => false,
+        };
+        if !sent {
+            let name = if transport == Transport::Udp { "udp" } else { "tcp" };
+            plane.observer.on_transport_error(name);
+        }
+    }
+
+    fn serve(self: &Rc<Self>, request: Request) {
+        match request {
+            Request::Agent { agent, command, answer } => {
+                let reply = self.last_reply.get() + 1;
+                self.last_reply.set(reply);
+                self.plane.borrow_mut().pending.insert(reply, answer);
+                self.step(Input::Command { agent, command, reply });
+            }
+            Request::Reload { plan, done } => {
+                self.step(Input::Reload(plan));
+                let plane = &mut *self.plane.borrow_mut();
+                plane.observer.on_reload(&plane.switch, self.clock.now());
+                let _ = done.send(());
+            }
+            Request::Drain { idle } => {
+                self.idle.borrow_mut().push(idle);
+                self.plane.borrow_mut().observer.on_drain(self.clock.now());
+                self.step(Input::Drain);
+                info!("taking no new calls");
+            }
+            Request::Count { answer } => {
+                let _ = answer.send(self.plane.borrow().switch.calls().count());
+            }
+            Request::Stop => {}
+        }
+    }
+
+    pub(crate) fn transport_error(&self, transport: &'static str) {
+        self.plane.borrow_mut().observer.on_transport_error(transport);
+    }
+
+    /// Ids of accepted connections: the endpoint's own have the top bit set.
+    pub(crate) fn next_flow(&self) -> FlowId {
+        let next = (self.last_flow.get() + 1) & !(1 << 63);
+        self.last_flow.set(next);
+        FlowId(next)
+    }
+
+    pub(crate) fn flows(&self) -> usize {
+        self.flows.borrow().len()
+    }
+
+    pub(crate) fn add_flow(&self, flow: FlowId, sender: mpsc::Sender<Bytes>) {
+        self.flows.borrow_mut().insert(flow, sender);
+    }
+
+    pub(crate) fn remove_flow(&self, flow: FlowId) {
+        self.flows.borrow_mut().remove(&flow);
+    }
+
+    /// The listening address on the interface of a connection's own end: what the endpoint knows us by.
+    pub(crate) fn listener_of(&self, local: SocketAddr) -> SocketAddr {
+        self.udp.keys().find(|listener| listener.ip() == local.ip()).copied().unwrap_or(local)
+    }
+}

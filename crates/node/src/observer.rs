@@ -1,0 +1,28 @@
+//! What the outside may watch of the control plane. Called on the control thread: it must be quick and never block.
+
+use havre_model::{AgentId, AgentState, CallEvent, Now, TrunkId};
+use havre_switch::Switch;
+
+use crate::media::MediaThreads;
+
+/// Watches the control plane.
+pub trait Observer {
+    /// Something happened in a call.
+    fn on_call(&mut self, event: &CallEvent, now: Now);
+    /// An agent's state changed.
+    fn on_agent(&mut self, agent: &AgentId, state: AgentState, now: Now);
+    /// The store went away (`true`) or came back.
+    fn on_degraded(&mut self, degraded: bool, now: Now);
+    /// The edge refused an INVITE.
+    fn on_refused(&mut self, status: u16, why: &'static str, trunk: Option<&TrunkId>);
+    /// How a leg's audio arrives: packets received and lost since the last report, jitter and round trip in ms.
+    fn on_quality(&mut self, received: u64, lost: u64, jitter_ms: f32, round_trip_ms: Option<f32>);
+    /// A packet or connection failed; `transport` is `udp` or `tcp`.
+    fn on_transport_error(&mut self, transport: &'static str);
+    /// No new calls are taken from now on.
+    fn on_drain(&mut self, now: Now);
+    /// A new plan and new accounts are in force.
+    fn on_reload(&mut self, switch: &Switch, now: Now);
+    /// About ten times a second, to publish what changed.
+    fn on_tick(&mut self, switch: &Switch, media: &MediaThreads, now: Now);
+}

@@ -1,0 +1,109 @@
+//! SIP sockets: bound before anything starts, so that an address in use refuses the start.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use havre_model::limits;
+use havre_switch::Input;
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use tokio::net::{TcpListener, UdpSocket};
+
+use crate::control::Core;
+
+/// Datagrams read in one go before timers and other sockets get their turn.
+const BURST: usize = 64;
+/// Receive buffer of a SIP socket, in bytes: a second of 2,000 junk messages/s of 1 kB, so that genuine ones are not
+/// lost while the control thread is busy.
+const RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
+/// SIP is class CS3 (RFC 4594 §2.3 "signaling" would be CS5; carriers commonly mark CS3): 0x60.
+const DSCP_CS3: u32 = 0x60;
+
+/// A listener could not be opened.
+#[derive(Debug, Error)]
+#[error("cannot listen for SIP on {address} ({transport}): {source}")]
+pub struct BindError {
+    address: SocketAddr,
+    transport: &'static str,
+    source: std::io::Error,
+}
+
+/// Open listeners.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    pub(crate) udp: Vec<(SocketAddr, std::net::UdpSocket)>,
+    pub(crate) tcp: Vec<(SocketAddr, std::net::TcpListener)>,
+}
+
+impl Sockets {
+    /// Opens UDP and TCP on each address.
+    ///
+    /// # Errors
+    /// The first address that cannot be opened.
+    pub fn bind(listen: &[SocketAddr]) -> Result<Self, BindError> {
+        let mut sockets = Self::default();
+        for address in listen {
+            let failed = |transport| move |source| BindError { address: *address, transport, source };
+            let udp = bind_udp(*address).map_err(failed("UDP"))?;
+            let bound = udp.local_addr().map_err(failed("UDP"))?;
+            let tcp = bind_tcp(bound).map_err(failed("TCP"))?;
+            sockets.udp.push((bound, udp));
+            sockets.tcp.push((bound, tcp));
+        }
+        Ok(sockets)
+    }
+
+    /// The addresses, with the ports that the system chose.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.udp.iter().map(|(address, _)| *address)
+    }
+}
+
+fn bind_udp(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    // Best effort: containers may refuse either, and calls work without.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    if address.is_ipv4() {
+        let _ = socket.set_tos_v4(DSCP_CS3);
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn bind_tcp(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+/// Reads one socket for ever.
+pub(crate) async fn read(core: Rc<Core>, local: SocketAddr, socket: Rc<UdpSocket>) {
+    let mut buffer = vec![0; limits::MAX_SIP_MESSAGE];
+    loop {
+        if socket.readable().await.is_err() {
+            core.transport_error("udp");
+        }
+        for _ in 0..BURST {
+            match socket.try_recv_from(&mut buffer) {
+                Ok((length, source)) => {
+                    core.step(Input::Datagram { local, source, bytes: &buffer[..length] });
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    core.transport_error("udp");
+                    break;
+                }
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Listeners on the control thread's runtime.
+pub(crate) fn register(listener: std::net::TcpListener) -> std::io::Result<TcpListener> {
+    TcpListener::from_std(listener)
+}

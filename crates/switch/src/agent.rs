@@ -1,0 +1,158 @@
+//! Agents: between an offer of the queue and the phone that rings for it.
+
+use havre_call::Input as CallInput;
+use havre_media as media;
+use havre_model::{AgentId, CallId, Cause, LegId, Now, OfferId, OfferKind, Spoken, WithdrawReason};
+use havre_queue as queue;
+use havre_sip as sip;
+
+use crate::caller::end_of;
+use crate::label;
+use crate::leg::{Leg, Role};
+use crate::switch::Switch;
+
+/// The SIP user that offers come from: the line, never a caller.
+const LINE_USER: &str = "line";
+
+impl Switch {
+    /// The queue offers a call: a leg of its own, on the shard of the caller.
+    pub(crate) fn on_offer(
+        &mut self,
+        offer: OfferId,
+        call: CallId,
+        agent: &AgentId,
+        kind: OfferKind,
+        interpreter: bool,
+        now: Now,
+    ) {
+        let Some(shard) = self.calls.get(&call).and_then(|entry| self.legs.get(&entry.leg)).map(|leg| leg.shard) else {
+            let why = WithdrawReason::CallerLeft;
+            self.queue.handle_input(queue::Input::OfferEnded { offer, why }, now);
+            return;
+        };
+        let leg = self.dialled.next();
+        let role = Role::Agent { call, agent: agent.clone(), offer, interpreter, talking: false };
+        self.offers.insert(offer, leg);
+        self.add_leg(leg, Leg::new(shard, role));
+        self.tell_call(call, CallInput::Offered { offer, agent: agent.clone(), kind }, now);
+    }
+
+    /// Its sockets are bound: ring.
+    pub(crate) fn dial_agent(&mut self, leg: LegId, now: Now) {
+        let Some(entry) = self.legs.get_mut(&leg) else { return };
+        let Role::Agent { call, ref agent, interpreter, .. } = entry.role else { return };
+        let agent = agent.clone();
+        let Some(sdp) = entry.session().map(havre_media::sdp::Session::offer) else { return };
+        let reader = self.agents.get(&agent).map_or(Spoken::En, |profile| profile.ui_language);
+        let Some(caller) = self.calls.get(&call).map(|entry| &entry.call) else { return };
+        let display = label::of_offer(caller.language(), caller.risk(), caller.mode(), interpreter, reader);
+        let from = sip::Identity { display, user: LINE_USER.to_owned(), host: None };
+        let (target, sdp) = (sip::Target::Agent(agent), Some(sdp.into()));
+        self.command_sip(sip::Command::Dial { leg, target, from, sdp, account: None }, now);
+    }
+
+    /// SIP said something about an agent's leg.
+    pub(crate) fn on_agent_event(&mut self, leg: LegId, event: sip::Event, now: Now) {
+        let Some(Leg { role: Role::Agent { call, offer, talking, .. }, .. }) = self.legs.get(&leg) else { return };
+        let (call, offer, talking) = (*call, *offer, *talking);
+        match event {
+            sip::Event::Ringing { .. } | sip::Event::Progress { .. } => {
+                self.queue.handle_input(queue::Input::Ringing { offer }, now);
+            }
+            sip::Event::Answered { sdp, .. } => {
+                if self.take_answer(leg, sdp, now) {
+                    self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
+                }
+            }
+            sip::Event::Reoffered { sdp, .. } => {
+                if let (Some(held), true) = (self.answer_reoffer(leg, sdp, now), talking) {
+                    self.tell_call(call, CallInput::AgentHeld(held), now);
+                }
+            }
+            sip::Event::Probed { status: Some(481), .. } if talking => {
+                self.tell_call(call, CallInput::AgentEnded(havre_call::End::Unknown), now);
+            }
+            sip::Event::Probed { alive, .. } if talking => {
+                self.tell_call(call, CallInput::AgentProbed { alive }, now);
+            }
+            sip::Event::SessionExpired { .. } => self.command_sip(sip::Command::Probe { leg }, now),
+            sip::Event::Ended { by, .. } if talking => {
+                self.forget_leg(leg);
+                self.tell_call(call, CallInput::AgentEnded(end_of(by)), now);
+            }
+            sip::Event::Ended { by, cause, .. } => {
+                if let Some(ended) = self.forget_leg(leg) {
+                    self.on_offer_ended(ended, why_of(by, cause), now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The data plane noticed something on a talking agent's leg.
+    pub(crate) fn on_agent_media(&mut self, call: CallId, event: &media::Event, now: Now) {
+        let input = match event {
+            media::Event::MediaLost { .. } => CallInput::AgentMedia(false),
+            media::Event::MediaBack { .. } => CallInput::AgentMedia(true),
+            media::Event::Unreachable { .. } => CallInput::AgentUnreachable,
+            _ => return,
+        };
+        self.tell_call(call, input, now);
+    }
+
+    /// The queue confirmed an agent whose phone is answered.
+    pub(crate) fn on_connect(&mut self, call: CallId, agent: AgentId, offer: OfferId, now: Now) {
+        let leg = self.offers.remove(&offer);
+        let role = leg.and_then(|leg| self.legs.get_mut(&leg)).map(|leg| &mut leg.role);
+        let (Some(leg), Some(Role::Agent { talking, .. })) = (leg, role) else {
+            // The phone hung up in the same breath: the caller must not be thought to be with it.
+            let input = queue::Input::TalkEnded { call, agent, agent_reachable: true };
+            self.queue.handle_input(input, now);
+            self.tell_call(call, CallInput::ConnectFailed, now);
+            return;
+        };
+        *talking = true;
+        self.tell_call(call, CallInput::Connected { agent, leg }, now);
+    }
+
+    /// The queue takes an offer back.
+    pub(crate) fn on_withdraw(&mut self, offer: OfferId, call: CallId, agent: AgentId, why: WithdrawReason, now: Now) {
+        self.end_offer(offer, now);
+        self.tell_call(call, CallInput::Withdrawn { offer, agent, why }, now);
+    }
+
+    /// Stops an offer's phone from ringing, or hangs it up if it was answered meanwhile.
+    pub(crate) fn end_offer(&mut self, offer: OfferId, now: Now) {
+        if let Some(leg) = self.offers.remove(&offer) {
+            self.drop_leg(leg, Cause::Withdrawn, now);
+        }
+    }
+
+    /// An agent's leg cannot be set up (no port, no codec).
+    pub(crate) fn fail_agent_leg(&mut self, leg: LegId, cause: Cause, now: Now) {
+        let Some(leg) = self.drop_leg(leg, cause, now) else { return };
+        match leg.role {
+            Role::Agent { call, talking: true, .. } => {
+                self.tell_call(call, CallInput::AgentEnded(havre_call::End::Lost), now);
+            }
+            _ => self.on_offer_ended(leg, WithdrawReason::Unreachable, now),
+        }
+    }
+
+    /// The leg of an offer ended before the queue confirmed it.
+    fn on_offer_ended(&mut self, leg: Leg, why: WithdrawReason, now: Now) {
+        let Role::Agent { call, agent, offer, .. } = leg.role else { return };
+        self.offers.remove(&offer);
+        self.queue.handle_input(queue::Input::OfferEnded { offer, why }, now);
+        self.tell_call(call, CallInput::Withdrawn { offer, agent, why }, now);
+    }
+}
+
+/// Why an offer's phone did not answer.
+const fn why_of(by: sip::EndedBy, cause: Cause) -> WithdrawReason {
+    match (by, cause) {
+        (_, Cause::Declined) | (sip::EndedBy::Remote, _) => WithdrawReason::Declined,
+        (sip::EndedBy::Refused, Cause::NoAnswer) => WithdrawReason::NoAnswer,
+        _ => WithdrawReason::Unreachable,
+    }
+}

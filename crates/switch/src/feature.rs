@@ -1,0 +1,80 @@
+//! Feature codes: an agent dials `*40` and hears that it was done.
+
+use bytes::Bytes;
+use havre_dialplan::{Confirmation, Cue};
+use havre_media as media;
+use havre_model::{AgentCommand, AgentId, Cause, LegId, Now, PlayId, Spoken};
+use havre_queue as queue;
+use havre_sip as sip;
+
+use crate::leg::{Leg, Role};
+use crate::switch::Switch;
+
+/// `*44`: hear my state.
+const HEAR_STATE: &str = "*44";
+
+/// The codes, as the edge must know them.
+pub(crate) fn codes() -> Vec<String> {
+    AgentCommand::ALL.iter().map(|command| code_of(*command).to_owned()).chain([HEAR_STATE.to_owned()]).collect()
+}
+
+const fn code_of(command: AgentCommand) -> &'static str {
+    match command {
+        AgentCommand::Ready => "*40",
+        AgentCommand::Break => "*41",
+        AgentCommand::EndWrapUp => "*42",
+        AgentCommand::HardCall => "*43",
+    }
+}
+
+/// One agent's call to a feature code.
+#[derive(Debug)]
+pub(crate) struct Feature {
+    /// The SDP offer of the INVITE.
+    pub(crate) offer: Option<Bytes>,
+    reader: Spoken,
+    /// What is set; `None` hears the state.
+    asks: Option<AgentCommand>,
+    says: Confirmation,
+}
+
+impl Switch {
+    /// An agent, proven by digest, dialled `code`. What it asks is done at once; hearing of it comes with the answer.
+    pub(crate) fn on_feature(&mut self, leg: LegId, agent: &AgentId, code: &str, offer: Option<Bytes>, now: Now) {
+        let Some(profile) = self.agents.get(agent) else {
+            self.command_sip(sip::Command::Reject { leg, status: Cause::Forbidden.sip_status() }, now);
+            return;
+        };
+        let asks = AgentCommand::ALL.into_iter().find(|command| code_of(*command) == code);
+        let state = self.queue.agent(agent).map(|view| view.state);
+        let says = state.map_or(Confirmation::Failed, Confirmation::State);
+        let feature = Feature { offer, reader: profile.ui_language, asks, says };
+        self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature)));
+        if let Some(command) = asks {
+            // The endpoint's ids of incoming legs have the top bit set, which the API's replies never have.
+            self.queue.handle_input(queue::Input::Command { agent: agent.clone(), command, reply: leg.0 }, now);
+        }
+    }
+
+    /// The queue answered a command that was dialled.
+    pub(crate) fn on_feature_done(&mut self, leg: LegId, done: bool) {
+        if let Some(Leg { role: Role::Feature(feature), .. }) = self.legs.get_mut(&leg)
+            && let Some(command) = feature.asks
+        {
+            feature.says = if done { Confirmation::Done(command) } else { Confirmation::Refused };
+        }
+    }
+
+    /// The ACK is in: say it.
+    pub(crate) fn play_confirmation(&mut self, leg: LegId) {
+        let Some(Leg { role: Role::Feature(feature), .. }) = self.legs.get(&leg) else { return };
+        let clip = self.plan.catalogue().confirmation(feature.says, feature.reader);
+        let clips = self.library.clips(&[Cue::Clip(clip)]);
+        self.command_media(leg, media::Command::Play { leg, play: PlayId(1), clips });
+    }
+
+    /// It was said.
+    pub(crate) fn on_confirmation_played(&mut self, leg: LegId, now: Now) {
+        self.drop_leg(leg, Cause::Done, now);
+    }
+}

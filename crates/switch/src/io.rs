@@ -1,0 +1,199 @@
+//! What goes into a [`crate::Switch`] and what comes out of it.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use havre_dialplan::Dialplan;
+use havre_media as media;
+use havre_model::{AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, FlowId, LegId, TrunkId};
+use havre_queue as queue;
+use havre_sip as sip;
+
+use crate::Library;
+
+/// What a switch is told once, at the start.
+#[derive(Clone)]
+pub struct Configuration {
+    /// Names, accounts, trunks, timers. The numbers of the lines are filled in from the plan.
+    pub sip: sip::Config,
+    /// Accounts of the queue.
+    pub agents: Vec<AgentProfile>,
+    /// Trunks that want a 180 before the 200.
+    pub ring_first: HashSet<TrunkId>,
+    /// What callers hear and what keys do.
+    pub plan: Arc<Dialplan>,
+    /// The plan's prompts, encoded.
+    pub library: Arc<Library>,
+    /// The address that SDP shows.
+    pub rtp_advertise: IpAddr,
+    /// Data threads.
+    pub shards: usize,
+}
+
+/// A new dialplan and new accounts, already checked: new calls get them, calls in progress keep theirs.
+#[derive(Clone)]
+pub struct ReloadPlan {
+    /// As in [`Configuration`].
+    pub sip: sip::Config,
+    /// As in [`Configuration`].
+    pub agents: Vec<AgentProfile>,
+    /// As in [`Configuration`].
+    pub ring_first: HashSet<TrunkId>,
+    /// As in [`Configuration`].
+    pub plan: Arc<Dialplan>,
+    /// As in [`Configuration`].
+    pub library: Arc<Library>,
+}
+
+/// What the shell pushes in.
+pub enum Input<'a> {
+    /// A SIP datagram.
+    Datagram {
+        /// Our address.
+        local: SocketAddr,
+        /// Theirs.
+        source: SocketAddr,
+        /// What came.
+        bytes: &'a [u8],
+    },
+    /// A SIP connection is open.
+    Connected {
+        /// Its id.
+        flow: FlowId,
+        /// Our address.
+        local: SocketAddr,
+        /// Theirs.
+        remote: SocketAddr,
+    },
+    /// Bytes of a SIP connection.
+    Stream {
+        /// Its id.
+        flow: FlowId,
+        /// What came.
+        bytes: &'a [u8],
+    },
+    /// A SIP connection is closed, or could not be opened.
+    Closed {
+        /// Its id.
+        flow: FlowId,
+    },
+    /// A SIP datagram came back (ICMP).
+    Unreachable {
+        /// Our address.
+        local: SocketAddr,
+        /// Theirs.
+        remote: SocketAddr,
+    },
+    /// The data plane noticed something.
+    Media(MediaInput),
+    /// The store answered, went or came back.
+    Store(queue::Ack),
+    /// An agent, or a supervisor for them, asks over the API.
+    Command {
+        /// Who.
+        agent: AgentId,
+        /// What.
+        command: AgentCommand,
+        /// Given back in [`Output::Answer`]. Below 2^63; the switch uses the upper half itself.
+        reply: u64,
+    },
+    /// New plan, new accounts.
+    Reload(Box<ReloadPlan>),
+    /// Take no new calls.
+    Drain,
+}
+
+/// What the data plane noticed.
+#[derive(Clone, Debug)]
+pub enum MediaInput {
+    /// A leg's sockets are bound.
+    Opened {
+        /// The leg.
+        leg: LegId,
+        /// Its RTP port.
+        rtp: u16,
+        /// Its RTCP port.
+        rtcp: u16,
+    },
+    /// There is no port left.
+    OpenFailed {
+        /// The leg.
+        leg: LegId,
+    },
+    /// Anything else.
+    Event(media::Event),
+}
+
+/// What the shell pulls out.
+pub enum Output {
+    /// Send SIP.
+    Transmit {
+        /// Where.
+        path: sip::Path,
+        /// What.
+        bytes: Bytes,
+    },
+    /// Open a SIP connection.
+    Connect {
+        /// From.
+        local: SocketAddr,
+        /// To.
+        remote: SocketAddr,
+        /// Its id.
+        flow: FlowId,
+    },
+    /// Close a SIP connection.
+    Disconnect {
+        /// Its id.
+        flow: FlowId,
+    },
+    /// A command for a data thread.
+    Media {
+        /// Which thread.
+        shard: usize,
+        /// What to do.
+        command: media::Command,
+    },
+    /// Something for the store.
+    Store(queue::Op),
+    /// For the record, the stream, the metrics and the log.
+    Event(CallEvent),
+    /// An agent's state changed.
+    Agent {
+        /// Whose.
+        agent: AgentId,
+        /// What it is now.
+        state: AgentState,
+    },
+    /// The answer to [`Input::Command`].
+    Answer {
+        /// As given.
+        reply: u64,
+        /// What came of it.
+        result: Result<AgentState, queue::CommandError>,
+    },
+    /// The store is gone (`true`) or back.
+    Degraded(bool),
+    /// The edge refused an INVITE.
+    Refused {
+        /// With this status.
+        status: u16,
+        /// Why, in a fixed word.
+        why: &'static str,
+        /// Whose, where known.
+        trunk: Option<TrunkId>,
+    },
+    /// How a leg's audio arrives, since the last such report.
+    Quality {
+        /// Packets received.
+        received: u64,
+        /// Packets lost.
+        lost: u64,
+        /// Jitter, in milliseconds.
+        jitter_ms: f32,
+        /// Round trip, in milliseconds, once known.
+        round_trip_ms: Option<f32>,
+    },
+}

@@ -1,0 +1,89 @@
+//! What each leg is for, and how far its media is.
+
+use havre_media::{Codec, sdp};
+use havre_model::{AgentId, CallId, LegId, OfferId};
+
+use crate::feature::Feature;
+
+/// A leg's media: sockets asked for, then described.
+#[derive(Debug)]
+pub(crate) enum Media {
+    /// The data thread is binding sockets.
+    Opening,
+    /// Sockets are bound; SDP speaks of them.
+    Open(Box<sdp::Session>),
+}
+
+/// One party's connection.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) shard: usize,
+    pub(crate) media: Media,
+    pub(crate) role: Role,
+    /// What SDP agreed upon, last.
+    pub(crate) agreed: Option<Agreed>,
+    /// Cumulative (received, lost) at the last quality report.
+    pub(crate) reported: (u64, u64),
+}
+
+/// As much of a negotiation as the control plane looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Agreed {
+    /// What we send by ourselves.
+    pub(crate) codec: Codec,
+    /// The far side wants to hear nothing.
+    pub(crate) held: bool,
+}
+
+/// Whose connection it is.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// A caller's.
+    Caller {
+        call: CallId,
+        /// The SDP offer of the INVITE; `None` asked for ours.
+        offer: Option<bytes::Bytes>,
+    },
+    /// An agent's, offered or talking.
+    Agent {
+        call: CallId,
+        agent: AgentId,
+        offer: OfferId,
+        interpreter: bool,
+        /// Confirmed by the queue.
+        talking: bool,
+    },
+    /// An agent who dialled a feature code.
+    Feature(Feature),
+}
+
+impl Leg {
+    pub(crate) fn new(shard: usize, role: Role) -> Self {
+        Self { shard, media: Media::Opening, role, agreed: None, reported: (0, 0) }
+    }
+
+    pub(crate) fn session(&mut self) -> Option<&mut sdp::Session> {
+        match &mut self.media {
+            Media::Open(session) => Some(session),
+            Media::Opening => None,
+        }
+    }
+
+    pub(crate) const fn call(&self) -> Option<CallId> {
+        match &self.role {
+            Role::Caller { call, .. } | Role::Agent { call, .. } => Some(*call),
+            Role::Feature(_) => None,
+        }
+    }
+}
+
+/// Ids of the legs we dial: the endpoint makes those of incoming ones, with the top bit set.
+#[derive(Debug, Default)]
+pub(crate) struct DialledLegs(u64);
+
+impl DialledLegs {
+    pub(crate) fn next(&mut self) -> LegId {
+        self.0 = (self.0 + 1) & !(1 << 63);
+        LegId(self.0)
+    }
+}

@@ -1,0 +1,48 @@
+//! The plan's clips as the data plane plays them: encoded once per codec, shared by all listeners.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use havre_dialplan::{Catalogue, Clip, ClipKey, Cue};
+use havre_media::{self as media, Codec, Prompt};
+
+/// Encoded prompts by clip.
+#[derive(Debug, Default)]
+pub struct Library {
+    prompts: HashMap<ClipKey, Arc<Prompt>>,
+}
+
+impl Library {
+    /// Encodes every clip of `catalogue` for every codec. Takes a while: not for a thread that serves calls.
+    #[must_use]
+    pub fn new(catalogue: &Catalogue) -> Self {
+        let prompts = catalogue
+            .clips()
+            .map(|clip| {
+                let prompt = Prompt::new(&clip.samples);
+                for codec in Codec::ALL {
+                    prompt.prepare(codec);
+                }
+                (clip.key.clone(), prompt)
+            })
+            .collect();
+        Self { prompts }
+    }
+
+    /// The prompt of a clip of the catalogue that this library was made from.
+    pub(crate) fn prompt(&self, clip: &Clip) -> Option<&Arc<Prompt>> {
+        self.prompts.get(&clip.key)
+    }
+
+    pub(crate) fn clips(&self, cues: &[Cue]) -> Vec<media::Clip> {
+        cues.iter()
+            .map(|cue| match cue {
+                Cue::Pause(duration) => media::Clip::Silence(*duration),
+                // A clip of another catalogue would be a fault of ours; its time passes in silence.
+                Cue::Clip(clip) => self
+                    .prompt(clip)
+                    .map_or_else(|| media::Clip::Silence(clip.duration()), |prompt| media::Clip::Prompt(Arc::clone(prompt))),
+            })
+            .collect()
+    }
+}
