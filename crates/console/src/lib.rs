@@ -1,1 +1,29 @@
-//! The HTTP API, event stream and live page
+//! The HTTP API, the event stream, the metrics and the live page.
+//!
+//! Three pieces. [`Board`] is a plain value that the control thread feeds with what happens and asks for a
+//! [`Snapshot`]. [`Events`] is the ring that the event stream reads. [`Console`] is the server; what it needs of
+//! the running line it asks through [`Line`], which the binary implements. No caller's identity can appear here:
+//! the vocabulary that comes in has none.
+
+mod api;
+mod auth;
+mod board;
+mod config;
+mod connection;
+mod events;
+mod line;
+mod metrics;
+mod page;
+mod problem;
+mod server;
+mod tally;
+mod views;
+mod words;
+
+pub use board::{AgentEntry, Attention, Board, CallEntry, Snapshot, Stage};
+pub use config::{Config, Limits, StartError, Token, TokenError};
+pub use events::{Events, System};
+pub use line::{Answer, CommandError, Finding, Line, Readiness, ReloadRefused, Reloaded};
+pub use metrics::{Counter, Histogram, Measures, Rtp};
+pub use server::Console;
+pub use tally::{Tally, WAIT_TARGET};

@@ -110,6 +110,7 @@ pub(crate) fn sip_config(config: &Config) -> sip::Config {
         .map(|account| (account.profile.id.clone(), sip::Password::new(account.password.as_str())));
     sip::Config {
         realm: config.realm.clone(),
+        algorithms: config.digest.clone(),
         server_name: shown.to_string(),
         advertised: config.advertise.iter().map(|(bound, told)| (*bound, *told)).collect(),
         accounts: accounts.collect(),

@@ -22,7 +22,7 @@ pub(crate) struct Published {
 
 impl Published {
     pub(crate) fn new(first: Snapshot) -> Arc<Self> {
-        Arc::new(Self { snapshot: Mutex::new(Arc::new(first)), measures: Mutex::new(Measures::default()) })
+        Arc::new(Self { snapshot: Mutex::new(Arc::new(first)), measures: Mutex::new(Measures { store_up: true, ..Measures::default() }) })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

@@ -1,1 +1,27 @@
 //! SIP for Havre: one lexer, typed headers, transactions, dialogs, digest, registrar; no I/O
+//!
+//! `rsip` gives the vocabulary ([`Method`], [`StatusCode`]); its parser is never handed network bytes.
+
+mod config;
+mod counters;
+mod dialog;
+pub mod digest;
+mod edge;
+mod endpoint;
+mod leg;
+mod number;
+mod registrar;
+mod registration;
+mod stack;
+mod timer;
+mod transaction;
+pub mod wire;
+
+pub use config::{Config, Limits, LineNumbers, Password, RegistrationTimes, SessionTimers, Timers, Trunk};
+pub use counters::Counters;
+pub use endpoint::{
+    Account, Caller, Command, EndedBy, Endpoint, Event, Identity, Input, Origin, Output, Path, Target,
+    Transport,
+};
+pub use registrar::Binding;
+pub use rsip::{Method, StatusCode};

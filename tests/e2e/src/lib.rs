@@ -1,1 +1,39 @@
-//! End-to-end tests: a real havre, SIPp, baresip and Redis on loopback.
+//! End-to-end tests: a real havre, SIPp, baresip and Redis, each on a loopback address of its own.
+//!
+//! This library is the bench that the tests in `tests/` stand on. It knows nothing of Havre's crates: it sees the
+//! line as carriers, phones and operators see it. A step that fails panics with what was awaited and the tail of
+//! every process's output, so a test reads like a call log and needs no error handling.
+#![allow(clippy::print_stderr, reason = "what a failed test prints is for people")]
+
+mod api;
+pub mod audio;
+mod baresip;
+pub mod canary;
+mod host;
+mod http;
+mod line;
+mod linphone;
+mod media;
+mod process;
+mod record;
+mod redis;
+mod sipp;
+mod wait;
+
+pub use api::{Api, Events};
+pub use baresip::{Baresip, Setup as PhoneSetup};
+pub use host::{Host, Scratch};
+pub use http::{Reply, Stream};
+pub use line::{Account, Line, LineBuilder, TOKEN, havre, repository};
+pub use linphone::Linphone;
+pub use media::Media;
+pub use process::{Process, Signal};
+pub use record::Report;
+pub use redis::Redis;
+pub use sipp::{Logged, Run, Sipp};
+pub use wait::{holds_for, until};
+
+/// The line's number, as the demo profile has it.
+pub const TOLL_FREE: &str = "+18335550100";
+/// The French-first number.
+pub const TOLL_FREE_FR: &str = "+18335550101";

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use havre_model::{AgentId, AgentProfile, NodeId, Role, Spoken, TrunkId, WrapUp, limits};
+use havre_sip::digest::Algorithm;
 use ipnet::IpNet;
 
 use locate::line_of;
@@ -37,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) advertise: BTreeMap<IpAddr, IpAddr>,
     /// Digest realm.
     pub(crate) realm: String,
+    /// Digest algorithms, the preferred one first.
+    pub(crate) digest: Vec<Algorithm>,
     /// Longest registration.
     pub(crate) max_expires: Duration,
     /// Ports for RTP and RTCP.
@@ -317,6 +320,7 @@ impl Check<'_> {
             sip_listen,
             advertise,
             realm: raw.sip.realm,
+            digest: self.digest(&raw.sip.digest),
             max_expires: Duration::from_secs(u64::from(raw.sip.max_expires.max(60))),
             rtp_ports,
             rtp_listen,
@@ -349,6 +353,22 @@ impl Check<'_> {
             self.error("http.token", "is missing", "set it here or in HAVRE__HTTP__TOKEN");
         }
         token
+    }
+
+    fn digest(&mut self, names: &[String]) -> Vec<Algorithm> {
+        let remedy = "write [\"md5\"], [\"sha-256\"] or both, the preferred one first";
+        if names.is_empty() {
+            self.error("sip.digest", "is empty", remedy);
+        }
+        let mut algorithms = Vec::new();
+        for name in names {
+            match name.to_ascii_lowercase().as_str() {
+                "md5" => algorithms.push(Algorithm::Md5),
+                "sha-256" => algorithms.push(Algorithm::Sha256),
+                _ => self.error("sip.digest", format!("{name:?} is no digest algorithm"), remedy),
+            }
+        }
+        algorithms
     }
 
     fn store_url(&mut self, url: &str) -> Option<String> {

@@ -58,6 +58,9 @@ pub(super) struct RawSip {
     /// Digest realm of the advocates' accounts.
     #[serde(default = "default_realm")]
     pub(super) realm: String,
+    /// Digest algorithms offered, the preferred one first: `md5`, `sha-256`.
+    #[serde(default = "default_digest")]
+    pub(super) digest: Vec<String>,
     /// Seconds a registration lives at most.
     #[serde(default = "default_expires")]
     pub(super) max_expires: u32,
@@ -65,6 +68,11 @@ pub(super) struct RawSip {
 
 fn default_realm() -> String {
     "havre".into()
+}
+
+fn default_digest() -> Vec<String> {
+    // Phones built on libre before 2.0 (Debian 12's baresip) give up at a challenge that offers SHA-256 at all.
+    vec!["md5".into()]
 }
 
 fn default_expires() -> u32 {

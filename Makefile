@@ -1,0 +1,58 @@
+# Havre. Every target sets up what it needs and can be repeated; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO := cargo
+NEXTEST := $(CARGO) nextest run --locked --workspace --config-file tests/setup/nextest.toml
+
+.PHONY: help run test unit e2e bench check fmt lint docs deny
+
+help: ## This list
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## Build and start the demo line on loopback (Ctrl-C ends it)
+	@tests/setup/install build
+	@echo '==> building (a few minutes the first time)'
+	@$(CARGO) build --release --locked --quiet --package havre
+	@exec target/release/havre run --config config/demo.toml
+
+test: unit e2e ## All tests, those with real phones and a real Redis included
+
+unit: ## Tests of every crate, the simulation, and the examples in the documentation
+	@tests/setup/install test
+	@echo '==> documentation tests'
+	@$(CARGO) test --doc --locked --workspace --quiet
+	@echo '==> unit and simulation tests'
+	@$(NEXTEST) --filterset 'not package(havre-e2e)'
+
+e2e: ## Tests with SIPp, baresip, Linphone and Redis against the built program
+	@tests/setup/install test
+	@echo '==> the program'
+	@$(CARGO) build --locked --workspace --bins
+	@echo '==> end-to-end tests'
+	@$(NEXTEST) --profile e2e --filterset 'package(havre-e2e)'
+
+bench: ## Measurements; figures go into tests/bench/RESULTS.md
+	@tests/setup/install test
+	@$(CARGO) build --release --locked --package havre
+	@$(CARGO) bench --locked --package havre-e2e
+
+check: fmt lint docs deny ## Format, lints, documentation, licences and sources
+
+fmt: ## Formatting
+	@$(CARGO) fmt --all -- --check
+
+lint: ## Lints, warnings refused
+	@echo '==> lints'
+	@$(CARGO) clippy --locked --workspace --all-targets --quiet -- --deny warnings
+
+docs: ## Documentation, warnings refused
+	@echo '==> documentation'
+	@RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --workspace --no-deps --quiet
+
+deny: ## Licences, duplicates and sources of dependencies
+	@tests/setup/install check
+	@echo '==> licences, bans, sources'
+	@$(CARGO) deny --log-level error --all-features check --hide-inclusion-graph bans licenses sources

@@ -1,0 +1,87 @@
+//! The advocates and their states.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use havre_model::AgentId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Part, Shared};
+use crate::line::CommandError;
+use crate::problem::Problem;
+use crate::views::{self, Agent, Agents};
+use crate::words::CommandWord;
+
+/// What is asked of an advocate's state, as by the feature codes `*40` to `*43`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StateWish {
+    state: CommandWord,
+}
+
+/// The advocates, supervisors and on-call people.
+#[utoipa::path(get, path = "/api/v1/agents", tag = "advocates", responses(
+    (status = 200, body = Agents),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn agents(State(shared): State<Shared>) -> Json<Agents> {
+    Json(views::agents(&shared.line.snapshot()))
+}
+
+/// Ask for an advocate's state to change. Answers with the advocate as it then is.
+#[utoipa::path(put, path = "/api/v1/agents/{id}/state", tag = "advocates", params(("id" = String, Path)),
+    request_body = StateWish, responses(
+    (status = 200, body = Agent),
+    (status = 400, description = "Not JSON, or not a path.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "No such advocate.", body = Problem, content_type = "application/problem+json"),
+    (status = 408, body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "The present state does not allow it.", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 413, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "JSON, but not a state.", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn set_state(
+    State(shared): State<Shared>,
+    Part(id): Part,
+    wish: Result<Json<StateWish>, JsonRejection>,
+) -> Result<Json<Agent>, Problem> {
+    let unknown = || Problem::no_such("advocate", &id, "/api/v1/agents");
+    let agent: AgentId = id.parse().map_err(|_| unknown())?;
+    let Json(StateWish { state: CommandWord(command) }) =
+        wish.map_err(|rejection| bad_body(&rejection, shared.config.limits.body))?;
+    let answer = shared.answered(shared.line.command(agent.clone(), command)).await?;
+    let state = answer.map_err(|error| match error {
+        CommandError::UnknownAgent => unknown(),
+        CommandError::Refused { detail, remedy } => {
+            Problem::new(StatusCode::CONFLICT, "not-now", "Not in this state", detail, remedy)
+        }
+        CommandError::Unavailable => Problem::unavailable(),
+    })?;
+    tracing::info!(%agent, %command, state = state.as_str(), "state set over HTTP");
+    // The published snapshot may be a moment older than the answer.
+    let snapshot = shared.line.snapshot();
+    let mut entry = snapshot.agents.iter().find(|a| a.profile.id == agent).cloned().ok_or_else(unknown)?;
+    entry.set(state, snapshot.at.unix);
+    Ok(Json(views::agent(&entry, snapshot.at)))
+}
+
+fn bad_body(rejection: &JsonRejection, limit: usize) -> Problem {
+    let status = rejection.status();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::too_large(limit);
+    }
+    let (kind, title) = match status {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("not-json", "Not JSON"),
+        StatusCode::UNPROCESSABLE_ENTITY => ("bad-value", "Not a state"),
+        _ => ("bad-json", "Not JSON"),
+    };
+    let remedy = "Send `Content-Type: application/json` and a body like {\"state\":\"ready\"}; \
+                  states are ready, break, end_wrap_up, hard_call.";
+    Problem::new(status, kind, title, rejection.body_text(), remedy)
+}

@@ -1,0 +1,41 @@
+//! The queue and the calls.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::{Part, Shared};
+use crate::problem::Problem;
+use crate::views::{self, Call, Calls, Queues};
+
+/// The queue by language and class, counts since the start, and how each language is served.
+#[utoipa::path(get, path = "/api/v1/queues", tag = "line", responses(
+    (status = 200, body = Queues),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn queues(State(shared): State<Shared>) -> Json<Queues> {
+    Json(views::queues(&shared.line.snapshot()))
+}
+
+/// The calls in progress.
+#[utoipa::path(get, path = "/api/v1/calls", tag = "line", responses(
+    (status = 200, body = Calls),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn calls(State(shared): State<Shared>) -> Json<Calls> {
+    Json(views::calls(&shared.line.snapshot()))
+}
+
+/// One call in progress.
+#[utoipa::path(get, path = "/api/v1/calls/{id}", tag = "line", params(("id" = String, Path)), responses(
+    (status = 200, body = Call),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is none, or it is over.", body = Problem,
+     content_type = "application/problem+json"),
+))]
+pub(crate) async fn call(State(shared): State<Shared>, Part(id): Part) -> Result<Json<Call>, Problem> {
+    let snapshot = shared.line.snapshot();
+    let entry = id.parse().ok().and_then(|id| snapshot.calls.iter().find(|call| call.id == id));
+    let entry = entry.ok_or_else(|| Problem::no_such("call in progress", &id, "/api/v1/calls"))?;
+    Ok(Json(views::call(entry, snapshot.at.unix)))
+}

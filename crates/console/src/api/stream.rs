@@ -1,0 +1,108 @@
+//! The event stream (server-sent events): one cursor into the ring for each reader, and no buffer.
+
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::sleep;
+
+use super::Shared;
+use crate::events::Read;
+use crate::problem::Problem;
+
+/// What happens, as server-sent events: `open` first, then `call` (CallNews), `agent` (AgentNews) and `system`
+/// (SystemNews) as they happen; `reset` where events are missing, after which the other resources should be read
+/// again. Every event has an id; with the header `Last-Event-ID` the stream goes on after it. A reader who does
+/// not keep up is cut.
+#[utoipa::path(get, path = "/api/v1/events", tag = "line",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The last event seen.")),
+    responses(
+    (status = 200, content_type = "text/event-stream", body = String),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Too many readers.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn events(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
+    let Ok(place) = shared.readers.clone().try_acquire_owned() else {
+        let detail = format!("There are already {} event streams.", shared.config.limits.subscribers);
+        let remedy = "Close one, or try again later; the other resources can be read without it.";
+        let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+        return Err(Problem::new(status, "too-many-readers", "Too many readers", detail, remedy));
+    };
+    let asked = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+    let reader = Reader::new(shared, place, asked);
+    let frames = stream::unfold(reader, |mut reader| async move {
+        let frame = reader.next().await?;
+        Some((Ok::<_, Infallible>(frame), reader))
+    });
+    // A proxy that buffers would hold events back.
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (X_ACCEL_BUFFERING, "no")];
+    Ok((headers, Body::from_stream(frames)).into_response())
+}
+
+const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
+
+struct Reader {
+    shared: Shared,
+    seen: u64,
+    /// What to say before the first event.
+    greeting: Option<String>,
+    newest: watch::Receiver<u64>,
+    over: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    fn new(shared: Shared, place: OwnedSemaphorePermit, asked: Option<&str>) -> Self {
+        let events = &shared.events;
+        // Subscribed before the ring is read: nothing falls between.
+        let newest = events.newest();
+        let last = events.last();
+        let known = asked.and_then(|id| events.number(id));
+        let behind = known.is_some_and(|seen| matches!(events.after(seen), Read::Behind));
+        let (seen, greeting) = match known {
+            Some(seen) if !behind => (seen, frame(&events.id(seen), "open", "{}")),
+            _ if asked.is_some() => (last, frame(&events.id(last), "reset", "{}")),
+            _ => (last, frame(&events.id(last), "open", "{}")),
+        };
+        Self { shared, seen, greeting: Some(greeting), newest, over: false, _place: place }
+    }
+
+    /// The next bytes, or the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(greeting) = self.greeting.take() {
+            return Some(greeting.into());
+        }
+        loop {
+            if self.over {
+                return None;
+            }
+            self.newest.mark_unchanged();
+            match self.shared.events.after(self.seen) {
+                Read::Frames(frames, last) => {
+                    self.seen = last;
+                    return Some(frames.concat().into());
+                }
+                Read::Behind => {
+                    self.shared.counts.reader_cut();
+                    self.over = true;
+                    return Some(Bytes::from_static(b": cut: you read too slowly\n\n"));
+                }
+                Read::Nothing => {}
+            }
+            let mut stopping = self.shared.stopping.clone();
+            tokio::select! {
+                _ = self.newest.changed() => {}
+                () = sleep(self.shared.config.limits.heartbeat) => return Some(Bytes::from_static(b": alive\n\n")),
+                _ = stopping.wait_for(|stopping| *stopping) => self.over = true,
+            }
+        }
+    }
+}
+
+fn frame(id: &str, event: &str, data: &str) -> String {
+    format!("id: {id}\nevent: {event}\ndata: {data}\n\n")
+}

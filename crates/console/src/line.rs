@@ -1,0 +1,101 @@
+//! What the console asks of the running line. The binary implements it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use havre_model::{AgentCommand, AgentId, AgentState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{Measures, Snapshot};
+
+/// An answer that takes a while: `Box::pin(async move { … })`.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The running line, as the console sees it.
+pub trait Line: Send + Sync + 'static {
+    /// The last published state of calls and agents. Waits are counted up to its `at`, so it should be published
+    /// at least every second.
+    fn snapshot(&self) -> Arc<Snapshot>;
+
+    /// Other crates' counters, for `/metrics`.
+    fn measures(&self) -> Measures;
+
+    /// Whether new calls are welcome.
+    fn readiness(&self) -> Readiness;
+
+    /// Asks for an agent's state to change; answers with the state that the agent then has.
+    fn command(&self, agent: AgentId, command: AgentCommand) -> Answer<'_, Result<AgentState, CommandError>>;
+
+    /// Reads configuration, dialplan and prompts again. A bad one is refused and the old one kept.
+    fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>>;
+}
+
+/// Whether new calls are welcome, and what an operator should know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Not everything is up yet: not ready.
+    pub starting: bool,
+    /// New calls are refused, calls in progress go on: not ready.
+    pub draining: bool,
+    /// The shared store answers. Without it the node is still ready, and says so.
+    pub store_up: bool,
+    /// Whatever else should be known; changes nothing.
+    pub notes: Vec<String>,
+}
+
+/// Why an agent's state was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No such account.
+    #[error("no such advocate")]
+    UnknownAgent,
+    /// The present state does not allow it.
+    #[error("{detail}")]
+    Refused {
+        /// Why.
+        detail: String,
+        /// What to do instead.
+        remedy: String,
+    },
+    /// The line does not answer.
+    #[error("the line does not answer")]
+    Unavailable,
+}
+
+/// What a reload brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Reloaded {
+    /// Content hash of the dialplan that new calls get.
+    pub dialplan: String,
+    /// Lines in it.
+    pub lines: usize,
+    /// Accounts.
+    pub agents: usize,
+    /// What should be looked at, though it was accepted.
+    pub warnings: Vec<Finding>,
+}
+
+/// Why a reload changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} finding(s): the old configuration stays", .findings.len())]
+pub struct ReloadRefused {
+    /// What is wrong and what to do.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Finding {
+    /// The file.
+    pub file: String,
+    /// The line in it, from 1.
+    pub line: Option<u32>,
+    /// The key.
+    pub key: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}

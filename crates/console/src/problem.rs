@@ -1,0 +1,118 @@
+//! Errors as problem details (RFC 9457): what happened and what to do.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::line::Finding;
+
+/// What went wrong and what to do (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// The kind of problem, for programs: `urn:havre:problem:…`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind of problem, for people.
+    title: &'static str,
+    status: u16,
+    /// What happened this time.
+    detail: String,
+    /// What to do.
+    remedy: String,
+    /// What is wrong in the files, after a refused reload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    findings: Vec<Finding>,
+}
+
+impl Problem {
+    pub(crate) fn new(
+        status: StatusCode,
+        kind: &str,
+        title: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: format!("urn:havre:problem:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            remedy: remedy.into(),
+            findings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn unauthorized(offered: bool) -> Self {
+        let detail = if offered { "The token is not the right one." } else { "The request has no token." };
+        let remedy =
+            "Send the header `Authorization: Bearer TOKEN` with the token of [http] in the configuration.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A token is needed", detail, remedy)
+    }
+
+    pub(crate) fn no_such(what: &str, id: &str, list: &str) -> Self {
+        // An id is echoed only as far as an id can be long.
+        let id: String = id.chars().take(64).collect();
+        let detail = format!("There is no {what} `{id}`.");
+        let remedy = format!("GET {list} lists those there are.");
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail, remedy)
+    }
+
+    pub(crate) fn no_such_path() -> Self {
+        let remedy = "GET /openapi.json describes every path.";
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", "There is nothing at this path.", remedy)
+    }
+
+    pub(crate) fn bad_path(detail: String) -> Self {
+        let remedy = "Use the ids as the lists give them, percent-encoded UTF-8.";
+        Self::new(StatusCode::BAD_REQUEST, "bad-path", "Bad path", detail, remedy)
+    }
+
+    pub(crate) fn method() -> Self {
+        let detail = "This path does not take this method.";
+        let remedy = "The header `Allow` of this answer names those it takes.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail, remedy)
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        let remedy = "Try again in a few seconds; if it lasts, look at the log.";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "unavailable", "Not available", "The line does not answer.", remedy)
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let remedy = format!("Send at most {limit} bytes.");
+        let detail = "The request's body is larger than any that means something here.";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail, remedy)
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        let detail = "The request's body did not arrive in time.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow", detail, "Try again.")
+    }
+
+    pub(crate) fn with_findings(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"havre\""));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

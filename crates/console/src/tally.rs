@@ -1,0 +1,153 @@
+//! Counts of calls since the start: offered = answered + abandoned + lost + in progress, and waits by language.
+
+use std::time::Duration;
+
+use havre_model::{Language, Outcome, Risk, Unix};
+
+use crate::Histogram;
+
+/// The wait within which a caller should be answered (the journey's target for standard calls; urgent ones have
+/// their own in the daily report).
+pub const WAIT_TARGET: Duration = Duration::from_secs(20);
+
+/// Bounds of the wait histogram, in seconds: fine around the targets (15 s, 20 s) and the steps (45 s, 90 s, 180 s).
+const WAIT_BOUNDS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0];
+
+const LANGUAGES: usize = Language::ALL.len();
+const RISKS: usize = Risk::ALL.len();
+const OUTCOMES: usize = 3;
+
+/// Counts of calls since the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tally {
+    /// The start.
+    pub since: Unix,
+    /// INVITEs taken.
+    pub offered: u64,
+    /// Callers for whom supervisors were alerted.
+    pub alerts: u64,
+    /// Times that supervisors were paged.
+    pub pages: u64,
+    ended: [[[u64; OUTCOMES]; RISKS]; LANGUAGES],
+    waits: [Histogram; LANGUAGES],
+    in_time: [Share; LANGUAGES],
+}
+
+/// `within` of `of`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) within: u64,
+    pub(crate) of: u64,
+}
+
+impl Tally {
+    pub(crate) fn new(since: Unix) -> Self {
+        Self {
+            since,
+            offered: 0,
+            alerts: 0,
+            pages: 0,
+            ended: Default::default(),
+            waits: std::array::from_fn(|_| Histogram::new(WAIT_BOUNDS)),
+            in_time: Default::default(),
+        }
+    }
+
+    pub(crate) fn on_answered(&mut self, language: Language, waited: Duration) {
+        self.waits[language as usize].observe(waited.as_secs_f64());
+        let share = &mut self.in_time[language as usize];
+        share.of += 1;
+        share.within += u64::from(waited <= WAIT_TARGET);
+    }
+
+    /// `waiting` is how long the caller had been waiting for an advocate when the call ended, if it was.
+    pub(crate) fn on_ended(
+        &mut self,
+        language: Language,
+        risk: Risk,
+        outcome: Outcome,
+        waiting: Option<Duration>,
+    ) {
+        self.ended[language as usize][risk as usize][outcome as usize] += 1;
+        // Whoever leaves within the target was not failed by it; whoever leaves later, or is lost, was.
+        let failed = match outcome {
+            Outcome::Lost => waiting.is_some(),
+            Outcome::Answered | Outcome::Abandoned => waiting.is_some_and(|w| w > WAIT_TARGET),
+        };
+        self.in_time[language as usize].of += u64::from(failed);
+    }
+
+    /// Calls that ended so.
+    #[must_use]
+    pub fn ended(&self, language: Language, risk: Risk, outcome: Outcome) -> u64 {
+        self.ended[language as usize][risk as usize][outcome as usize]
+    }
+
+    /// Calls of every class that ended so.
+    #[must_use]
+    pub fn ended_in(&self, language: Language, outcome: Outcome) -> u64 {
+        Risk::ALL.into_iter().map(|risk| self.ended(language, risk, outcome)).sum()
+    }
+
+    /// All calls that ended so.
+    #[must_use]
+    pub fn ended_so(&self, outcome: Outcome) -> u64 {
+        Language::ALL.into_iter().map(|language| self.ended_in(language, outcome)).sum()
+    }
+
+    /// Calls that have not ended.
+    #[must_use]
+    pub fn in_progress(&self) -> u64 {
+        let ended: u64 = OUTCOMES_ALL.into_iter().map(|outcome| self.ended_so(outcome)).sum();
+        self.offered.saturating_sub(ended)
+    }
+
+    /// Waits from joining to answer.
+    #[must_use]
+    pub fn waits(&self, language: Language) -> &Histogram {
+        &self.waits[language as usize]
+    }
+
+    pub(crate) fn in_time(&self, language: Language) -> Share {
+        self.in_time[language as usize]
+    }
+}
+
+/// All outcomes.
+pub(crate) const OUTCOMES_ALL: [Outcome; OUTCOMES] = [Outcome::Answered, Outcome::Abandoned, Outcome::Lost];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FR: Language = Language::Fr;
+
+    #[test]
+    fn the_service_level_counts_whom_the_line_failed() {
+        let mut tally = Tally::new(Unix::from_millis(0));
+        let secs = Duration::from_secs;
+        tally.on_answered(FR, secs(20));
+        tally.on_answered(FR, secs(21));
+        tally.on_ended(FR, Risk::Standard, Outcome::Abandoned, Some(secs(5)));
+        assert_eq!(tally.in_time(FR), Share { within: 1, of: 2 });
+        tally.on_ended(FR, Risk::Standard, Outcome::Abandoned, Some(secs(25)));
+        tally.on_ended(FR, Risk::Standard, Outcome::Lost, Some(secs(1)));
+        tally.on_ended(FR, Risk::Standard, Outcome::Abandoned, None);
+        assert_eq!(tally.in_time(FR), Share { within: 1, of: 4 });
+        assert_eq!(tally.in_time(Language::En), Share::default());
+        assert_eq!(tally.waits(FR).count(), 2);
+    }
+
+    #[test]
+    fn offered_is_answered_and_abandoned_and_lost_and_in_progress() {
+        let mut tally = Tally::new(Unix::from_millis(0));
+        tally.offered = 5;
+        tally.on_ended(FR, Risk::Urgent, Outcome::Answered, None);
+        tally.on_ended(Language::Unknown, Risk::Standard, Outcome::Abandoned, None);
+        tally.on_ended(Language::En, Risk::Standard, Outcome::Lost, None);
+        assert_eq!(tally.in_progress(), 2);
+        assert_eq!(tally.ended_so(Outcome::Answered), 1);
+        assert_eq!(tally.ended(FR, Risk::Urgent, Outcome::Answered), 1);
+    }
+}

@@ -1,0 +1,261 @@
+//! What the API shows: the snapshot in JSON. Nothing here comes from the caller but the choices made by keys.
+
+use std::time::Duration;
+
+use havre_model::{AgentState, Language, Mode, Now, Outcome, Risk, Unix};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::board::{AgentEntry, CallEntry, Snapshot, Stage};
+use crate::tally::WAIT_TARGET;
+use crate::words::{
+    AttentionWord, LanguageWord, ReasonWord, RiskWord, RoleWord, SoundWord, SpokenWord, StageWord, StateWord,
+};
+
+/// The queue by language and class, counts since the start, and how each language is served.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Queues {
+    /// The moment of these figures, in milliseconds since 1970 (UTC).
+    pub(crate) at: i64,
+    /// The moment since which calls are counted, likewise.
+    pub(crate) since: i64,
+    /// Callers who wait for an advocate.
+    pub(crate) waiting: usize,
+    /// The longest of their waits, in milliseconds.
+    pub(crate) longest_wait_ms: Option<u64>,
+    /// All calls since the start.
+    pub(crate) totals: Totals,
+    /// One entry for every language and class, empty ones too.
+    pub(crate) queues: Vec<Queue>,
+    /// One entry for every language.
+    pub(crate) service: Vec<Service>,
+}
+
+/// offered = answered + abandoned + lost + in_progress.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Totals {
+    pub(crate) offered: u64,
+    pub(crate) answered: u64,
+    /// The caller left before an advocate answered.
+    pub(crate) abandoned: u64,
+    /// We failed the caller.
+    pub(crate) lost: u64,
+    pub(crate) in_progress: u64,
+}
+
+/// Waiting callers of one language and class.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Queue {
+    pub(crate) language: LanguageWord,
+    pub(crate) risk: RiskWord,
+    pub(crate) waiting: usize,
+    /// Of them: for whom a phone rings.
+    pub(crate) ringing: usize,
+    pub(crate) longest_wait_ms: Option<u64>,
+}
+
+/// How one language is served, since the start.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Service {
+    pub(crate) language: LanguageWord,
+    pub(crate) answered: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) lost: u64,
+    /// Mean wait of those answered, from joining the queue.
+    pub(crate) mean_wait_ms: Option<u64>,
+    /// The wait within which a caller should be answered.
+    pub(crate) target_ms: u64,
+    /// Waits that ended by an answer within the target,
+    pub(crate) within: u64,
+    /// of those that ended by an answer, by our loss, or by the caller leaving after the target.
+    pub(crate) of: u64,
+}
+
+/// The calls in progress.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Calls {
+    /// The moment of these figures, in milliseconds since 1970 (UTC).
+    pub(crate) at: i64,
+    /// Waiting ones in the order of the line, then those greeted, then those talking.
+    pub(crate) calls: Vec<Call>,
+}
+
+/// One call.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Call {
+    /// Random; tells nothing of who called.
+    #[schema(example = "c00000000deadbeef")]
+    pub(crate) id: String,
+    pub(crate) line: String,
+    pub(crate) trunk: String,
+    pub(crate) language: LanguageWord,
+    pub(crate) risk: RiskWord,
+    pub(crate) mode: ModeView,
+    pub(crate) stage: StageWord,
+    /// Since when it is in that stage, in milliseconds since 1970 (UTC).
+    pub(crate) since: i64,
+    /// When it came in, likewise.
+    pub(crate) arrived: i64,
+    /// How long the caller has waited for an advocate, or did before the talk; null in the greeting.
+    pub(crate) waited_ms: Option<u64>,
+    /// Advocates whose phones ring for it.
+    pub(crate) ringing: Vec<String>,
+    /// The advocate who talks with the caller.
+    pub(crate) agent: Option<String>,
+    /// The caller speaks neither English nor French.
+    pub(crate) interpreter_needed: bool,
+    pub(crate) attention: AttentionWord,
+    /// Whether the caller's audio arrives. Nobody is hung up when it does not.
+    pub(crate) media_flowing: bool,
+}
+
+/// How the caller wishes to be spoken to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Mode)]
+pub(crate) struct ModeView {
+    /// The caller cannot speak: keys 1 and 2 say yes and no.
+    pub(crate) silent: bool,
+    /// Neutral messages; the advocate opens with "Hello? / Allô?".
+    pub(crate) discreet: bool,
+    pub(crate) sound: SoundWord,
+}
+
+/// The accounts.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Agents {
+    /// The moment of these figures, in milliseconds since 1970 (UTC).
+    pub(crate) at: i64,
+    /// By id.
+    pub(crate) agents: Vec<Agent>,
+}
+
+/// One advocate, supervisor or on-call person.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Agent {
+    #[schema(example = "advocate-fr")]
+    pub(crate) id: String,
+    pub(crate) languages: Vec<SpokenWord>,
+    pub(crate) roles: Vec<RoleWord>,
+    pub(crate) state: StateWord,
+    /// Why not ready.
+    pub(crate) reason: Option<ReasonWord>,
+    /// Since when in that state, in milliseconds since 1970 (UTC).
+    pub(crate) since: i64,
+    /// Time until the state ends by itself, if it does.
+    pub(crate) ends_in_ms: Option<u64>,
+    /// The call offered or talked in.
+    pub(crate) call: Option<String>,
+}
+
+pub(crate) fn queues(snapshot: &Snapshot) -> Queues {
+    let tally = &snapshot.tally;
+    let waiting = || snapshot.calls.iter().filter(|call| call.stage == Stage::Waiting);
+    let longest = |calls: &mut dyn Iterator<Item = &CallEntry>| {
+        calls.filter_map(|call| call.waited_at(snapshot.at.unix)).max().map(millis)
+    };
+    let queue = |language, risk| {
+        let here = || waiting().filter(move |call| call.language == language && call.risk == risk);
+        Queue {
+            language: LanguageWord(language),
+            risk: RiskWord(risk),
+            waiting: here().count(),
+            ringing: here().filter(|call| !call.ringing.is_empty()).count(),
+            longest_wait_ms: longest(&mut here()),
+        }
+    };
+    let urgent_first = || Risk::ALL.into_iter().rev();
+    Queues {
+        at: snapshot.at.unix.as_millis(),
+        since: tally.since.as_millis(),
+        waiting: waiting().count(),
+        longest_wait_ms: longest(&mut waiting()),
+        totals: Totals {
+            offered: tally.offered,
+            answered: tally.ended_so(Outcome::Answered),
+            abandoned: tally.ended_so(Outcome::Abandoned),
+            lost: tally.ended_so(Outcome::Lost),
+            in_progress: tally.in_progress(),
+        },
+        queues: Language::ALL
+            .into_iter()
+            .flat_map(|language| urgent_first().map(move |risk| queue(language, risk)))
+            .collect(),
+        service: Language::ALL.into_iter().map(|language| service(snapshot, language)).collect(),
+    }
+}
+
+fn service(snapshot: &Snapshot, language: Language) -> Service {
+    let tally = &snapshot.tally;
+    let in_time = tally.in_time(language);
+    Service {
+        language: LanguageWord(language),
+        answered: tally.ended_in(language, Outcome::Answered),
+        abandoned: tally.ended_in(language, Outcome::Abandoned),
+        lost: tally.ended_in(language, Outcome::Lost),
+        mean_wait_ms: tally.waits(language).mean().map(Duration::from_secs_f64).map(millis),
+        target_ms: millis(WAIT_TARGET),
+        within: in_time.within,
+        of: in_time.of,
+    }
+}
+
+pub(crate) fn calls(snapshot: &Snapshot) -> Calls {
+    let now = snapshot.at.unix;
+    Calls { at: now.as_millis(), calls: snapshot.calls.iter().map(|entry| call(entry, now)).collect() }
+}
+
+pub(crate) fn call(entry: &CallEntry, now: Unix) -> Call {
+    Call {
+        id: entry.id.to_string(),
+        line: entry.line.to_string(),
+        trunk: entry.trunk.to_string(),
+        language: LanguageWord(entry.language),
+        risk: RiskWord(entry.risk),
+        mode: mode(entry.mode),
+        stage: StageWord(entry.stage),
+        since: entry.since.as_millis(),
+        arrived: entry.arrived.as_millis(),
+        waited_ms: entry.waited_at(now).map(millis),
+        ringing: entry.ringing.iter().map(|(_, agent)| agent.to_string()).collect(),
+        agent: entry.agent.as_ref().map(ToString::to_string),
+        interpreter_needed: entry.language == Language::Other,
+        attention: AttentionWord(entry.attention),
+        media_flowing: entry.media_flowing,
+    }
+}
+
+pub(crate) fn mode(mode: Mode) -> ModeView {
+    ModeView { silent: mode.silent, discreet: mode.discreet, sound: SoundWord(mode.sound) }
+}
+
+pub(crate) fn agents(snapshot: &Snapshot) -> Agents {
+    Agents {
+        at: snapshot.at.unix.as_millis(),
+        agents: snapshot.agents.iter().map(|entry| agent(entry, snapshot.at)).collect(),
+    }
+}
+
+pub(crate) fn agent(entry: &AgentEntry, now: Now) -> Agent {
+    let (reason, until, call) = match entry.state {
+        AgentState::SignedOut | AgentState::Ready { .. } => (None, None, None),
+        AgentState::NotReady { reason, until, .. } => (Some(ReasonWord(reason)), until, None),
+        AgentState::Offered { call, until, .. } => (None, Some(until), Some(call)),
+        AgentState::Talking { call, .. } => (None, None, Some(call)),
+        AgentState::WrapUp { until, .. } => (None, until, None),
+    };
+    let roles = havre_model::Role::ALL.into_iter().filter(|role| entry.profile.roles.contains(*role));
+    Agent {
+        id: entry.profile.id.to_string(),
+        languages: entry.profile.languages.iter().map(SpokenWord).collect(),
+        roles: roles.map(RoleWord).collect(),
+        state: StateWord(entry.state),
+        reason,
+        since: entry.since.as_millis(),
+        ends_in_ms: until.map(|until| millis(until.since(now.mono))),
+        call: call.map(|call| call.to_string()),
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

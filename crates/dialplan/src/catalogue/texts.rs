@@ -1,0 +1,220 @@
+//! `catalogue.toml`: what is said, before there is any audio.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use havre_model::Spoken;
+
+use super::{Confirmation, PromptId};
+use crate::file::{File, Place, Table};
+use crate::limits::{MAX_CLIP_SECONDS, MAX_PROMPTS};
+
+/// Longest message unless the catalogue says otherwise: a message is a short break in the waiting, not a talk.
+const USUAL_MAX: Duration = Duration::from_secs(20);
+
+/// What a caller must never hear (journey, rule 6). Lower case; one list for both languages.
+const NEVER_SAID: &[(&str, &str)] = &[
+    ("your call is important", "no one believes it"),
+    ("votre appel est important", "no one believes it"),
+    ("estimated", "an estimate makes people hang up"),
+    ("wait time", "an estimate makes people hang up"),
+    ("temps d'attente", "an estimate makes people hang up"),
+    ("position", "a queue position makes people hang up"),
+    ("ahead of you", "a queue position makes people hang up"),
+    ("avant vous", "a queue position makes people hang up"),
+    ("leave a message", "there is no voicemail"),
+    ("laissez un message", "there is no voicemail"),
+    ("call you back", "there is no callback"),
+    ("vous rappellerons", "there is no callback"),
+    ("survey", "there is no survey"),
+    ("sondage", "there is no survey"),
+    ("your name is", "no name is asked"),
+    ("say your name", "no name is asked"),
+    ("dites votre nom", "no name is asked"),
+    ("your number", "no number is asked"),
+    ("votre numéro", "no number is asked"),
+    ("goodbye", "nothing but the caller or the advocate ends a call"),
+    ("au revoir", "nothing but the caller or the advocate ends a call"),
+];
+
+#[derive(Debug)]
+pub(crate) struct Texts {
+    pub(crate) prompts: BTreeMap<PromptId, Prompt>,
+    pub(crate) sounds: BTreeMap<PromptId, Sound>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    pub(crate) texts: BTreeMap<Spoken, Arc<str>>,
+    pub(crate) pair: Option<PromptId>,
+    pub(crate) max: Duration,
+    place: Place,
+}
+
+#[derive(Debug)]
+pub(crate) struct Sound {
+    pub(crate) faint: bool,
+    pub(crate) min: Duration,
+    pub(crate) max: Duration,
+}
+
+impl Texts {
+    /// Reads the document; what is wrong is found in `file`.
+    pub(crate) fn read(file: &File<'_>) -> Option<Self> {
+        let document = file.parse()?;
+        let root = file.root(&document);
+        let mut texts = Self { prompts: BTreeMap::new(), sounds: BTreeMap::new() };
+        if let Some(table) =
+            root.need("prompts", "add the texts as [prompts.NAME] tables").and_then(|v| v.table())
+        {
+            for (id, entry) in named_tables(&table) {
+                texts.prompts.insert(id, read_prompt(file, &entry));
+            }
+        }
+        if let Some(table) = root.get("sounds").and_then(|v| v.table()) {
+            for (id, entry) in named_tables(&table) {
+                if texts.prompts.contains_key(&id) {
+                    file.error(&entry.place, "is the name of a prompt too", "rename one of them");
+                }
+                texts.sounds.insert(id, read_sound(&entry));
+            }
+        }
+        root.finish();
+        if texts.prompts.len() + texts.sounds.len() > MAX_PROMPTS {
+            file.error(&root.place, "has too many prompts", format!("keep at most {MAX_PROMPTS}"));
+        }
+        texts.check_pairs(file);
+        texts.check_confirmations(file, &root.place);
+        Some(texts)
+    }
+
+    fn check_pairs(&self, file: &File<'_>) {
+        for (id, prompt) in &self.prompts {
+            let official = [Spoken::En, Spoken::Fr].map(|s| prompt.texts.contains_key(&s));
+            let single = official[0] != official[1];
+            match &prompt.pair {
+                None if single && id.as_str().starts_with("P1.") => {
+                    file.error(
+                        &prompt.place,
+                        "has no `pair`",
+                        "name the clip that says the same in the other language",
+                    );
+                }
+                None if single => {
+                    let missing = if official[0] { "fr" } else { "en" };
+                    file.error(
+                        &prompt.place,
+                        format!("has no `{missing}`"),
+                        format!("add `{missing}`: every prompt exists in both languages (or name a `pair`)"),
+                    );
+                }
+                Some(_) if !single => {
+                    file.error(
+                        &prompt.place,
+                        "has a `pair` but not exactly one of `en` and `fr`",
+                        "remove `pair`",
+                    );
+                }
+                Some(pair) => {
+                    let back = self.prompts.get(pair).filter(|other| {
+                        other.pair.as_ref() == Some(id)
+                            && other.texts.contains_key(&Spoken::En) != official[0]
+                    });
+                    if back.is_none() {
+                        file.error(
+                            &prompt.place,
+                            format!("`pair` {pair} is not the same clip in the other language"),
+                            format!("give {pair} the other language and `pair = \"{id}\"`"),
+                        );
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn check_confirmations(&self, file: &File<'_>, root: &Place) {
+        for name in Confirmation::NAMES {
+            let both = self.prompts.get(*name).is_some_and(|p| p.pair.is_none() && p.texts.len() >= 2);
+            if !both {
+                let place = Place { line: root.line, key: format!("prompts.{name}") };
+                file.error(
+                    &place,
+                    "is missing",
+                    "add it in both languages: feature codes are answered with it",
+                );
+            }
+        }
+    }
+}
+
+fn named_tables<'s, 'a>(table: &Table<'s, 'a>) -> Vec<(PromptId, Table<'s, 'a>)> {
+    let read = |(name, value): (&str, crate::file::Value<'s, 'a>)| {
+        let Ok(id) = name.parse() else {
+            value.error(
+                "is no name of a prompt",
+                "use a letter, then letters, digits, '.', '_' or '-', at most 32",
+            );
+            return None;
+        };
+        Some((id, value.table()?))
+    };
+    table.entries().into_iter().filter_map(read).collect()
+}
+
+fn read_prompt(file: &File<'_>, table: &Table<'_, '_>) -> Prompt {
+    let mut texts = BTreeMap::new();
+    for spoken in Spoken::ALL {
+        let Some(value) = table.get(spoken.as_str()) else { continue };
+        let Some(text) = value.string() else { continue };
+        if text.trim().is_empty() {
+            value.error("is empty", "write what is to be said");
+        }
+        if text.contains(['{', '}', '%']) {
+            value.error("has a placeholder", "a prompt is one recording: write what is to be said");
+        }
+        let lower = text.to_lowercase();
+        for (phrase, why) in NEVER_SAID {
+            if lower.contains(phrase) {
+                value.error(format!("says \"{phrase}\""), format!("reword it: {why}"));
+            }
+        }
+        texts.insert(spoken, Arc::from(text));
+    }
+    for spoken in Spoken::ALL {
+        if let Some(value) = table.get(&format!("espeak_{spoken}")) {
+            value.string();
+        }
+    }
+    if texts.is_empty() {
+        file.error(&table.place, "has no text", "add `en` and `fr`");
+    }
+    let pair = table.get("pair").and_then(|v| {
+        let id = v.string()?.parse().ok();
+        if id.is_none() {
+            v.error("is no name of a prompt", "name the clip in the other language");
+        }
+        id
+    });
+    let max = table.get("max_seconds").and_then(|v| v.seconds(60)).unwrap_or(USUAL_MAX);
+    table.finish();
+    Prompt { texts, pair, max, place: table.place.clone() }
+}
+
+fn read_sound(table: &Table<'_, '_>) -> Sound {
+    let seconds = |key: &str, usual: u64| {
+        let limit = u32::try_from(MAX_CLIP_SECONDS).unwrap_or(u32::MAX);
+        table.get(key).and_then(|v| v.seconds(limit)).unwrap_or(Duration::from_secs(usual))
+    };
+    if let Some(about) = table.get("about") {
+        about.string();
+    }
+    let sound = Sound {
+        faint: table.get("faint").and_then(|v| v.boolean()).unwrap_or(false),
+        min: seconds("min_seconds", 0),
+        max: seconds("max_seconds", MAX_CLIP_SECONDS as u64),
+    };
+    table.finish();
+    sound
+}

@@ -1,0 +1,581 @@
+//! What `havre check` says of a plan that is wrong: file, line, key, what, and the remedy.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod common;
+
+use common::{ALL, HOTLINE, NONE, list, silent_prompts, without_tests};
+use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Severity, Targets};
+
+/// A change to the shipped plan, and what is then found: the line is the first one that holds `at`; `LINE 2` is the head
+/// of the second line's table.
+struct Case {
+    replace: &'static str,
+    by: &'static str,
+    at: &'static str,
+    key: &'static str,
+    what: &'static str,
+    remedy: &'static str,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        replace: "no_input = { after = 3, then = \"join\" }\n",
+        by: "",
+        at: "[menus.greeting]",
+        key: "menus.greeting.no_input",
+        what: "is missing",
+        remedy: "say what happens when no key is pressed",
+    },
+    Case {
+        replace: "no_match = \"ignore\"\n\n[menus.greeting.keys]",
+        by: "\n[menus.greeting.keys]",
+        at: "[menus.greeting]",
+        key: "menus.greeting.no_match",
+        what: "is missing",
+        remedy: "\"ignore\" lets the prompt go on without a word",
+    },
+    Case {
+        replace: "no_match = \"ignore\"\n\n[waiting.keys]",
+        by: "\n[waiting.keys]",
+        at: "[waiting]",
+        key: "waiting.no_match",
+        what: "is missing",
+        remedy: "\"ignore\"",
+    },
+    Case {
+        replace: "then = \"join\" }\n# Cannot talk",
+        by: "then = \"goodbye\" }\n# Cannot talk",
+        at: "goodbye",
+        key: "menus.greeting.keys.3.then",
+        what: "\"goodbye\" would end the call",
+        remedy: "every path ends at a person",
+    },
+    Case {
+        replace: "1 = { language = \"en\", then = \"join\" }",
+        by: "1 = { language = \"en\", then = \"jion\" }",
+        at: "jion",
+        key: "menus.greeting.keys.1.then",
+        what: "there is no menu \"jion\"",
+        remedy: "did you mean \"join\"?",
+    },
+    Case {
+        replace: "1 = { language = \"en\", then = \"join\" }",
+        by: "1 = { language = \"en\", then = \"greeting\" }",
+        at: "[menus.greeting]",
+        key: "menus.greeting",
+        what: "leads back to itself",
+        remedy: "no key restarts a menu",
+    },
+    Case {
+        replace: "2 = { language = \"fr\", then = \"join\" }\n",
+        by: "",
+        at: "[menus.greeting]",
+        key: "menus.greeting.keys.1",
+        what: "no key does the same in the other language",
+        remedy: "English and French are the same graph",
+    },
+    Case {
+        replace: "2 = { language = \"fr\" }\n",
+        by: "",
+        at: "[waiting]",
+        key: "waiting.keys.1",
+        what: "no key does the same in the other language",
+        remedy: "English and French are the same graph",
+    },
+    Case {
+        replace: "1 = { language = \"en\", then",
+        by: "1 = { language = \"english\", then",
+        at: "english",
+        key: "menus.greeting.keys.1.language",
+        what: "\"english\" is not known here",
+        remedy: "write \"en\", \"fr\", \"other\"",
+    },
+    Case {
+        replace: "7 = { risk = \"information\", then",
+        by: "7 = { risk = \"elevated\", then",
+        at: "elevated",
+        key: "menus.greeting.keys.7.risk",
+        what: "\"elevated\" is not known here",
+        remedy: "write \"urgent\", \"information\"",
+    },
+    Case {
+        replace: "0 = { sound = \"no_messages\", then",
+        by: "0 = { sonud = \"no_messages\", then",
+        at: "sonud",
+        key: "menus.greeting.keys.0.sonud",
+        what: "is not known here",
+        remedy: "did you mean `sound`?",
+    },
+    Case {
+        replace: "5 = { risk = \"urgent\", silent = true, then",
+        by: "5 = { risk = \"urgent\", silent = \"yes\", then",
+        at: "\"yes\"",
+        key: "menus.greeting.keys.5.silent",
+        what: "is a string, not true or false",
+        remedy: "write true or false",
+    },
+    Case {
+        replace: "8 = \"repeat\"",
+        by: "88 = \"repeat\"",
+        at: "88",
+        key: "waiting.keys.88",
+        what: "is no key of a telephone",
+        remedy: "use 0 to 9",
+    },
+    Case {
+        replace: "after = 3, then",
+        by: "after = 12, then",
+        at: "[menus.greeting]",
+        key: "menus.greeting",
+        what: "the longest path takes",
+        remedy: "cut ",
+    },
+    Case {
+        replace: "[answer]\nafter = 0",
+        by: "[answer]\nafter = 12",
+        at: "[menus.greeting]",
+        key: "menus.greeting",
+        what: "s from INVITE to queue; the limit is 20 s (line hotline",
+        remedy: "answer.after is 12.0 s; menu greeting says ",
+    },
+    Case {
+        replace: "\"P1.1\", \"P1.2\", \"P1.3\"",
+        by: "\"P1.1\", \"P1.2\", \"P2\"",
+        at: "[menus.greeting]",
+        key: "menus.greeting.say",
+        what: "a greeting lasts at most 15 s",
+        remedy: "cut ",
+    },
+    Case {
+        replace: "\"P1.4\", \"P1.5\"]",
+        by: "\"P1.4\"]",
+        at: "\"P1.4\"]",
+        key: "menus.greeting.say",
+        what: "P1.4 is said in one language only",
+        remedy: "add P1.5",
+    },
+    Case {
+        replace: "silent = [\"P5\"]",
+        by: "silent = [\"P55\"]",
+        at: "P55",
+        key: "waiting.silent",
+        what: "there is no prompt \"P55\"",
+        remedy: "did you mean \"P5\"",
+    },
+    Case {
+        replace: "tick = \"tick\"",
+        by: "tick = \"tock\"",
+        at: "tock",
+        key: "waiting.tick",
+        what: "there is no sound \"tock\"",
+        remedy: "[sounds.NAME]",
+    },
+    Case {
+        replace: "say_unknown = [\"P3\", \"P2\"]",
+        by: "say_unknown = [\"P3\"]",
+        at: "[waiting]",
+        key: "waiting.say_unknown",
+        what: "says other things than `say`",
+        remedy: "list the same prompts",
+    },
+    Case {
+        replace: "every = 60, say = [\"P6\"]",
+        by: "every = 5, say = [\"P6\"]",
+        at: "every = 5,",
+        key: "waiting.no_input.every",
+        what: "is shorter than 20 s",
+        remedy: "more often is nagging",
+    },
+    Case {
+        replace: "P5 = \"P5n\"\n",
+        by: "",
+        at: "[neutral]",
+        key: "neutral.P5",
+        what: "it would be said in discreet mode",
+        remedy: "name its neutral form",
+    },
+    Case {
+        replace: "P2 = \"P2n\"",
+        by: "P2 = \"P2\"",
+        at: "[neutral]",
+        key: "neutral (P2 en)",
+        what: "says \"advocate\" in discreet mode",
+        remedy: "reword it",
+    },
+    Case {
+        replace: "P6 = \"P6n\"",
+        by: "P6 = \"leave_out\"",
+        at: "[neutral]",
+        key: "neutral (waiting.no_input.say)",
+        what: "nothing is left to say in discreet mode",
+        remedy: "give one of its prompts a neutral form",
+    },
+    Case {
+        replace: "numbers = [\"+18335550101\"]",
+        by: "numbers = [\"+18335550100\"]",
+        at: "LINE 2",
+        key: "lines[2]",
+        what: "+18335550100 belongs to hotline and to hotline-fr",
+        remedy: "give each number to one line",
+    },
+    Case {
+        replace: "numbers = [\"+18335550101\"]",
+        by: "numbers = [\"833-555-0101\"]",
+        at: "833-555",
+        key: "lines[2].numbers",
+        what: "\"833-555-0101\" is no number in E.164",
+        remedy: "write + and 8 to 15 digits",
+    },
+    Case {
+        replace: "id = \"hotline-fr\"",
+        by: "id = \"hotline\"",
+        at: "LINE 2",
+        key: "lines[2]",
+        what: "two lines are called hotline",
+        remedy: "a name of its own",
+    },
+    Case {
+        replace: "french_first = true\nmenu = \"greeting\"",
+        by: "french_first = true\nmenu = \"greting\"",
+        at: "greting",
+        key: "lines[2].menu",
+        what: "there is no menu \"greting\"",
+        remedy: "did you mean \"greeting\"?",
+    },
+    Case {
+        replace: "\"263\", ",
+        by: "\"26\", ",
+        at: "area_codes",
+        key: "french_first.area_codes",
+        what: "\"26\" is no area code",
+        remedy: "write three digits",
+    },
+    Case {
+        replace: "    { at = 45, step = \"other_language\" },\n",
+        by: "",
+        at: "usual = [",
+        key: "widening.usual",
+        what: "has no step \"other_language\"",
+        remedy: "every path ends at a person",
+    },
+    Case {
+        replace: "{ at = 180, step = \"page\", every = 60 },\n]\n# An urgent",
+        by: "{ at = 180, step = \"page\" },\n]\n# An urgent",
+        at: "step = \"page\" }",
+        key: "widening.usual[7]",
+        what: "has no `every`",
+        remedy: "paged again and again",
+    },
+    Case {
+        replace: "    { at = 15, step = \"other_language\" },",
+        by: "    { at = 1, step = \"other_language\" },",
+        at: "at = 1,",
+        key: "widening.urgent[3]",
+        what: "comes before the step above it",
+        remedy: "sort the steps",
+    },
+    Case {
+        replace: "    { at = 15, step = \"other_language\" },\n    { at = 15, step = \"on_call\" },",
+        by: "    { at = 50, step = \"other_language\" },\n    { at = 50, step = \"on_call\" },",
+        at: "urgent = [",
+        key: "widening.urgent",
+        what: "other_language comes later (50 s) than for usual calls (45 s)",
+        remedy: "an urgent caller never waits longer",
+    },
+    Case {
+        replace: "ring_time = 12",
+        by: "ring_time = 2",
+        at: "ring_time =",
+        key: "widening.ring_time",
+        what: "is shorter than 5 s",
+        remedy: "nobody can pick up so fast",
+    },
+    Case {
+        replace: "[partner]\nenabled = false",
+        by: "[partner]\nenabled = true",
+        at: "enabled = true",
+        key: "partner.enabled",
+        what: "is switched on, but there is nobody to ring",
+        remedy: "configure the partner centre's address, or write false",
+    },
+    Case {
+        replace: "[on_call]\nenabled = false",
+        by: "[on_call]\nenabled = true",
+        at: "enabled = true",
+        key: "on_call.enabled",
+        what: "is switched on, but there is nobody to ring",
+        remedy: "give an account the role \"on_call\"",
+    },
+    Case {
+        replace: "[interpreter]\nenabled = false",
+        by: "[interpreter]\nenabled = true",
+        at: "enabled = true",
+        key: "interpreter.enabled",
+        what: "is switched on, but there is nobody to ring",
+        remedy: "configure the interpreter service's address",
+    },
+    Case {
+        replace: "then = \"wait\"",
+        by: "then = \"partner\"",
+        at: "then = \"partner\"",
+        key: "partner.no_input.then",
+        what: "\"partner\" is not known here",
+        remedy: "write \"wait\"",
+    },
+    Case {
+        replace: "[french_first]",
+        by: "[frenchfirst]",
+        at: "[frenchfirst]",
+        key: "frenchfirst",
+        what: "is not known here",
+        remedy: "did you mean `french_first`?",
+    },
+    Case {
+        replace: "pause = 3",
+        by: "pause = three",
+        at: "pause = three",
+        key: "",
+        what: "",
+        remedy: "mend the TOML",
+    },
+    Case {
+        replace: "pause = 3",
+        by: "pause = -3",
+        at: "pause = -3",
+        key: "waiting.pause",
+        what: "is out of range",
+        remedy: "write seconds from 0 to 10",
+    },
+];
+
+#[test]
+fn each_fault_is_found_with_its_line_its_key_and_a_remedy() {
+    let whole = without_tests(HOTLINE);
+    for case in CASES {
+        assert!(whole.contains(case.replace), "the plan no longer holds {:?}", case.replace);
+        let text = whole.replacen(case.replace, case.by, 1);
+        let line = match case.at {
+            "LINE 2" => {
+                1 + text.lines().enumerate().filter(|(_, line)| *line == "[[lines]]").nth(1).unwrap().0
+            }
+            at => line_of(&text, at),
+        };
+        let found = refuse(&text, NONE);
+        let hit = found.iter().find(|d| {
+            (d.line, d.key.as_str()) == (line, case.key)
+                && d.what.contains(case.what)
+                && d.remedy.contains(case.remedy)
+        });
+        let wanted = format!("hotline.toml:{line}: {}: {} | {}", case.key, case.what, case.remedy);
+        assert!(
+            hit.is_some_and(|d| d.severity == Severity::Error),
+            "wanted {wanted}\nfound\n{}",
+            list(&found)
+        );
+    }
+}
+
+#[test]
+fn all_faults_are_found_at_once_in_the_order_of_the_file() {
+    let text = without_tests(HOTLINE)
+        .replace("after = 3, then", "aftr = 3, then")
+        .replace("language = \"fr\", then", "language = \"quebecois\", then")
+        .replace("every = 60, say", "every = \"often\", say")
+        .replace("ring_time = 12", "ring_time = 1200");
+    let found = refuse(&text, NONE);
+    let keys: Vec<_> = found.iter().map(|d| d.key.as_str()).collect();
+    for key in
+        ["menus.greeting.no_input.after", "menus.greeting.no_input.aftr", "menus.greeting.keys.2.language"]
+    {
+        assert!(keys.contains(&key), "{key} in {keys:?}");
+    }
+    assert!(keys.contains(&"waiting.no_input.every") && keys.contains(&"widening.ring_time"), "{keys:?}");
+    assert!(found.is_sorted_by_key(|d| d.line), "{}", list(&found));
+}
+
+#[test]
+fn a_second_menu_must_join_within_five_seconds_of_the_key() {
+    let with_menu = |after: &str| {
+        let second = format!(
+            "[menus.second]\nsay = [\"P6n\"]\nno_input = {{ after = {after}, then = \"join\" }}\nno_match = \"ignore\"\n\
+             [menus.second.keys]\n1 = {{ language = \"en\", then = \"join\" }}\n2 = {{ language = \"fr\", then = \"join\" }}\n"
+        );
+        without_tests(HOTLINE).replace(
+            "3 = { language = \"other\", then = \"join\" }",
+            "3 = { language = \"other\", then = \"second\" }",
+        ) + &second
+    };
+    let found = refuse(&with_menu("3"), NONE);
+    assert!(
+        found.iter().any(|d| d
+            .what
+            .contains("s from a key to queue; the limit is 5 s (line hotline, English first, 3 at")),
+        "{}",
+        list(&found)
+    );
+    // English alone, two seconds and a bit, is soon enough; and the path is really walked.
+    let quick = with_menu("1").replace("say = [\"P6n\"]", "say = [\"P1.4\", \"P1.5\"]");
+    let plan = Dialplan::parse("hotline.toml", &quick, &silent_prompts(), NONE)
+        .unwrap_or_else(|d| panic!("{}", list(&d)));
+    let longest = &plan.proof().longest_after_key;
+    assert!(longest.takes.as_secs_f64() > 1.0 && longest.takes.as_secs_f64() <= 5.0, "{longest:?}");
+    assert!(longest.keys.contains("3 at"), "{longest:?}");
+    assert!(plan.graph_svg().contains(">second<"));
+}
+
+#[test]
+fn menus_that_differ_by_language_are_no_mirror_of_each_other() {
+    let menus = |french_after: u32| {
+        let menu = |name: &str, after: u32| {
+            format!(
+                "[menus.{name}]\nsay = [\"P1.4\", \"P1.5\"]\nno_input = {{ after = {after}, then = \"join\" }}\n\
+                 no_match = \"ignore\"\n[menus.{name}.keys]\n5 = {{ risk = \"urgent\", silent = true, then = \"join\" }}\n"
+            )
+        };
+        without_tests(HOTLINE)
+            .replace(
+                "1 = { language = \"en\", then = \"join\" }",
+                "1 = { language = \"en\", then = \"english\" }",
+            )
+            .replace(
+                "2 = { language = \"fr\", then = \"join\" }",
+                "2 = { language = \"fr\", then = \"french\" }",
+            )
+            + &menu("english", 0)
+            + &menu("french", french_after)
+    };
+    Dialplan::parse("hotline.toml", &menus(0), &silent_prompts(), NONE)
+        .unwrap_or_else(|d| panic!("{}", list(&d)));
+    let found = refuse(&menus(1), NONE);
+    assert!(found.iter().any(|d| d.what == "no key does the same in the other language"), "{}", list(&found));
+}
+
+#[test]
+fn a_maze_of_menus_is_refused() {
+    let mut text = without_tests(HOTLINE).replace(
+        "3 = { language = \"other\", then = \"join\" }",
+        "3 = { language = \"other\", then = \"a\" }",
+    );
+    for (name, next) in [("a", "b"), ("b", "c"), ("c", "join")] {
+        text += &format!(
+            "[menus.{name}]\nsay = [\"P1.4\", \"P1.5\"]\nno_input = {{ after = 0, then = \"{next}\" }}\nno_match = \"join\"\nkeys = {{}}\n"
+        );
+    }
+    let found = refuse(&text, NONE);
+    assert!(found.iter().any(|d| d.what == "more than 3 menus follow each other"), "{}", list(&found));
+}
+
+#[test]
+fn a_plan_with_too_many_paths_to_prove_is_refused() {
+    let menu = |name: &str, next: &str| {
+        let keys: String = (0..10).map(|key| format!("{key} = {{ then = \"{next}\" }}\n")).collect();
+        format!(
+            "[menus.{name}]\nsay = [\"P1.4\", \"P1.5\"]\nno_input = {{ after = 0, then = \"join\" }}\n\
+             no_match = \"ignore\"\n[menus.{name}.keys]\n{keys}"
+        )
+    };
+    let text = without_tests(HOTLINE).replace("then = \"join\" }\n", "then = \"a\" }\n")
+        + &menu("a", "b")
+        + &menu("b", "join");
+    let found = refuse(&text, NONE);
+    assert!(found.iter().any(|d| d.what.starts_with("there are too many key paths")), "{}", list(&found));
+}
+
+#[test]
+fn a_menu_that_nobody_reaches_is_only_a_warning() {
+    let text = without_tests(HOTLINE)
+        + "[menus.lost]\nsay = [\"P2n\"]\nno_input = { after = 1, then = \"join\" }\nno_match = \"ignore\"\nkeys = {}\n";
+    let plan = Dialplan::parse("hotline.toml", &text, &silent_prompts(), NONE).unwrap();
+    assert_eq!(plan.warnings().len(), 1);
+    assert_eq!(plan.warnings()[0].key, "menus.lost");
+    assert_eq!(plan.warnings()[0].line, line_of(&text, "[menus.lost]"));
+}
+
+#[test]
+fn optional_steps_are_accepted_with_a_target() {
+    let text = without_tests(HOTLINE).replace("enabled = false", "enabled = true");
+    let plan = Dialplan::parse("hotline.toml", &text, &silent_prompts(), ALL).unwrap();
+    let steps = &plan.widening().usual.0;
+    assert!(steps.iter().any(|(_, s)| *s == havre_model::Step::OnCall));
+    assert!(steps.iter().any(|(_, s)| *s == havre_model::Step::Partner));
+}
+
+#[test]
+fn a_failing_test_block_refuses_the_plan() {
+    let text = without_tests(HOTLINE)
+        + "[[test]]\nname = \"wrong\"\nline = \"hotline\"\nkeys = [{ at = 1, key = \"1\" }]\nuntil = 5\nlanguage = \"fr\"\n\
+           joined_by = 0.5\nprompts = [\"P1.1 en\"]\n";
+    let found = refuse(&text, NONE);
+    let line = line_of(&text, "[[test]]");
+    let whats: Vec<_> = found.iter().map(|d| d.what.as_str()).collect();
+    assert!(found.iter().all(|d| (d.line, d.key.as_str()) == (line, "test[1]")), "{}", list(&found));
+    assert_eq!(
+        whats,
+        [
+            "test \"wrong\": language is en, not fr",
+            "test \"wrong\": what is heard is [\"P1.1 en\", \"P2 en\"], not [\"P1.1 en\"]",
+            "test \"wrong\": the caller joins at 1.00 s, not by 0.50 s",
+        ]
+    );
+}
+
+#[test]
+fn prompts_that_break_the_rules_are_refused() {
+    let refuse = |from: &str, to: &str, key: &str, what: &str| {
+        assert!(common::TEXTS.contains(from), "{from}");
+        let text = common::TEXTS.replacen(from, to, 1);
+        let found = Catalogue::without_audio("catalogue.toml", &text).unwrap_err();
+        assert!(
+            found.iter().any(|d| d.key == key && d.what.contains(what)),
+            "{key}: {what}\n{}",
+            list(&found)
+        );
+    };
+    refuse(
+        "You're still in line. Someone",
+        "You are at position 3. Someone",
+        "prompts.P6.en",
+        "says \"position\"",
+    );
+    refuse(
+        "Vous êtes toujours en ligne. Quelqu'un",
+        "Votre appel est important. Quelqu'un",
+        "prompts.P6.fr",
+        "votre appel est important",
+    );
+    refuse("You're still in line. Someone", "Wait {minutes}. Someone", "prompts.P6.en", "placeholder");
+    refuse(
+        "fr = \"Vous êtes toujours en ligne. Quelqu'un va vous répondre.\"\n",
+        "",
+        "prompts.P6",
+        "has no `fr`",
+    );
+    refuse("pair = \"P1.2\"\n", "", "prompts.\"P1.1\"", "has no `pair`");
+    refuse(
+        "pair = \"P1.2\"\n",
+        "pair = \"P1.4\"\n",
+        "prompts.\"P1.1\"",
+        "not the same clip in the other language",
+    );
+    refuse("[prompts.A-ready]", "[prompts.A-redy]", "prompts.A-ready", "is missing");
+    refuse("[prompts.P6]", "[prompts.\"../P6\"]", "prompts.\"../P6\"", "is no name of a prompt");
+    refuse("max_seconds = 4\n", "max_secs = 4\n", "prompts.\"P1.3\".max_secs", "is not known here");
+}
+
+#[test]
+fn a_plan_that_is_no_file_says_so() {
+    let found =
+        Dialplan::load(std::path::Path::new("/nonexistent/x.toml"), &silent_prompts(), NONE).unwrap_err();
+    assert!(found[0].what.starts_with("cannot be read"), "{}", list(&found));
+    assert!(refuse("", NONE).len() >= 4, "an empty file lacks everything");
+    assert!(refuse(&"#".repeat(2_000_000), NONE)[0].what.contains("bytes"));
+}
+
+fn refuse(text: &str, targets: Targets) -> Vec<Diagnostic> {
+    Dialplan::parse("hotline.toml", text, &silent_prompts(), targets).expect_err("the plan was accepted")
+}
+
+fn line_of(text: &str, part: &str) -> usize {
+    1 + text.lines().position(|line| line.contains(part)).unwrap_or_else(|| panic!("no line holds {part:?}"))
+}

@@ -1,0 +1,240 @@
+//! What goes into a [`Shard`](crate::Shard) and what comes out of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use havre_model::{Digit, LegId, PlayId};
+
+use crate::sdp::Negotiated;
+use crate::{Clip, Prompt};
+
+/// Named limits: every table that outsiders can fill has one.
+pub mod limits {
+    /// Legs of one shard: both sides of every call that a node may hold (`model::limits::MAX_CALLS`), so that one
+    /// shard alone can carry a node; the shell's ports end earlier.
+    pub const MAX_LEGS: usize = 2 * havre_model::limits::MAX_CALLS;
+    /// Largest RTP or RTCP packet taken, in bytes: an Ethernet frame. Larger ones would be fragments reassembled.
+    pub const MAX_PACKET: usize = 1_500;
+    /// Clips of one `Play`. The longest list of the journey is P1's five; bilingual messages need a dozen.
+    pub const MAX_CLIPS: usize = 64;
+    /// Keys waiting to be sent on one leg; more than any feature code or account number.
+    pub const MAX_DIGITS_QUEUED: usize = 32;
+    /// Largest SDP body taken, in bytes. A browser's offer with every codec is about 8 kB.
+    pub const MAX_SDP: usize = 32_768;
+    /// Lines of one SDP body.
+    pub const MAX_SDP_LINES: usize = 1_024;
+    /// `m=` lines of one SDP body: each is answered, so each costs reply bytes.
+    pub const MAX_SDP_MEDIA: usize = 16;
+    /// Payload types of one `m=` line: there are 128.
+    pub const MAX_SDP_FORMATS: usize = 128;
+}
+
+/// What the operator may choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Silence on the wire, where packets are due, after which [`Event::MediaLost`] is reported.
+    pub media_lost_after: Duration,
+    /// Time between [`Event::Quality`] reports of one leg.
+    pub quality_every: Duration,
+}
+
+impl Default for Config {
+    /// 3 s, as the journey asks; quality every 5 s, which is RTCP's minimum interval (RFC 3550 §6.2).
+    fn default() -> Self {
+        Self { media_lost_after: Duration::from_secs(3), quality_every: Duration::from_secs(5) }
+    }
+}
+
+/// Which of a leg's two sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// The RTP socket. RTCP is on it too where `rtcp-mux` was negotiated (RFC 5761).
+    Rtp,
+    /// The RTCP socket.
+    Rtcp,
+}
+
+/// What the outside pushes in.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram came in on a leg's socket.
+    Packet {
+        /// Whose socket.
+        leg: LegId,
+        /// Which socket.
+        channel: Channel,
+        /// The sender's address, as the kernel gave it.
+        source: SocketAddr,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+    /// The network said that a leg's RTP port is unreachable (ICMP).
+    Unreachable {
+        /// Whose packets came back.
+        leg: LegId,
+    },
+    /// The control plane wants something.
+    Command(Command),
+}
+
+/// What the control plane wants. A command for a leg that is not open is counted and dropped.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A new leg: the shell has bound its sockets.
+    Open {
+        /// The leg.
+        leg: LegId,
+    },
+    /// What SDP said, first or again (re-INVITE). RTP flows from now on.
+    Configure {
+        /// The leg.
+        leg: LegId,
+        /// What SDP said.
+        negotiated: Box<Negotiated>,
+    },
+    /// Play `clips` once, in order, in place of whatever plays; a loop waits below it and a bridge's audio too.
+    /// Ends with [`Event::PlayDone`], unless stopped or replaced.
+    Play {
+        /// The listener.
+        leg: LegId,
+        /// Named in `PlayDone`.
+        play: PlayId,
+        /// What to play; at most [`limits::MAX_CLIPS`] are.
+        clips: Vec<Clip>,
+    },
+    /// Play `prompt` for ever, joining where all its listeners are. Replaces another loop; stays below a `Play`.
+    Loop {
+        /// The listener.
+        leg: LegId,
+        /// Names this playing; a loop has no end to report.
+        play: PlayId,
+        /// What to play.
+        prompt: Arc<Prompt>,
+    },
+    /// End `Play` and `Loop`, at once and without `PlayDone`.
+    Stop {
+        /// The listener.
+        leg: LegId,
+    },
+    /// Let two legs hear each other. Ends whatever plays on either, and any other bridge of either.
+    Bridge {
+        /// One leg.
+        a: LegId,
+        /// The other.
+        b: LegId,
+    },
+    /// Undo that. Nothing happens unless these two are bridged to each other.
+    Unbridge {
+        /// One leg.
+        a: LegId,
+        /// The other.
+        b: LegId,
+    },
+    /// Press a key towards the far side (RFC 4733).
+    SendDigit {
+        /// The leg.
+        leg: LegId,
+        /// The key.
+        digit: Digit,
+        /// How long it is held, in milliseconds; held to 40-8,000.
+        millis: u16,
+    },
+    /// Decode and measure what the far side sends ([`Event::Heard`]).
+    Listen {
+        /// The leg.
+        leg: LegId,
+        /// Begin or end.
+        on: bool,
+    },
+    /// The leg is over: nothing is sent or reported of it any more.
+    Close {
+        /// The leg.
+        leg: LegId,
+    },
+}
+
+/// What the outside pulls out.
+#[derive(Debug, PartialEq)]
+pub enum Output<'a> {
+    /// Send a datagram from a leg's socket.
+    Transmit {
+        /// Whose socket.
+        leg: LegId,
+        /// Which socket.
+        channel: Channel,
+        /// Where to.
+        to: SocketAddr,
+        /// The datagram, lent until the next call: a shell that batches copies it into its own batch.
+        bytes: &'a [u8],
+    },
+    /// Something for the control plane.
+    Event(Event),
+}
+
+/// What a shard noticed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A key was pressed (RFC 4733): reported at the press, once, however long it is held. Also on bridged legs.
+    Digit {
+        /// Who pressed.
+        leg: LegId,
+        /// Which key.
+        digit: Digit,
+    },
+    /// The last clip of a `Play` has been heard.
+    PlayDone {
+        /// The listener.
+        leg: LegId,
+        /// As given in `Play`.
+        play: PlayId,
+    },
+    /// The two legs hear each other from now on.
+    Bridged {
+        /// As given in `Bridge`.
+        a: LegId,
+        /// As given in `Bridge`.
+        b: LegId,
+    },
+    /// No RTP from a leg that should be sending. Reported once; decides nothing.
+    MediaLost {
+        /// The silent leg.
+        leg: LegId,
+        /// How long it has been silent.
+        for_: Duration,
+    },
+    /// RTP again after `MediaLost` or `Unreachable`.
+    MediaBack {
+        /// The leg.
+        leg: LegId,
+    },
+    /// A leg's RTP port is unreachable (ICMP). Reported once until RTP comes again.
+    Unreachable {
+        /// The leg.
+        leg: LegId,
+    },
+    /// What was heard in the last quarter of a second, while `Listen` is on and SDP is agreed.
+    Heard {
+        /// Whom we listened to.
+        leg: LegId,
+        /// The strongest frequency between 100 and 3,700 Hz; 0 in silence (below -60 dBm0).
+        hz: f32,
+        /// The level of everything, in dBm0; -96 at the lowest.
+        dbm0: f32,
+        /// The share of the power that is at `hz`, 0 to 1: near 1 for a tone, low for speech.
+        purity: f32,
+    },
+    /// How the far side's stream arrives, every few seconds.
+    Quality {
+        /// The leg.
+        leg: LegId,
+        /// Packets received so far.
+        received: u64,
+        /// Packets lost so far (RFC 3550 §6.4.1: duplicates count against).
+        lost: u64,
+        /// Interarrival jitter (RFC 3550 §6.4.1), in milliseconds.
+        jitter_ms: f32,
+        /// Round trip by RTCP, in milliseconds, once known.
+        round_trip_ms: Option<f32>,
+    },
+}

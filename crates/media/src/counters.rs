@@ -1,0 +1,61 @@
+//! What a shard did and dropped.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a shard did and dropped, since it began.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Name and value of each.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [$((stringify!($name), self.$name)),*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// RTP packets received and taken.
+    received,
+    /// Packets of one leg passed on to another.
+    relayed,
+    /// Frames of one leg decoded and encoded for another.
+    transcoded,
+    /// Packets of prompts, tones and loops sent.
+    played,
+    /// Packets of comfort noise sent while there was nothing else.
+    filled,
+    /// Keys heard.
+    digits,
+    /// Packets and commands for a leg that is not open.
+    dropped_unknown_leg,
+    /// Packets for a leg whose SDP is not agreed yet.
+    dropped_not_configured,
+    /// Datagrams that are neither RTP nor RTCP.
+    dropped_malformed,
+    /// Packets with a payload type that was not agreed.
+    dropped_payload_type,
+    /// Packets from an address that is not the leg's.
+    dropped_stranger,
+    /// Packets that came before.
+    dropped_duplicate,
+    /// Packets of a stream that has not shown itself twice, or far too old.
+    dropped_unfit,
+    /// Packets from before a bridge, or out of a stream's memory.
+    dropped_late,
+    /// RTCP that cannot be read.
+    dropped_rtcp,
+    /// `Open` beyond the most legs.
+    refused_legs,
+    /// Clips beyond the most of one `Play`.
+    refused_clips,
+    /// Keys beyond the most that may wait, or to a far side that knows no telephone-events.
+    refused_digits,
+    /// Bridges of a leg with itself.
+    refused_bridges,
+    /// Rounds of the clock left out because the shell called too late.
+    skipped_rounds,
+}

@@ -1,0 +1,146 @@
+//! What comes in on a leg's sockets.
+
+use std::net::SocketAddr;
+
+use havre_model::Mono;
+
+use super::reports::Wall;
+use super::{Leg, Wire};
+use crate::codec::Codec;
+use crate::outbox::Outbox;
+use crate::rtp::{self, Packet};
+use crate::stream::ear::Ear;
+use crate::stream::reception::Arrival;
+use crate::telephone_event::{self, Payload};
+use crate::{Counters, Event, rtcp};
+
+/// Payload type of comfort noise (RFC 3389).
+const COMFORT_NOISE: u8 = 13;
+
+/// What a packet's payload is, by what was agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Audio(Codec),
+    Press(Payload),
+    Pause,
+}
+
+/// A packet that has been admitted, to be passed on to the peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received<'a> {
+    pub(crate) packet: Packet<'a>,
+    pub(crate) kind: Kind,
+}
+
+impl Leg {
+    /// Takes an RTP packet; gives it back if it belongs to this leg's stream.
+    pub(crate) fn on_rtp<'a>(
+        &mut self,
+        source: SocketAddr,
+        bytes: &'a [u8],
+        now: Mono,
+        counters: &mut Counters,
+        outbox: &mut Outbox,
+    ) -> Option<Received<'a>> {
+        let Some(wire) = &mut self.wire else {
+            counters.dropped_not_configured += 1;
+            return None;
+        };
+        let Ok(packet) = rtp::parse(bytes) else {
+            counters.dropped_malformed += 1;
+            return None;
+        };
+        let Some(kind) = wire.kind(&packet) else {
+            counters.dropped_payload_type += 1;
+            return None;
+        };
+        if !wire.source.admit(source, (packet.ssrc, packet.sequence), wire.reception.known(), now) {
+            counters.dropped_stranger += 1;
+            return None;
+        }
+        match wire.reception.on_packet(&packet, matches!(kind, Kind::Audio(_)), now) {
+            Arrival::First => {
+                wire.presses = telephone_event::Receiver::default();
+                wire.ear = None;
+            }
+            Arrival::Fresh => {}
+            Arrival::Duplicate => {
+                counters.dropped_duplicate += 1;
+                return None;
+            }
+            Arrival::Unfit => {
+                counters.dropped_unfit += 1;
+                return None;
+            }
+        }
+        counters.received += 1;
+        if let Some(back) = wire.watch.on_packet(self.id, kind == Kind::Pause, now) {
+            outbox.event(back);
+        }
+        if let Kind::Press(payload) = kind
+            && let Some(digit) = wire.presses.on_packet(packet.timestamp, packet.marker, payload)
+        {
+            counters.digits += 1;
+            outbox.event(Event::Digit { leg: self.id, digit });
+        }
+        Some(Received { packet, kind })
+    }
+
+    /// Takes an RTCP packet.
+    pub(crate) fn on_rtcp(
+        &mut self,
+        source: SocketAddr,
+        bytes: &[u8],
+        wall: Wall,
+        now: Mono,
+        counters: &mut Counters,
+    ) {
+        let Some(wire) = &mut self.wire else {
+            counters.dropped_not_configured += 1;
+            return;
+        };
+        if !wire.source.admits_rtcp(source) {
+            counters.dropped_stranger += 1;
+            return;
+        }
+        let Some(reports) = rtcp::parse(bytes) else {
+            counters.dropped_rtcp += 1;
+            return;
+        };
+        if let Some(sent) = &reports.sender {
+            wire.reception.on_sender_report(sent, now);
+        }
+        for block in reports.blocks.iter().filter(|b| b.ssrc == wire.outgoing.ssrc()) {
+            wire.schedule.on_block(block, wall.ntp(now));
+        }
+    }
+
+    /// The network said that this leg's port is unreachable.
+    pub(crate) fn on_unreachable(&mut self) -> Option<Event> {
+        self.wire.as_mut()?.watch.on_unreachable(self.id)
+    }
+}
+
+impl Wire {
+    fn kind(&self, packet: &Packet<'_>) -> Option<Kind> {
+        let payload_type = packet.payload_type;
+        if self.agreed.receive_event == Some(payload_type) {
+            return Payload::parse(packet.payload).map(Kind::Press);
+        }
+        let codec = self.agreed.receive.iter().find(|(pt, _)| *pt == payload_type);
+        codec.map(|(_, codec)| Kind::Audio(*codec)).or((payload_type == COMFORT_NOISE).then_some(Kind::Pause))
+    }
+
+    /// Gives a packet to the ear, which is made for it if need be.
+    pub(super) fn listen_to(&mut self, received: &Received<'_>, now: Mono) {
+        let sequence = received.packet.sequence;
+        match (received.kind, &mut self.ear) {
+            (Kind::Audio(codec), ear) => {
+                let ear = ear.get_or_insert_with(|| Box::new(Ear::new(codec)));
+                ear.push(sequence, codec, received.packet.payload, now);
+            }
+            (Kind::Press(_) | Kind::Pause, Some(ear)) => ear.push_pause(sequence, now),
+            (Kind::Press(_) | Kind::Pause, None) => {}
+        }
+    }
+}

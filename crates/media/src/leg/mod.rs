@@ -1,0 +1,157 @@
+//! One leg: what it is told to hear and to say, and, once SDP is agreed, its wire.
+
+mod bridge;
+mod inbound;
+mod outbound;
+pub(crate) mod player;
+pub(crate) mod reports;
+mod watch;
+
+use havre_model::{Digit, LegId, Mono};
+use rand_chacha::rand_core::Rng;
+
+use crate::codec::TICKS_PER_MS;
+use crate::meter::Meter;
+use crate::sdp::Negotiated;
+use crate::stream::ear::Ear;
+use crate::stream::outgoing::Outgoing;
+use crate::stream::reception::Reception;
+use crate::stream::source::Source;
+use crate::{Codec, telephone_event};
+use bridge::Passage;
+pub(crate) use bridge::{pass_on, speak_for};
+pub(crate) use inbound::{Kind, Received};
+use player::Player;
+use reports::Schedule;
+use watch::Watch;
+
+/// One leg.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) id: LegId,
+    /// The leg that it is bridged to, by its place in the shard.
+    pub(crate) peer: Option<usize>,
+    pub(crate) player: Player,
+    pub(crate) keys: telephone_event::Sender,
+    pub(crate) meter: Option<Box<Meter>>,
+    pub(crate) wire: Option<Box<Wire>>,
+}
+
+/// A leg's RTP and RTCP, from the first agreement on.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    agreed: Negotiated,
+    source: Source,
+    reception: Reception,
+    presses: telephone_event::Receiver,
+    outgoing: Outgoing,
+    watch: Watch,
+    schedule: Schedule,
+    cname: String,
+    quality_at: Mono,
+    /// How this leg's packets get to the peer, and how they are decoded where they are.
+    passage: Passage,
+    ear: Option<Box<Ear>>,
+    /// When the peer was last heard on this leg.
+    fed_at: Option<Mono>,
+    /// Ticks of audio of our own that are due but not yet a whole packet; `None` while we send none.
+    credit: Option<u32>,
+    comfort_at: Mono,
+}
+
+impl Leg {
+    pub(crate) fn new(id: LegId) -> Self {
+        Self {
+            id,
+            peer: None,
+            player: Player::default(),
+            keys: telephone_event::Sender::default(),
+            meter: None,
+            wire: None,
+        }
+    }
+
+    /// SDP was agreed; true if for the first time.
+    pub(crate) fn configure(&mut self, agreed: Negotiated, rng: &mut impl Rng, now: Mono) -> bool {
+        match &mut self.wire {
+            Some(wire) => {
+                wire.source.resignal(agreed.remote_rtp, agreed.direction.receives(), now);
+                wire.agreed = agreed;
+                false
+            }
+            None => {
+                self.wire = Some(Box::new(Wire::new(agreed, rng, now)));
+                true
+            }
+        }
+    }
+
+    /// Queues a key for the far side; false if it knows no keys, or too many wait.
+    pub(crate) fn press(&mut self, digit: Digit, millis: u16) -> bool {
+        let known = self.wire.as_ref().is_none_or(|wire| wire.agreed.send_event.is_some());
+        known && self.keys.press(digit, millis)
+    }
+
+    /// Decodes and measures what it says, or stops that.
+    pub(crate) fn listen(&mut self, on: bool) {
+        self.meter = on.then(|| self.meter.take().unwrap_or_default());
+    }
+
+    /// Bridged to another leg: whatever played ends.
+    pub(crate) fn join(&mut self, peer: usize) {
+        self.peer = Some(peer);
+        self.player.stop();
+        self.forget_peer();
+    }
+
+    /// Not bridged any more.
+    pub(crate) fn part(&mut self) {
+        self.peer = None;
+        self.forget_peer();
+    }
+
+    fn forget_peer(&mut self) {
+        if let Some(wire) = &mut self.wire {
+            wire.passage = Passage::default();
+            wire.fed_at = None;
+        }
+    }
+}
+
+impl Wire {
+    fn new(agreed: Negotiated, rng: &mut impl Rng, now: Mono) -> Self {
+        Self {
+            source: Source::new(agreed.remote_rtp, now),
+            reception: Reception::default(),
+            presses: telephone_event::Receiver::default(),
+            // The timestamp's first bit is left alone, so that a capture reads well.
+            outgoing: Outgoing::new(rng.next_u32(), rng.next_u32() as u16, rng.next_u32() >> 1, now),
+            watch: Watch::new(now),
+            schedule: Schedule::new(rng, now),
+            // RFC 7022 §5: short-term persistent, and it names nobody.
+            cname: format!("{:016x}", rng.next_u64()),
+            quality_at: now,
+            passage: Passage::default(),
+            ear: None,
+            fed_at: None,
+            credit: None,
+            comfort_at: now,
+            agreed,
+        }
+    }
+
+    /// What we send by ourselves, and its payload type. An agreement without a codec is none that SDP makes.
+    fn codec(&self) -> (Codec, u8) {
+        self.agreed.send.first().copied().unwrap_or((Codec::Pcmu, 0))
+    }
+
+    /// Ticks of one packet that we send.
+    fn packet_ticks(&self) -> u32 {
+        u32::from(self.agreed.ptime.clamp(10, 60)) * TICKS_PER_MS
+    }
+
+    /// Where to send, if we may.
+    fn destination(&self) -> Option<std::net::SocketAddr> {
+        self.agreed.direction.sends().then(|| self.source.destination()).flatten()
+    }
+}

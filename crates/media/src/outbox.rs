@@ -1,0 +1,80 @@
+//! What waits to be pulled out of a shard. Packets lie end to end in one buffer that is used again and again, so
+//! that a packet costs no allocation.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use havre_model::LegId;
+
+use crate::rtp::{HEADER, Packet};
+use crate::{Channel, Event, Output};
+
+/// Room made at the beginning: what a hundred legs send in one turn. It grows with the legs, once.
+const ITEMS: usize = 128;
+const BYTES: usize = ITEMS * 192;
+
+/// The queue of outputs.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    queue: VecDeque<Item>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Packet { leg: LegId, channel: Channel, to: SocketAddr, start: usize, end: usize },
+    Event(Event),
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { queue: VecDeque::with_capacity(ITEMS), bytes: Vec::with_capacity(BYTES) }
+    }
+}
+
+impl Outbox {
+    pub(crate) fn event(&mut self, event: Event) {
+        self.queue.push_back(Item::Event(event));
+    }
+
+    /// Queues an RTP packet with room for `payload` bytes, to be filled in.
+    pub(crate) fn rtp(
+        &mut self,
+        leg: LegId,
+        to: SocketAddr,
+        header: &Packet<'_>,
+        payload: usize,
+    ) -> &mut [u8] {
+        let room = self.packet(leg, Channel::Rtp, to, HEADER + payload);
+        let (head, payload) = room.split_at_mut(HEADER);
+        head.copy_from_slice(&header.header());
+        payload
+    }
+
+    /// Queues a packet of `length` bytes, to be filled in.
+    pub(crate) fn packet(
+        &mut self,
+        leg: LegId,
+        channel: Channel,
+        to: SocketAddr,
+        length: usize,
+    ) -> &mut [u8] {
+        if self.queue.is_empty() {
+            self.bytes.clear();
+        }
+        let start = self.bytes.len();
+        let end = start + length;
+        self.bytes.resize(end, 0);
+        self.queue.push_back(Item::Packet { leg, channel, to, start, end });
+        &mut self.bytes[start..]
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Output<'_>> {
+        Some(match self.queue.pop_front()? {
+            Item::Event(event) => Output::Event(event),
+            Item::Packet { leg, channel, to, start, end } => {
+                Output::Transmit { leg, channel, to, bytes: &self.bytes[start..end] }
+            }
+        })
+    }
+}

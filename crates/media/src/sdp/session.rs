@@ -1,0 +1,181 @@
+//! One leg's side of an SDP session, through all its offers and answers.
+
+use super::agreement::{COMFORT_NOISE, Common, USUAL_PTIME, agree, is_audio};
+use super::description::{Address, Description, Encoding, Media, Origin};
+use super::{Direction, Local, Negotiated, Rejected};
+use crate::Codec;
+
+/// Our payload type for telephone-events where the far side has not chosen one; the usual one everywhere.
+const EVENT: u8 = 101;
+/// All keys, and flash.
+const EVENTS: &str = "0-16";
+
+/// One leg's SDP session: remembers what was said, so that a later offer or answer keeps the order of streams and the
+/// payload types (RFC 3264 §8), and raises the version only when something changed.
+#[derive(Clone, Debug)]
+pub struct Session {
+    local: Local,
+    wish: Direction,
+    /// What was last written, and so the version to go on from.
+    said: Option<Description>,
+    id: u64,
+    formats: Formats,
+    /// Streams of the far side's making that we refused, by their places; `None` is our own.
+    places: Vec<Option<Media>>,
+    protocol: String,
+    rtcp_mux: bool,
+    /// An offer of ours was written last, and may be answered.
+    offered: bool,
+}
+
+/// The formats of our stream, by payload type.
+#[derive(Clone, Debug)]
+struct Formats {
+    codecs: Vec<(u8, Codec)>,
+    event: Option<u8>,
+    comfort_noise: bool,
+}
+
+impl Session {
+    /// A session that has said nothing yet. `id` is any random number below 2^62.
+    #[must_use]
+    pub fn new(local: Local, id: u64) -> Self {
+        let codecs = local.codecs.iter().map(|codec| (codec.payload_type(), *codec)).collect();
+        Self {
+            local,
+            wish: Direction::SendRecv,
+            said: None,
+            id,
+            formats: Formats { codecs, event: Some(EVENT), comfort_noise: false },
+            places: vec![None],
+            protocol: "RTP/AVP".to_owned(),
+            rtcp_mux: false,
+            offered: false,
+        }
+    }
+
+    /// How far we want media to flow from the next offer or answer on. To hold the far side: `SendOnly`, or
+    /// `Inactive`.
+    pub fn wish(&mut self, direction: Direction) {
+        self.wish = direction;
+    }
+
+    /// Our offer: in a `Dial`, in the 200 to an INVITE without SDP (late offer), or in a re-INVITE.
+    pub fn offer(&mut self) -> Vec<u8> {
+        // Everything we speak is offered again, under the payload types that are in use.
+        for codec in &self.local.codecs {
+            if self.formats.codecs.iter().all(|(_, known)| known != codec) {
+                self.formats.codecs.push((codec.payload_type(), *codec));
+            }
+        }
+        self.formats.event = self.formats.event.or(Some(EVENT));
+        self.offered = true;
+        self.write(self.wish)
+    }
+
+    /// Our answer to `offer`, and what is thereby agreed. It lists all codecs in common, in the offerer's order.
+    ///
+    /// # Errors
+    /// The offer is of no use: refuse it with 488. What was agreed before stays.
+    pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), Rejected> {
+        let theirs = Description::parse(offer)?;
+        let mut outcome = Err(Rejected::NoAudio);
+        for (place, media) in theirs.media.iter().enumerate().filter(|(_, media)| is_audio(media)) {
+            let common = Common::of(media, &self.local);
+            outcome = agree(&theirs, media, &common, self.wish).map(|negotiated| (place, common, negotiated));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        let (place, common, negotiated) = outcome?;
+        self.formats = Formats {
+            codecs: common.first_of_each().into_iter().map(|(codec, pt)| (pt, codec)).collect(),
+            event: common.event,
+            comfort_noise: common.comfort_noise,
+        };
+        self.places =
+            theirs.media.iter().enumerate().map(|(i, m)| (i != place).then(|| m.refused())).collect();
+        self.protocol = theirs.media[place].protocol.clone();
+        self.rtcp_mux = negotiated.rtcp_mux;
+        self.offered = false;
+        let answer = self.write(negotiated.direction);
+        Ok((answer, negotiated))
+    }
+
+    /// The far side's answer to our last offer. May be called again with another answer to the same offer (forks,
+    /// early media).
+    ///
+    /// # Errors
+    /// The answer is of no use.
+    pub fn accept(&mut self, answer: &[u8]) -> Result<Negotiated, Rejected> {
+        if !self.offered {
+            return Err(Rejected::NoOffer);
+        }
+        let theirs = Description::parse(answer)?;
+        let place = self.places.iter().position(Option::is_none).unwrap_or(0);
+        // The answer's streams stand in the offer's order; one that lost some has one audio stream at least.
+        let media = theirs.media.get(place).filter(|m| is_audio(m));
+        let media = media.or_else(|| theirs.media.iter().find(|m| is_audio(m))).ok_or(Rejected::NoAudio)?;
+        let common = Common::of(media, &self.local);
+        let mut negotiated = agree(&theirs, media, &common, self.wish)?;
+        // It sends to us under our payload types (RFC 3264 §6.1), though some use their own.
+        let ours =
+            self.formats.codecs.iter().filter(|(_, codec)| negotiated.send.iter().any(|(c, _)| c == codec));
+        let mut receive: Vec<(u8, Codec)> = ours.copied().collect();
+        for (payload_type, codec) in &common.codecs {
+            let taken = receive.iter().any(|(pt, _)| pt == payload_type);
+            if !taken && self.formats.event != Some(*payload_type) {
+                receive.push((*payload_type, *codec));
+            }
+        }
+        negotiated.receive = receive;
+        negotiated.receive_event = common.event.and(self.formats.event);
+        negotiated.comfort_noise &= self.formats.comfort_noise;
+        negotiated.rtcp_mux &= self.rtcp_mux;
+        Ok(negotiated)
+    }
+
+    /// Writes a body, with a higher version if it says anything new.
+    fn write(&mut self, direction: Direction) -> Vec<u8> {
+        let version = self.said.as_ref().map_or(1, |said| said.origin.version);
+        let origin = Origin { id: self.id, version, addr: self.local.addr };
+        let media = self.places.iter().map(|place| place.clone().unwrap_or_else(|| self.stream(direction)));
+        let mut body = Description {
+            origin,
+            connection: Some(Address::Ip(self.local.addr)),
+            direction: None,
+            media: media.collect(),
+        };
+        if self.said.as_ref().is_some_and(|said| *said != body) {
+            body.origin.version += 1;
+        }
+        let text = body.to_string();
+        self.said = Some(body);
+        text.into_bytes()
+    }
+
+    fn stream(&self, direction: Direction) -> Media {
+        let encoding =
+            |payload_type: u8, name: &str| Encoding { payload_type, name: name.to_owned(), clock: 8_000 };
+        let mut encodings: Vec<Encoding> =
+            self.formats.codecs.iter().map(|(pt, codec)| encoding(*pt, codec.name())).collect();
+        if self.formats.comfort_noise {
+            encodings.push(encoding(COMFORT_NOISE, "CN"));
+        }
+        encodings.extend(self.formats.event.map(|pt| encoding(pt, "telephone-event")));
+        Media {
+            kind: "audio".to_owned(),
+            port: self.local.rtp,
+            protocol: self.protocol.clone(),
+            formats: encodings.iter().map(|e| e.payload_type.to_string()).collect(),
+            connection: None,
+            encodings,
+            parameters: self.formats.event.map(|pt| (pt, EVENTS.to_owned())).into_iter().collect(),
+            ptime: Some(USUAL_PTIME.into()),
+            maxptime: None,
+            rtcp: (self.local.rtp.checked_add(1) != Some(self.local.rtcp)).then_some((self.local.rtcp, None)),
+            rtcp_mux: self.rtcp_mux,
+            direction: Some(direction),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Many legs on one thread.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use havre_model::{LegId, Mono, Now, Wakeup};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::leg::player::Shared;
+use crate::leg::reports::Wall;
+use crate::leg::{self, Leg};
+use crate::limits::{MAX_CLIPS, MAX_LEGS};
+use crate::outbox::Outbox;
+use crate::wheel::{Turn, Wheel};
+use crate::{Channel, Command, Config, Counters, Event, Input, Output, Prompt, rtp, tone};
+
+/// Comfort noise for everybody, played round and round: long enough that nobody hears it come again.
+static NOISE: LazyLock<Arc<Prompt>> =
+    LazyLock::new(|| Prompt::new(&tone::noise(tone::COMFORT_DBM0, 2 * 16_000)));
+
+/// The streams of many legs; one per data thread.
+#[derive(Debug)]
+pub struct Shard {
+    config: Arc<Config>,
+    rng: ChaCha8Rng,
+    wall: Wall,
+    /// Legs keep their places while they are open; `places` finds them.
+    legs: Vec<Option<Box<Leg>>>,
+    free: Vec<usize>,
+    places: HashMap<LegId, usize>,
+    wheel: Wheel,
+    outbox: Outbox,
+    counters: Counters,
+}
+
+impl Shard {
+    /// A shard without legs.
+    #[must_use]
+    pub fn new(config: Arc<Config>, seed: [u8; 32], now: Now) -> Self {
+        Self {
+            config,
+            rng: ChaCha8Rng::from_seed(seed),
+            wall: Wall::new(now),
+            legs: Vec::new(),
+            free: Vec::new(),
+            places: HashMap::new(),
+            wheel: Wheel::new(now.mono),
+            outbox: Outbox::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes a packet or a command.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Now) {
+        let now = now.mono;
+        match input {
+            Input::Packet { leg, channel, source, bytes } => {
+                let Some(place) = self.place(leg) else { return };
+                if channel == Channel::Rtcp || rtp::is_rtcp(bytes) {
+                    let (wall, counters) = (self.wall, &mut self.counters);
+                    if let Some(leg) = &mut self.legs[place] {
+                        leg.on_rtcp(source, bytes, wall, now, counters);
+                    }
+                    return;
+                }
+                let Some((from, to)) = pair(&mut self.legs, place) else { return };
+                let (counters, outbox) = (&mut self.counters, &mut self.outbox);
+                if let Some(received) = from.on_rtp(source, bytes, now, counters, outbox) {
+                    leg::pass_on(from, to, &received, now, counters, outbox);
+                }
+            }
+            Input::Unreachable { leg } => {
+                if let Some(event) = self.leg(leg).and_then(Leg::on_unreachable) {
+                    self.outbox.event(event);
+                }
+            }
+            Input::Command(command) => self.handle_command(command, now),
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let now = now.mono;
+        while let Some((turn, late)) = self.wheel.turn(now) {
+            self.counters.skipped_rounds += u64::from(late);
+            for number in 0.. {
+                let Some(place) = self.wheel.leg(turn, number) else { break };
+                self.on_turn(turn, place, now);
+            }
+        }
+    }
+
+    /// The next thing to do, until `None`.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        self.outbox.pop()
+    }
+
+    /// When to call `handle_timeout` next; `None` while no leg is configured.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Wakeup> {
+        self.wheel.at().map(|at| Wakeup { at, why: "frame" })
+    }
+
+    /// What it did and dropped, since it began.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn on_turn(&mut self, turn: Turn, place: usize, now: Mono) {
+        let Some((leg, peer)) = pair(&mut self.legs, place) else { return };
+        let (counters, outbox) = (&mut self.counters, &mut self.outbox);
+        let shared = Shared { position: turn.position(), noise: &NOISE };
+        leg.on_turn(shared, now, counters, outbox);
+        leg::speak_for(leg, peer, now, counters, outbox);
+        leg.report(&self.config, self.wall, now, &mut self.rng, outbox);
+    }
+
+    fn handle_command(&mut self, command: Command, now: Mono) {
+        match command {
+            Command::Open { leg } => self.open(leg),
+            Command::Configure { leg, negotiated } => {
+                let Some(place) = self.place(leg) else { return };
+                let Some(leg) = &mut self.legs[place] else { return };
+                if leg.configure(*negotiated, &mut self.rng, now) {
+                    self.wheel.add(place, now);
+                }
+            }
+            Command::Play { leg, play, mut clips } => {
+                self.counters.refused_clips += clips.len().saturating_sub(MAX_CLIPS) as u64;
+                clips.truncate(MAX_CLIPS);
+                if let Some(leg) = self.leg(leg) {
+                    leg.player.play(play, clips);
+                }
+            }
+            Command::Loop { leg, prompt, .. } => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.player.loop_over(prompt);
+                }
+            }
+            Command::Stop { leg } => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.player.stop();
+                }
+            }
+            Command::Bridge { a, b } => self.bridge(a, b),
+            Command::Unbridge { a, b } => {
+                let (Some(a), Some(b)) = (self.place(a), self.place(b)) else { return };
+                if self.legs[a].as_ref().is_some_and(|leg| leg.peer == Some(b)) {
+                    self.part(a);
+                }
+            }
+            Command::SendDigit { leg, digit, millis } => {
+                let taken = self.leg(leg).is_some_and(|leg| leg.press(digit, millis));
+                self.counters.refused_digits += u64::from(!taken);
+            }
+            Command::Listen { leg, on } => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.listen(on);
+                }
+            }
+            Command::Close { leg } => self.close(leg),
+        }
+    }
+
+    fn open(&mut self, id: LegId) {
+        if self.places.contains_key(&id) {
+            return;
+        }
+        if self.places.len() >= MAX_LEGS {
+            self.counters.refused_legs += 1;
+            return;
+        }
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.legs.push(None);
+            self.legs.len() - 1
+        });
+        self.legs[place] = Some(Box::new(Leg::new(id)));
+        self.places.insert(id, place);
+    }
+
+    fn close(&mut self, id: LegId) {
+        let Some(place) = self.place(id) else { return };
+        self.part(place);
+        self.wheel.remove(place);
+        self.places.remove(&id);
+        self.legs[place] = None;
+        self.free.push(place);
+    }
+
+    fn bridge(&mut self, a: LegId, b: LegId) {
+        let (Some(first), Some(second)) = (self.place(a), self.place(b)) else { return };
+        if first == second {
+            self.counters.refused_bridges += 1;
+            return;
+        }
+        self.part(first);
+        self.part(second);
+        for (one, other) in [(first, second), (second, first)] {
+            if let Some(leg) = &mut self.legs[one] {
+                leg.join(other);
+            }
+        }
+        self.outbox.event(Event::Bridged { a, b });
+    }
+
+    /// Undoes a leg's bridge, on both its sides.
+    fn part(&mut self, place: usize) {
+        let peer = self.legs[place].as_ref().and_then(|leg| leg.peer);
+        for place in peer.into_iter().chain([place]) {
+            if let Some(leg) = &mut self.legs[place] {
+                leg.part();
+            }
+        }
+    }
+
+    fn place(&mut self, id: LegId) -> Option<usize> {
+        let place = self.places.get(&id).copied();
+        self.counters.dropped_unknown_leg += u64::from(place.is_none());
+        place
+    }
+
+    fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
+        let place = self.place(id)?;
+        self.legs[place].as_deref_mut()
+    }
+}
+
+/// A leg and its peer.
+fn pair(legs: &mut [Option<Box<Leg>>], place: usize) -> Option<(&mut Leg, Option<&mut Leg>)> {
+    let peer = legs.get(place)?.as_ref()?.peer;
+    let Some(peer) = peer else { return Some((legs[place].as_deref_mut()?, None)) };
+    let [leg, other] = legs.get_disjoint_mut([place, peer]).ok()?;
+    Some((leg.as_deref_mut()?, other.as_deref_mut()))
+}

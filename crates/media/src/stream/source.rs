@@ -1,0 +1,283 @@
+//! Symmetric RTP with strict learning: which address a leg's packets may come from, and where ours go.
+//!
+//! The signalled address is always right. Another one is learned only while nothing has come from the right one:
+//! the same host at another port, or, where the signalled host lies behind a NAT, whoever sends a few packets in
+//! sequence within a short window. Once learned, an address is left only for the signalled one, or after a silence:
+//! for one that carries on the very same stream, or, in the window after a re-INVITE, by learning again. So a
+//! stranger's packets neither enter a stream nor move it.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use havre_model::Mono;
+
+/// For how long after a (re-)INVITE another address may be learned. A phone behind a NAT speaks first, and at once.
+const WINDOW: Duration = Duration::from_secs(5);
+/// Packets in sequence that an unknown host has to send.
+const PROBATION: u8 = 3;
+/// An unfinished probation is given up after this, so that a stray packet does not keep the right sender out.
+const PROBATION_LASTS: Duration = Duration::from_millis(200);
+/// A learned address that was silent for this long may be left (a NAT that forgot its mapping).
+const SILENT: Duration = Duration::from_secs(1);
+/// How far a stream that carries on elsewhere may have moved: a minute of 20 ms packets.
+const REBIND_SPAN: u16 = 3_000;
+
+/// Where one leg's RTP may come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    signalled: SocketAddr,
+    learned: Option<SocketAddr>,
+    /// Until when another address may be learned; learning one ends it.
+    window: Option<Mono>,
+    probe: Option<Probe>,
+}
+
+/// An unknown host on probation.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    from: SocketAddr,
+    ssrc: u32,
+    next: u16,
+    left: u8,
+    at: Mono,
+}
+
+/// The stream that is being received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    pub(crate) at: Mono,
+}
+
+impl Source {
+    pub(crate) fn new(signalled: SocketAddr, now: Mono) -> Self {
+        Self { signalled: canonical(signalled), learned: None, window: Some(now + WINDOW), probe: None }
+    }
+
+    /// SDP was agreed again; `speaks`: the far side is to send. Hold's 0.0.0.0 is no address.
+    pub(crate) fn resignal(&mut self, signalled: SocketAddr, speaks: bool, now: Mono) {
+        let signalled = canonical(signalled);
+        if signalled != self.signalled && !signalled.ip().is_unspecified() {
+            *self = Self::new(signalled, now);
+        } else if speaks {
+            self.window = Some(now + WINDOW);
+        }
+    }
+
+    /// Where to send: where the stream comes from, or else where SDP says. `None` if that is nowhere.
+    pub(crate) fn destination(&self) -> Option<SocketAddr> {
+        let to = self.learned.unwrap_or(self.signalled);
+        (!to.ip().is_unspecified() && to.port() != 0).then_some(to)
+    }
+
+    /// Whether RTCP may come from this address: it has the host of the stream.
+    pub(crate) fn admits_rtcp(&self, from: SocketAddr) -> bool {
+        let from = canonical(from);
+        from.ip() == self.signalled.ip() || self.learned.is_some_and(|learned| learned.ip() == from.ip())
+    }
+
+    /// Whether a well-formed packet with a negotiated payload type may enter. `known` is the stream so far.
+    pub(crate) fn admit(
+        &mut self,
+        from: SocketAddr,
+        (ssrc, sequence): (u32, u16),
+        known: Option<Known>,
+        now: Mono,
+    ) -> bool {
+        let from = canonical(from);
+        if Some(from) == self.learned {
+            return true;
+        }
+        if from == self.signalled {
+            return self.learn(from);
+        }
+        if self.learned.is_some() {
+            if known.is_some_and(|known| now.since(known.at) < SILENT) {
+                return false;
+            }
+            let carries_on = |known: Known| {
+                ssrc == known.ssrc && (1..REBIND_SPAN).contains(&sequence.wrapping_sub(known.sequence))
+            };
+            if known.is_some_and(carries_on) {
+                return self.learn(from);
+            }
+        }
+        let open = self.window.is_some_and(|until| now <= until);
+        if from.ip() == self.signalled.ip() && (open || self.learned.is_none()) {
+            return self.learn(from);
+        }
+        open && behind_nat(self.signalled.ip()) && self.probe(from, ssrc, sequence, now)
+    }
+
+    fn learn(&mut self, from: SocketAddr) -> bool {
+        *self = Self { signalled: self.signalled, learned: Some(from), window: None, probe: None };
+        true
+    }
+
+    fn probe(&mut self, from: SocketAddr, ssrc: u32, sequence: u16, now: Mono) -> bool {
+        let mut left = PROBATION;
+        if let Some(probe) = self.probe {
+            if from != probe.from && now.since(probe.at) <= PROBATION_LASTS {
+                return false;
+            }
+            if (from, ssrc, sequence) == (probe.from, probe.ssrc, probe.next) {
+                left = probe.left;
+            }
+        }
+        if left == 1 {
+            return self.learn(from);
+        }
+        self.probe = Some(Probe { from, ssrc, next: sequence.wrapping_add(1), left: left - 1, at: now });
+        false
+    }
+}
+
+/// Whether a host that signals this address may be seen under another: it is not one of the public Internet.
+fn behind_nat(signalled: IpAddr) -> bool {
+    match signalled {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            let shared = a == 100 && b & 0xc0 == 64; // RFC 6598
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || shared
+        }
+        IpAddr::V6(ip) => {
+            ip == Ipv6Addr::LOCALHOST
+                || ip.is_unspecified()
+                || ip.is_unique_local()
+                || ip.is_unicast_link_local()
+        }
+    }
+}
+
+/// A socket for both families writes IPv4 addresses as `::ffff:192.0.2.1`.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Mono {
+        Mono::from_start(Duration::from_millis(millis))
+    }
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    const HOME: &str = "192.168.1.5:4000";
+    const PUBLIC: &str = "198.51.100.7:4000";
+    const NAT: &str = "203.0.113.9:40000";
+    const STRANGER: &str = "203.0.113.66:6666";
+
+    /// Sends `count` packets from sequence 10 on, 20 ms apart; says which were let in.
+    fn sends(source: &mut Source, from: &str, start: u64, count: u16) -> Vec<bool> {
+        (0..count)
+            .map(|i| source.admit(addr(from), (1, 10 + i), None, at(start + u64::from(i) * 20)))
+            .collect()
+    }
+
+    #[test]
+    fn the_signalled_address_is_right_at_once_and_for_good() {
+        let mut source = Source::new(addr(PUBLIC), at(0));
+        assert_eq!(sends(&mut source, PUBLIC, 0, 1), [true]);
+        assert_eq!(sends(&mut source, STRANGER, 20, 10), [false; 10]);
+        assert_eq!(source.destination(), Some(addr(PUBLIC)));
+        assert!(source.admit(addr("[::ffff:198.51.100.7]:4000"), (1, 1), None, at(1)));
+    }
+
+    #[test]
+    fn a_public_host_is_not_replaced_even_if_it_never_speaks() {
+        let mut source = Source::new(addr(PUBLIC), at(0));
+        assert_eq!(sends(&mut source, STRANGER, 0, 10), [false; 10]);
+        assert_eq!(source.destination(), Some(addr(PUBLIC)));
+        assert_eq!(sends(&mut source, "198.51.100.7:4444", 9_000, 1), [true], "its own other port");
+    }
+
+    #[test]
+    fn a_nat_is_learned_after_three_packets_in_sequence() {
+        let mut source = Source::new(addr(HOME), at(0));
+        assert_eq!(sends(&mut source, NAT, 0, 4), [false, false, true, true]);
+        assert_eq!(source.destination(), Some(addr(NAT)));
+        assert_eq!(sends(&mut source, STRANGER, 100, 50), [false; 50]);
+        assert_eq!(source.destination(), Some(addr(NAT)));
+    }
+
+    #[test]
+    fn the_window_closes() {
+        let mut source = Source::new(addr(HOME), at(0));
+        assert_eq!(sends(&mut source, NAT, 5_001, 10), [false; 10]);
+        source.resignal(addr(HOME), true, at(6_000));
+        assert_eq!(sends(&mut source, NAT, 6_000, 3), [false, false, true]);
+    }
+
+    #[test]
+    fn a_stranger_in_the_window_gives_way_to_the_signalled_address() {
+        let mut source = Source::new(addr(HOME), at(0));
+        sends(&mut source, STRANGER, 0, 5);
+        assert_eq!(sends(&mut source, HOME, 100, 1), [true]);
+        assert_eq!(source.destination(), Some(addr(HOME)));
+        assert_eq!(sends(&mut source, STRANGER, 200, 5), [false; 5]);
+    }
+
+    #[test]
+    fn one_stray_packet_does_not_keep_the_phone_out() {
+        let mut source = Source::new(addr(HOME), at(0));
+        sends(&mut source, STRANGER, 0, 1);
+        assert_eq!(sends(&mut source, NAT, 190, 5), [false, false, false, true, true]);
+    }
+
+    #[test]
+    fn the_same_stream_may_move_after_a_silence() {
+        let mut source = Source::new(addr(HOME), at(0));
+        sends(&mut source, NAT, 0, 3);
+        let known = Some(Known { ssrc: 1, sequence: 12, at: at(40) });
+        let moved = addr("203.0.113.9:40001");
+        assert!(!source.admit(moved, (1, 13), known, at(60)), "not while it speaks");
+        assert!(!source.admit(moved, (2, 13), known, at(2_000)), "not another stream");
+        assert!(!source.admit(moved, (1, 12), known, at(2_000)), "not a replay");
+        assert!(source.admit(moved, (1, 100), known, at(2_000)));
+        assert_eq!(source.destination(), Some(moved));
+    }
+
+    #[test]
+    fn a_phone_that_resumes_from_hold_may_have_a_new_mapping() {
+        let mut source = Source::new(addr(HOME), at(0));
+        sends(&mut source, NAT, 0, 3);
+        let known = Some(Known { ssrc: 1, sequence: 12, at: at(40) });
+        let moved = addr("203.0.113.9:40001");
+        let tries = |source: &mut Source, start| {
+            [0, 1, 2].map(|i| source.admit(moved, (9, 500 + i), known, at(start + 20 * u64::from(i))))
+        };
+        source.resignal(addr(HOME), false, at(10_000));
+        assert_eq!(tries(&mut source, 12_000), [false; 3], "held: nobody is to speak");
+        source.resignal(addr(HOME), true, at(60_000));
+        assert_eq!(source.destination(), Some(addr(NAT)));
+        assert_eq!(tries(&mut source, 60_100), [false, false, true]);
+        assert_eq!(sends(&mut source, STRANGER, 60_200, 5), [false; 5], "and the window is closed");
+    }
+
+    #[test]
+    fn a_re_invite_opens_nothing_while_the_stream_flows() {
+        let mut source = Source::new(addr(HOME), at(0));
+        sends(&mut source, NAT, 0, 3);
+        source.resignal(addr(HOME), true, at(100));
+        let known = Some(Known { ssrc: 7, sequence: 12, at: at(150) });
+        for i in 0..20 {
+            assert!(!source.admit(addr(STRANGER), (1, i), known, at(200 + u64::from(i) * 20)));
+        }
+    }
+
+    #[test]
+    fn hold_moves_nothing_and_a_new_address_does() {
+        let mut source = Source::new(addr(PUBLIC), at(0));
+        sends(&mut source, PUBLIC, 0, 1);
+        source.resignal(addr("0.0.0.0:4000"), false, at(100));
+        assert_eq!(source.destination(), Some(addr(PUBLIC)));
+        source.resignal(addr("198.51.100.8:5000"), true, at(200));
+        assert_eq!(source.destination(), Some(addr("198.51.100.8:5000")));
+        assert_eq!(sends(&mut source, PUBLIC, 220, 3), [false; 3]);
+    }
+}

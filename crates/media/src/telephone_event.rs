@@ -1,0 +1,283 @@
+//! Keys as RTP packets (RFC 4733).
+
+use havre_model::{Digit, Mono};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::codec::TICKS_PER_MS;
+use crate::limits::MAX_DIGITS_QUEUED;
+
+/// Bytes of a payload (§2.3).
+pub(crate) const PAYLOAD: usize = 4;
+/// Two presses of one key begin further apart than this: 60 ms, where a key is held 40 ms and let go for 40 at the
+/// least. Packets nearer by belong to one press, sent by a phone that moves the timestamp with every packet.
+const ONE_PRESS_TICKS: u32 = 60 * TICKS_PER_MS;
+/// The longest duration that fits a payload; a longer press goes on in a new segment (§2.5.1.3).
+const SEGMENT_TICKS: u32 = 0xffff;
+/// Updates while a key is held (§2.5.1.2 recommends 50 ms).
+const UPDATE_EVERY: Duration = Duration::from_millis(50);
+/// The end is said three times (§2.5.1.4).
+const ENDS: u8 = 3;
+/// Silence after a key before the next one.
+const PAUSE: Duration = Duration::from_millis(60);
+const HELD: std::ops::RangeInclusive<u16> = 40..=8_000;
+
+/// One telephone-event payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Payload {
+    pub(crate) event: u8,
+    pub(crate) end: bool,
+    /// In ticks, since the press.
+    pub(crate) duration: u16,
+}
+
+impl Payload {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let [event, flags, high, low, ..] = bytes else { return None };
+        Some(Self { event: *event, end: flags & 0x80 != 0, duration: u16::from_be_bytes([*high, *low]) })
+    }
+
+    pub(crate) fn print(self) -> [u8; PAYLOAD] {
+        // -10 dBm0, as most phones say; receivers ignore it.
+        const VOLUME: u8 = 10;
+        let [high, low] = self.duration.to_be_bytes();
+        [self.event, u8::from(self.end) << 7 | VOLUME, high, low]
+    }
+}
+
+/// Tells presses apart in one stream. All packets of a press bear its first packet's timestamp, so a press counts
+/// at whichever of its packets comes first, and the rest are known by their timestamp, however late.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Receiver {
+    last: Option<Press>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Press {
+    event: u8,
+    timestamp: u32,
+}
+
+impl Receiver {
+    /// Takes a packet's payload; gives the key if this is a new press.
+    pub(crate) fn on_packet(&mut self, timestamp: u32, marker: bool, payload: Payload) -> Option<Digit> {
+        if let Some(last) = self.last {
+            let later = timestamp.wrapping_sub(last.timestamp);
+            let belongs = later == 0
+                || later > u32::MAX / 2 // a straggler of an earlier press
+                || !marker && payload.event == last.event && (later <= ONE_PRESS_TICKS || later == SEGMENT_TICKS);
+            if belongs && later <= u32::MAX / 2 {
+                self.last = Some(Press { timestamp, ..last });
+            }
+            if belongs {
+                return None;
+            }
+        }
+        self.last = Some(Press { event: payload.event, timestamp });
+        Digit::from_event(payload.event)
+    }
+}
+
+/// Presses keys towards the far side, one after the other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sender {
+    queue: VecDeque<(Digit, u16)>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    Held {
+        digit: Digit,
+        millis: u16,
+        since: Mono,
+        next: Mono,
+        first: bool,
+    },
+    Ending {
+        digit: Digit,
+        millis: u16,
+        left: u8,
+    },
+    Pausing {
+        until: Mono,
+    },
+}
+
+/// What to send now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// No key is held: audio may flow.
+    Audio,
+    /// A key is held, but nothing is due: audio must not flow.
+    Nothing,
+    /// The first packet of a press: it takes a new timestamp and the marker.
+    First(Payload),
+    /// A later packet of the same press.
+    Again(Payload),
+}
+
+impl Sender {
+    /// Queues a key; false if too many wait.
+    pub(crate) fn press(&mut self, digit: Digit, millis: u16) -> bool {
+        let room = self.queue.len() < MAX_DIGITS_QUEUED;
+        if room {
+            self.queue.push_back((digit, millis.clamp(*HELD.start(), *HELD.end())));
+        }
+        room
+    }
+
+    /// Whether a key is held, so that audio must not flow.
+    pub(crate) const fn holds(&self) -> bool {
+        matches!(self.state, State::Held { .. } | State::Ending { .. })
+    }
+
+    /// What is due, asked once a tick.
+    pub(crate) fn tick(&mut self, now: Mono) -> Due {
+        if let State::Pausing { until } = self.state
+            && until <= now
+        {
+            self.state = State::Idle;
+        }
+        if matches!(self.state, State::Idle)
+            && let Some((digit, millis)) = self.queue.pop_front()
+        {
+            self.state = State::Held { digit, millis, since: now, next: now, first: true };
+        }
+        match self.state {
+            State::Idle | State::Pausing { .. } => Due::Audio,
+            State::Held { digit, millis, since, next, first } => {
+                let held = now.since(since).as_millis() as u32;
+                if held >= u32::from(millis) {
+                    return self.end(digit, millis, ENDS, now);
+                }
+                if now < next {
+                    return Due::Nothing;
+                }
+                self.state = State::Held { digit, millis, since, next: next + UPDATE_EVERY, first: false };
+                // The first packet says that the key has been held for as long as a frame takes.
+                let duration = held.max(20) * TICKS_PER_MS;
+                let payload = Payload { event: digit.event(), end: false, duration: duration as u16 };
+                if first { Due::First(payload) } else { Due::Again(payload) }
+            }
+            State::Ending { digit, millis, left } => self.end(digit, millis, left, now),
+        }
+    }
+
+    fn end(&mut self, digit: Digit, millis: u16, left: u8, now: Mono) -> Due {
+        self.state = match left {
+            1 => State::Pausing { until: now + PAUSE },
+            _ => State::Ending { digit, millis, left: left - 1 },
+        };
+        let duration = (u32::from(millis) * TICKS_PER_MS) as u16;
+        Due::Again(Payload { event: digit.event(), end: true, duration })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn digit(key: char) -> Digit {
+        Digit::from_char(key).unwrap()
+    }
+
+    /// Everything sent for `keys`, as (timestamp, marker, payload), ticking every 20 ms.
+    fn sent(keys: &str, millis: u16) -> Vec<(u32, bool, Payload)> {
+        let mut sender = Sender::default();
+        for key in keys.chars() {
+            assert!(sender.press(digit(key), millis));
+        }
+        let (mut timestamp, mut packets) = (0, Vec::new());
+        for tick in 0..2_000 {
+            match sender.tick(Mono::from_start(Duration::from_millis(tick * 20))) {
+                Due::First(payload) => {
+                    timestamp = tick as u32 * 160;
+                    packets.push((timestamp, true, payload));
+                }
+                Due::Again(payload) => packets.push((timestamp, false, payload)),
+                Due::Audio | Due::Nothing => {}
+            }
+        }
+        packets
+    }
+
+    fn heard(packets: &[(u32, bool, Payload)]) -> String {
+        let mut receiver = Receiver::default();
+        packets.iter().filter_map(|(t, m, p)| receiver.on_packet(*t, *m, *p)).map(Digit::as_char).collect()
+    }
+
+    #[test]
+    fn a_key_is_marked_first_updated_and_ended_three_times() {
+        let packets = sent("5", 160);
+        assert!(packets[0].1 && packets[1..].iter().all(|p| !p.1));
+        assert!(packets.iter().all(|p| p.0 == packets[0].0 && p.2.event == 5));
+        let durations: Vec<_> = packets.iter().map(|p| (p.2.duration / 8, p.2.end)).collect();
+        assert_eq!(
+            durations,
+            [(20, false), (60, false), (100, false), (160, true), (160, true), (160, true)]
+        );
+    }
+
+    #[test]
+    fn a_long_press_is_one_digit_across_segments() {
+        let payload = |duration, end| Payload { event: 1, end, duration };
+        let mut receiver = Receiver::default();
+        assert_eq!(receiver.on_packet(1_000, true, payload(160, false)), Some(digit('1')));
+        assert_eq!(receiver.on_packet(1_000, false, payload(0xffff, false)), None);
+        assert_eq!(receiver.on_packet(1_000 + 0xffff, false, payload(400, true)), None);
+        assert_eq!(receiver.on_packet(1_000 + 0xffff + 1_200, true, payload(160, false)), Some(digit('1')));
+    }
+
+    #[test]
+    fn a_phone_that_moves_the_timestamp_presses_once() {
+        let mut receiver = Receiver::default();
+        let press = |i: u32| (8_000 + i * 160, i == 0, Payload { event: 9, end: i > 5, duration: 160 });
+        let digits = (0..9).filter_map(|i| {
+            let (t, m, p) = press(i);
+            receiver.on_packet(t, m, p)
+        });
+        assert_eq!(digits.count(), 1);
+    }
+
+    #[test]
+    fn events_that_are_no_keys_are_no_digits() {
+        let flash = Payload { event: 16, end: false, duration: 0 };
+        assert_eq!(Receiver::default().on_packet(0, true, flash), None);
+        assert_eq!(Payload::parse(&[1, 2, 3]), None);
+        assert_eq!(Payload::parse(&[1, 0x8a, 3, 4]), Some(Payload { event: 1, end: true, duration: 0x304 }));
+    }
+
+    proptest! {
+        /// Any packets may be lost but one of each press, some come twice, and some come up to three places late.
+        #[test]
+        fn loss_reordering_and_duplication_change_no_digit(
+            keys in "[0-9*#A-D]{1,8}",
+            millis in 40_u16..300,
+            fates in prop::collection::vec((0..3_u8, 0..4_usize), 200),
+            kept in any::<prop::sample::Index>(),
+        ) {
+            let packets = sent(&keys, millis);
+            let mut network = Vec::new();
+            let mut at = 0;
+            for press in packets.chunk_by(|a, b| a.0 == b.0) {
+                let survivor = kept.index(press.len());
+                for (i, packet) in press.iter().enumerate() {
+                    let (copies, late) = fates[(at + i) % fates.len()];
+                    let copies = if i == survivor { copies.max(1) } else { copies };
+                    for copy in 0..copies {
+                        network.push((at + i + late + usize::from(copy), *packet));
+                    }
+                }
+                // A stranger to this test: three places late is far less than the pause between presses.
+                at += press.len() + 3;
+            }
+            network.sort_by_key(|(arrival, _)| *arrival);
+            let arrived: Vec<_> = network.into_iter().map(|(_, packet)| packet).collect();
+            prop_assert_eq!(heard(&arrived), keys);
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! One shard and one phone: prompts, keys, hold, sources, loss, reports, limits.
+#![allow(clippy::unwrap_used)] // It is how a test fails.
+
+mod support;
+
+use std::time::Duration;
+
+use havre_media::Codec::{self, G722, Pcma, Pcmu};
+use havre_media::sdp::Direction;
+use havre_media::{Channel, Clip, Command, Event, Input, limits, rtp};
+use havre_model::{Digit, LegId, PlayId};
+use support::{At, Node, Weather, World, millis, secs, sine};
+
+const PHONE: Node = Node(0);
+const GATEWAY: Node = Node(1);
+
+/// A phone and the gateway's leg for it.
+fn call(codec: Codec) -> (World, At, At) {
+    let mut world = World::new(2);
+    let (phone, leg) = world.call(PHONE, GATEWAY, &[codec], &Codec::ALL);
+    (world, phone, leg)
+}
+
+fn digit(key: char) -> Digit {
+    Digit::from_char(key).unwrap()
+}
+
+#[test]
+fn prompts_play_in_order_and_end_is_told_once() {
+    let (mut world, _, leg) = call(Pcmu);
+    world.play(
+        leg,
+        5,
+        vec![Clip::Prompt(sine(400.0, 100)), Clip::Silence(millis(50)), Clip::Prompt(sine(400.0, 50))],
+    );
+    world.run(2_000);
+    // Turns are at 5, 25, .. ms: ten packets, and the end is told when the last one has been heard.
+    assert_eq!(world.told(GATEWAY), [(205, Event::PlayDone { leg: leg.1, play: PlayId(5) })]);
+    let packets = world.rtp_of(leg);
+    assert_eq!(packets[0].at, millis(5));
+    assert!(packets[0].rtp().marker);
+    assert_eq!(world.shards[GATEWAY.0].counters().played, 10);
+}
+
+#[test]
+fn a_prompt_is_heard_at_its_frequency_and_level_in_every_codec() {
+    for codec in Codec::ALL {
+        let (mut world, phone, leg) = call(codec);
+        world.listen(phone);
+        world.play(leg, 1, vec![Clip::Prompt(sine(1_004.0, 2_000))]);
+        world.run(1_500);
+        world.assert_heard(phone, 1_004.0, -10.2); // 20 log (7,000 / 22,657)
+    }
+}
+
+#[test]
+fn a_listener_costs_no_encoding_only_a_copy() {
+    let prompt = sine(500.0, 1_000);
+    prompt.prepare(Pcma);
+    let mut world = World::new(2);
+    let legs: Vec<_> = (0..3).map(|_| world.call(PHONE, GATEWAY, &[Pcma], &[Pcma]).1).collect();
+    for leg in &legs {
+        world.play(*leg, 1, vec![Clip::Prompt(prompt.clone())]);
+    }
+    world.run(900);
+    let payloads =
+        |leg: At| world.rtp_of(leg).iter().flat_map(|s| s.rtp().payload.to_vec()).collect::<Vec<_>>();
+    assert_eq!(payloads(legs[0]), payloads(legs[1]));
+    assert_eq!(payloads(legs[0]), payloads(legs[2]));
+}
+
+#[test]
+fn packets_leave_on_an_absolute_grid_for_an_hour() {
+    let (mut world, _, leg) = call(Pcmu);
+    world.play(leg, 1, vec![Clip::Silence(secs(7_200))]);
+    world.run(3_600_000);
+    let packets = world.rtp_of(leg);
+    assert_eq!(packets.len(), 180_000);
+    let first = packets[0].rtp().timestamp;
+    for (i, packet) in (0_u32..).zip(&packets) {
+        assert_eq!(packet.at, millis(5 + 20 * u64::from(i)));
+        assert_eq!(packet.rtp().timestamp, first.wrapping_add(160 * i));
+    }
+}
+
+#[test]
+fn a_key_is_told_at_its_first_packet_and_stop_is_at_once() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.play(leg, 1, vec![Clip::Prompt(sine(400.0, 10_000))]);
+    world.run(500);
+    world.command(PHONE, Command::SendDigit { leg: phone.1, digit: digit('2'), millis: 2_000 });
+    world.run(30); // Its next turn, and 5 ms on the way.
+    assert_eq!(world.digits(leg), "2");
+    world.command(GATEWAY, Command::Stop { leg: leg.1 });
+    let played = world.shards[GATEWAY.0].counters().played;
+    world.run(3_000);
+    assert_eq!(world.shards[GATEWAY.0].counters().played, played);
+    assert_eq!(world.digits(leg), "2", "a long press is one key");
+    assert!(!world.told(GATEWAY).iter().any(|(_, e)| matches!(e, Event::PlayDone { .. })));
+}
+
+#[test]
+fn replaced_plays_are_not_done_and_loops_go_on_below() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.listen(phone);
+    world.command(GATEWAY, Command::Loop { leg: leg.1, play: PlayId(1), prompt: sine(700.0, 1_000) });
+    world.run(700);
+    assert!((world.heard(phone).0 - 700.0).abs() < 5.0);
+    world.play(leg, 2, vec![Clip::Prompt(sine(300.0, 5_000))]);
+    world.run(700);
+    assert!((world.heard(phone).0 - 300.0).abs() < 5.0);
+    world.play(leg, 3, vec![Clip::Silence(millis(500))]);
+    world.run(1_500);
+    assert!((world.heard(phone).0 - 700.0).abs() < 5.0);
+    assert_eq!(world.told(GATEWAY), [(1_905, Event::PlayDone { leg: leg.1, play: PlayId(3) })]);
+}
+
+#[test]
+fn a_play_before_sdp_waits_for_it() {
+    let mut world = World::new(2);
+    let (leg, phone) = (world.open(GATEWAY, &[Pcmu]), world.open(PHONE, &[Pcmu]));
+    world.play(leg, 9, vec![Clip::Silence(millis(100))]);
+    world.run(1_000);
+    assert_eq!(world.told(GATEWAY), []);
+    world.offer(leg, phone);
+    world.run(200);
+    assert_eq!(world.told(GATEWAY), [(1_105, Event::PlayDone { leg: leg.1, play: PlayId(9) })]);
+}
+
+#[test]
+fn a_held_leg_is_sent_nothing_and_its_plays_end_all_the_same() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.run(100);
+    world.session(phone).wish(Direction::SendOnly);
+    world.offer(phone, leg);
+    world.sent.clear();
+    world.play(leg, 1, vec![Clip::Prompt(sine(400.0, 300))]);
+    world.run(400);
+    assert_eq!(world.rtp_of(leg).len(), 0);
+    assert!(matches!(world.told(GATEWAY)[..], [(_, Event::PlayDone { .. })]));
+    world.session(phone).wish(Direction::SendRecv);
+    world.offer(phone, leg);
+    world.run(400);
+    assert!(world.rtp_of(leg).len() >= 19);
+}
+
+#[test]
+fn an_idle_leg_is_kept_alive_with_noise_or_with_comfort_noise_packets() {
+    let (mut world, _, leg) = call(Pcmu);
+    world.run(1_000);
+    assert_eq!(world.rtp_of(leg).len(), 50);
+    assert!(world.rtp_of(leg).iter().all(|s| s.rtp().payload_type == 0));
+
+    let mut world = World::new(2);
+    let leg = world.open(GATEWAY, &[Pcmu]);
+    let offer = b"v=0\r\nc=IN IP4 198.51.100.1\r\nm=audio 10002 RTP/AVP 0 13\r\n";
+    let (_, agreed) = world.session(leg).answer(offer).unwrap();
+    world.configure(leg, agreed);
+    world.run(1_000);
+    let noise = world.rtp_of(leg);
+    assert_eq!(noise.len(), 5);
+    assert!(noise.iter().all(|s| s.rtp().payload_type == 13 && s.rtp().payload == [65]));
+    assert_eq!(noise[1].rtp().timestamp.wrapping_sub(noise[0].rtp().timestamp), 1_600);
+}
+
+#[test]
+fn lost_media_is_told_once_and_its_return_too() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.run(1_000);
+    world.weather.loss_percent = 100;
+    world.run(10_000);
+    assert_eq!(world.told(GATEWAY), [(4_005, Event::MediaLost { leg: leg.1, for_: millis(3_015) })]);
+    world.weather.loss_percent = 0;
+    world.run(500);
+    assert!(matches!(world.told(GATEWAY)[1..], [(_, Event::MediaBack { .. })]));
+    // On hold nothing is lost.
+    world.session(phone).wish(Direction::Inactive);
+    world.offer(phone, leg);
+    world.run(60_000);
+    assert_eq!(world.told(GATEWAY).len(), 2);
+    world.session(phone).wish(Direction::SendRecv);
+    world.offer(phone, leg);
+    world.command(PHONE, Command::Close { leg: phone.1 });
+    world.run(2_900);
+    assert_eq!(world.told(GATEWAY).len(), 2, "the silence of the hold does not count");
+    world.run(200);
+    assert!(matches!(world.told(GATEWAY)[2..], [(_, Event::MediaLost { .. })]));
+}
+
+#[test]
+fn an_unreachable_port_is_told_once_until_media_is_back() {
+    let (mut world, _, leg) = call(Pcmu);
+    world.run(103);
+    for _ in 0..3 {
+        world.shards[GATEWAY.0].handle_input(Input::Unreachable { leg: leg.1 }, world.now);
+    }
+    world.run(100);
+    let told: Vec<_> = world.told(GATEWAY).into_iter().map(|(_, event)| event).collect();
+    assert_eq!(told, [Event::Unreachable { leg: leg.1 }, Event::MediaBack { leg: leg.1 }]);
+}
+
+#[test]
+fn a_strangers_packets_neither_enter_nor_move_a_stream() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.tone(phone, 1_004.0, -10.0);
+    world.listen(leg);
+    world.run(1_000);
+    let key = |sequence, timestamp| {
+        let header =
+            rtp::Packet { marker: true, payload_type: 101, sequence, timestamp, ssrc: 5, payload: &[] };
+        [&header.header()[..], &[5, 10, 1, 0]].concat()
+    };
+    let received = world.shards[GATEWAY.0].counters().received;
+    for i in 0..200_u16 {
+        for stranger in ["198.51.100.66:4000", "203.0.113.5:9"] {
+            world.inject(stranger.parse().unwrap(), leg, &key(i, u32::from(i) * 8_000));
+        }
+        // And one who knows the SSRC and where the stream is.
+        let sniffed = world.rtp_of(phone).last().unwrap().bytes.clone();
+        world.inject("203.0.113.5:9".parse().unwrap(), leg, &sniffed);
+    }
+    assert_eq!(world.shards[GATEWAY.0].counters().received, received);
+    assert_eq!(world.shards[GATEWAY.0].counters().dropped_stranger, 600);
+    world.run(1_000);
+    assert_eq!(world.digits(leg), "");
+    world.assert_heard(leg, 1_004.0, -10.0);
+    assert!(world.rtp_of(leg).iter().all(|s| s.to == world.address(phone)));
+}
+
+#[test]
+fn a_phone_behind_a_nat_is_learned_and_followed_when_its_mapping_changes() {
+    let mut world = World::new(2);
+    let (phone, leg) = (world.open(PHONE, &[Pcmu]), world.open(GATEWAY, &[Pcmu]));
+    let offer = String::from_utf8(world.session(phone).offer()).unwrap();
+    let offer = offer.replace("c=IN IP4 198.51.100.1", "c=IN IP4 192.168.1.7");
+    let (answer, agreed) = world.session(leg).answer(offer.as_bytes()).unwrap();
+    world.configure(leg, agreed);
+    let agreed = world.session(phone).accept(&answer).unwrap();
+    world.configure(phone, agreed);
+    world.moves(phone, "203.0.113.9:40000".parse().unwrap());
+    world.listen(phone);
+    world.play(leg, 1, vec![Clip::Prompt(sine(1_004.0, 60_000))]);
+    world.run(1_500);
+    world.assert_heard(phone, 1_004.0, -10.2);
+
+    world.weather.loss_percent = 100;
+    world.run(1_500);
+    world.moves(phone, "203.0.113.9:40777".parse().unwrap());
+    world.weather.loss_percent = 0;
+    world.run(1_500);
+    world.assert_heard(phone, 1_004.0, -10.2);
+    assert_eq!(world.told(GATEWAY), []);
+}
+
+#[test]
+fn reports_give_loss_jitter_and_the_round_trip() {
+    let (mut world, _, leg) = call(Pcmu);
+    world.weather = Weather { delay_ms: 40, jitter_ms: 0, loss_percent: 10, double_percent: 0 };
+    world.run(60_000);
+    let quality = world.events.iter().rev().find_map(|(_, node, event)| match event {
+        Event::Quality { leg: l, received, lost, jitter_ms, round_trip_ms } if At(*node, *l) == leg => {
+            Some((*received, *lost, *jitter_ms, *round_trip_ms))
+        }
+        _ => None,
+    });
+    let (received, lost, jitter, round_trip) = quality.unwrap();
+    assert!((240..360).contains(&lost) && received + lost > 2_700, "{received} received, {lost} lost");
+    assert_eq!(jitter, 0.0);
+    assert!((round_trip.unwrap() - 80.0).abs() < 2.0, "{round_trip:?}");
+    let reports = world.sent.iter().filter(|s| s.by == leg && s.channel == Channel::Rtcp).count();
+    assert!((9..20).contains(&reports), "{reports} reports in a minute");
+    let qualities =
+        world.events.iter().filter(|e| matches!(e.2, Event::Quality { leg: l, .. } if l == leg.1)).count();
+    assert_eq!(qualities, 11);
+}
+
+#[test]
+fn muxed_reports_go_over_the_rtp_port() {
+    let mut world = World::new(2);
+    let (phone, leg) = (world.open(PHONE, &[Pcmu]), world.open(GATEWAY, &[Pcmu]));
+    let mut offer = world.session(phone).offer();
+    offer.extend(b"a=rtcp-mux\r\n");
+    let (_, mut agreed) = world.session(leg).answer(&offer).unwrap();
+    world.configure(leg, agreed.clone());
+    agreed.remote_rtp = world.address(leg);
+    world.configure(phone, agreed);
+    world.run(30_000);
+    let reports: Vec<_> = world.sent.iter().filter(|s| rtp::is_rtcp(&s.bytes)).collect();
+    assert!(reports.len() > 8 && reports.iter().all(|s| s.channel == Channel::Rtp));
+    let known = |e: &(Duration, Node, Event)| matches!(e.2, Event::Quality { round_trip_ms: Some(_), .. });
+    assert!(world.events.iter().any(known));
+}
+
+#[test]
+fn a_codec_may_change_in_the_middle_of_a_prompt() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.listen(phone);
+    world.play(leg, 1, vec![Clip::Tone { hz: 1_004.0, dbm0: -10.0, duration: secs(60) }]);
+    world.run(1_000);
+    let offer = b"v=0\r\nc=IN IP4 198.51.100.1\r\nm=audio 10002 RTP/AVP 9\r\n";
+    let (answer, agreed) = world.session(leg).answer(offer).unwrap();
+    world.configure(leg, agreed);
+    let mut session = havre_media::sdp::Session::new(
+        havre_media::sdp::Local {
+            addr: [198, 51, 100, 1].into(),
+            rtp: 10_002,
+            rtcp: 10_003,
+            codecs: vec![G722],
+        },
+        1,
+    );
+    session.offer();
+    let agreed = session.accept(&answer).unwrap();
+    world.configure(phone, agreed);
+    world.run(1_000);
+    world.assert_heard(phone, 1_004.0, -10.0);
+    assert_eq!(world.rtp_of(leg).last().unwrap().rtp().payload_type, 9);
+}
+
+#[test]
+fn silence_is_heard_as_silence() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.listen(leg);
+    world.weather.loss_percent = 100;
+    world.run(600);
+    assert_eq!(world.heard(leg), (0.0, -96.0, 0.0));
+    assert_eq!(world.told(PHONE), []);
+    let _ = phone;
+}
+
+#[test]
+fn tables_have_ends() {
+    let (mut world, phone, leg) = call(Pcmu);
+    for i in 0..limits::MAX_LEGS as u64 + 5 {
+        world.command(GATEWAY, Command::Open { leg: LegId(1_000 + i) });
+    }
+    world.play(leg, 1, vec![Clip::Silence(Duration::ZERO); limits::MAX_CLIPS + 3]);
+    for _ in 0..limits::MAX_DIGITS_QUEUED + 2 {
+        world.command(GATEWAY, Command::SendDigit { leg: leg.1, digit: digit('1'), millis: 100 });
+    }
+    let counters = world.shards[GATEWAY.0].counters();
+    assert_eq!((counters.refused_legs, counters.refused_clips, counters.refused_digits), (6, 3, 2));
+    let _ = phone;
+}
+
+#[test]
+fn what_is_not_ours_is_counted_and_dropped() {
+    let (mut world, phone, leg) = call(Pcmu);
+    let from = world.address(phone);
+    world.inject(from, leg, &[1, 2, 3]);
+    world.inject(from, leg, &[0x80; limits::MAX_PACKET + 1]);
+    world.inject(from, leg, &[&[0x80, 77][..], &[0; 20]].concat());
+    world.inject(from, leg, &[0x80, 200, 0, 9, 9]);
+    let unopened = At(GATEWAY, LegId(77));
+    world.command(GATEWAY, Command::Stop { leg: unopened.1 });
+    let counters = *world.shards[GATEWAY.0].counters();
+    assert_eq!(
+        (
+            counters.dropped_malformed,
+            counters.dropped_payload_type,
+            counters.dropped_rtcp,
+            counters.dropped_unknown_leg
+        ),
+        (2, 1, 1, 1)
+    );
+    assert_eq!(counters.iter().find(|(name, _)| *name == "dropped_rtcp"), Some(("dropped_rtcp", 1)));
+}
+
+#[test]
+fn a_closed_legs_place_is_used_again() {
+    let mut world = World::new(2);
+    for _ in 0..3 {
+        let (phone, leg) = world.call(PHONE, GATEWAY, &[Pcmu], &[Pcmu]);
+        world.run(100);
+        world.command(GATEWAY, Command::Close { leg: leg.1 });
+        world.command(PHONE, Command::Close { leg: phone.1 });
+        let sent = world.sent.len();
+        world.run(100);
+        assert_eq!(world.sent.len(), sent);
+    }
+    assert_eq!(world.shards[GATEWAY.0].poll_timeout(), None);
+}

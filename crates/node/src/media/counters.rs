@@ -1,0 +1,72 @@
+//! What a data thread did and dropped.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counters of one thread, written by it and read by whoever shows them.
+        #[derive(Debug, Default)]
+        pub(super) struct Counters {
+            $($(#[$doc])* pub(super) $name: AtomicU64,)*
+            /// Those of the shard itself, as of its last look.
+            shard: Mutex<Vec<(&'static str, u64)>>,
+        }
+
+        impl Counters {
+            /// Adds all to `sums`.
+            pub(super) fn add_to(&self, sums: &mut BTreeMap<&'static str, u64>) {
+                $(*sums.entry(stringify!($name)).or_default() += self.$name.load(Ordering::Relaxed);)*
+                for (name, value) in self.shard.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                    *sums.entry(name).or_default() += value;
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Legs with sockets, now.
+    open_legs,
+    /// `Open` that found no free pair of ports, or too many legs.
+    open_failed,
+    /// `Open` of a leg that is open.
+    opened_twice,
+    /// Port pairs that somebody else had taken.
+    ports_busy,
+    /// Datagrams read.
+    received_packets,
+    /// Datagrams written.
+    sent_packets,
+    /// Datagrams larger than a media packet can be.
+    oversized_packets,
+    /// Datagrams that the kernel did not take.
+    send_errors,
+    /// Reads that failed.
+    receive_errors,
+    /// ICMP said that a port is unreachable.
+    icmp_unreachable,
+    /// Other ICMP errors, and such as name an address that we no longer send to.
+    icmp_other,
+    /// Commands refused because the thread is far behind.
+    commands_refused,
+    /// Events dropped because nobody read them.
+    events_dropped,
+    /// Panics caught in a shard.
+    panics,
+}
+
+impl Counters {
+    /// One more.
+    pub(super) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes over what the shard counted.
+    pub(super) fn publish(&self, shard: &havre_media::Counters) {
+        let mut copy = self.shard.lock().unwrap_or_else(PoisonError::into_inner);
+        copy.clear();
+        copy.extend(shard.iter());
+    }
+}

@@ -1,0 +1,251 @@
+//! The data plane's shell: one thread per shard, two UDP sockets per leg.
+//!
+//! A thread owns its [`havre_media::Shard`], its sockets and its part of the ports; it takes commands from a bounded
+//! queue and reports through a bounded channel, and waits for nobody. All legs of a call live on the shard that was
+//! chosen for it.
+
+mod counters;
+mod icmp;
+mod outbox;
+mod ports;
+mod sockets;
+mod thread;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use havre_media::{Command, Event, Shard};
+use havre_model::LegId;
+use mio::{Poll, Waker};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use thiserror::Error;
+use tokio::sync::mpsc::Sender;
+
+use crate::clock::Clock;
+use counters::Counters;
+use outbox::Outbox;
+use ports::Ports;
+use sockets::Sockets;
+use thread::{Shared, Thread, WAKE};
+
+/// Commands on their way to one thread. Each leg has a handful at a time; this is a second's worth of a full shard.
+const MAX_COMMANDS: usize = 16_384;
+/// Beyond this many, new legs are refused, so that those which exist are served.
+const MAX_COMMANDS_FOR_NEW_LEGS: usize = MAX_COMMANDS / 4;
+/// Threads at most: more than one per core of any machine this runs on gains nothing.
+pub const MAX_SHARDS: usize = 64;
+
+/// Configuration of the data plane.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// The address that every media socket binds.
+    pub listen: IpAddr,
+    /// Ports to use. Each leg takes an even one and the next; each shard has an equal part.
+    pub ports: RangeInclusive<u16>,
+    /// Threads, 1 to [`MAX_SHARDS`].
+    pub shards: usize,
+    /// Configuration of each shard.
+    pub shard: havre_media::Config,
+}
+
+/// What a data thread reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ShardEvent {
+    /// A leg's sockets are bound: its SDP may be written.
+    Opened {
+        /// The leg.
+        leg: LegId,
+        /// Its RTP port, even.
+        rtp: u16,
+        /// Its RTCP port, the next.
+        rtcp: u16,
+    },
+    /// No free ports for a leg, or too many legs.
+    OpenFailed {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The shard noticed something.
+    Media(Event),
+}
+
+/// The data plane cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The number of shards makes no sense.
+    #[error("{0} data threads: choose 1 to {MAX_SHARDS}")]
+    Shards(usize),
+    /// Not even one leg per thread.
+    #[error("{pairs} port pairs in {}-{} are too few for {shards} data threads", .ports.start(), .ports.end())]
+    Ports {
+        /// The range.
+        ports: RangeInclusive<u16>,
+        /// Pairs in it.
+        pairs: usize,
+        /// Threads.
+        shards: usize,
+    },
+    /// The address cannot be bound.
+    #[error("cannot bind media sockets to {listen}")]
+    Address {
+        /// The address.
+        listen: IpAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system gives no poll or no thread.
+    #[error("cannot start a data thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A command was not taken: the thread is far behind, or there is none of that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the data thread did not take the command")]
+pub struct Refused;
+
+/// The running data plane. Dropping it ends the threads.
+#[derive(Debug)]
+pub struct MediaThreads {
+    threads: Vec<Line>,
+}
+
+/// What leads to one thread.
+#[derive(Debug)]
+struct Line {
+    commands: SyncSender<Command>,
+    waker: Waker,
+    shared: Arc<Shared>,
+    /// `None` once joined.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MediaThreads {
+    /// Starts the threads. Ports are bound as legs are opened.
+    ///
+    /// # Errors
+    /// The configuration cannot work here, or the system lacks something.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the threads own the senders: with them the channel ends"
+    )]
+    pub fn start(
+        config: MediaConfig,
+        clock: Clock,
+        seed: [u8; 32],
+        events: Sender<ShardEvent>,
+    ) -> Result<Self, StartError> {
+        let MediaConfig { listen, ports, shards, shard } = config;
+        if !(1..=MAX_SHARDS).contains(&shards) {
+            return Err(StartError::Shards(shards));
+        }
+        let pairs = ports::pairs(&ports).count();
+        if pairs < shards {
+            return Err(StartError::Ports { ports, pairs, shards });
+        }
+        // A wrong address is better known now than at the first call.
+        UdpSocket::bind(SocketAddr::new(listen, 0))
+            .map_err(|source| StartError::Address { listen, source })?;
+        let shard = Arc::new(shard);
+        let mut random = ChaCha12Rng::from_seed(seed);
+        let mut media = Self { threads: Vec::with_capacity(shards) };
+        for index in 0..shards {
+            let mut seed = [0; 32];
+            random.fill_bytes(&mut seed);
+            let ports = Ports::new(&ports, index, shards, random.next_u64());
+            let shard = Shard::new(Arc::clone(&shard), seed, clock.now());
+            let line = Line::start(index, listen, ports, shard, clock, events.clone())
+                .map_err(StartError::Thread)?;
+            media.threads.push(line);
+        }
+        Ok(media)
+    }
+
+    /// How many shards there are; they are numbered from 0.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// The shard with the fewest legs, for a new call.
+    #[must_use]
+    pub fn least_busy(&self) -> usize {
+        let legs = |line: &Line| line.shared.counters.open_legs.load(Ordering::Relaxed);
+        (0..self.threads.len()).min_by_key(|index| legs(&self.threads[*index])).unwrap_or(0)
+    }
+
+    /// Hands a command to a shard. Never waits; commands of one shard are done in order.
+    ///
+    /// # Errors
+    /// The shard is far behind, or does not exist. A refused `Open` is to be taken as [`ShardEvent::OpenFailed`].
+    pub fn command(&self, shard: usize, command: Command) -> Result<(), Refused> {
+        self.threads.get(shard).ok_or(Refused)?.send(command)
+    }
+
+    /// What the threads and their shards counted, summed.
+    #[must_use]
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
+        let mut sums = BTreeMap::new();
+        for line in &self.threads {
+            line.shared.counters.add_to(&mut sums);
+        }
+        sums
+    }
+}
+
+impl Line {
+    fn start(
+        index: usize,
+        listen: IpAddr,
+        ports: Ports,
+        shard: Shard,
+        clock: Clock,
+        events: Sender<ShardEvent>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let shared = Arc::new(Shared::default());
+        let (commands, orders) = sync_channel(MAX_COMMANDS);
+        let outbox = Outbox::new(events, Arc::clone(&shared.counters));
+        let sockets = Sockets::new(listen, ports, poll.registry().try_clone()?, Arc::clone(&shared.counters));
+        let thread = Thread::new(poll, clock, orders, Arc::clone(&shared), shard, sockets, outbox);
+        let thread =
+            std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
+        Ok(Self { commands, waker, shared, thread: Some(thread) })
+    }
+
+    fn send(&self, command: Command) -> Result<(), Refused> {
+        let queued = self.shared.queued.fetch_add(1, Ordering::AcqRel);
+        let taken = if matches!(command, Command::Open { .. }) && queued >= MAX_COMMANDS_FOR_NEW_LEGS {
+            Err(Refused)
+        } else {
+            self.commands.try_send(command).map_err(|_| Refused)
+        };
+        if taken.is_err() {
+            self.shared.queued.fetch_sub(1, Ordering::AcqRel);
+            Counters::count(&self.shared.counters.commands_refused);
+        }
+        // A thread that cannot be woken looks by itself within a second.
+        let _ = self.waker.wake();
+        taken
+    }
+}
+
+impl Drop for MediaThreads {
+    fn drop(&mut self) {
+        for line in &self.threads {
+            line.shared.stop.store(true, Ordering::Release);
+            let _ = line.waker.wake();
+        }
+        for line in &mut self.threads {
+            // A thread catches its panics; there is nothing to learn from joining it.
+            let _ = line.thread.take().map(JoinHandle::join);
+        }
+    }
+}

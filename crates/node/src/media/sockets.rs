@@ -1,0 +1,290 @@
+//! The sockets of a shard's legs: which port is whose, what is to be read, and where a packet goes out.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use havre_media::{Channel, limits};
+use havre_model::{LegId, Mono};
+use mio::event::Event;
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::Ipv6TClass;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::counters::Counters;
+use super::icmp::{self, Errors, Notice};
+use super::ports::Ports;
+
+/// Expedited forwarding (RFC 3246), as RFC 4594 §2.3 asks for telephony: DSCP 46 in the upper six bits.
+const EF: u8 = 46 << 2;
+/// Pairs tried for one leg. More of them taken by others in a row means that the range belongs to somebody else.
+const TRIES: usize = 64;
+
+/// Sockets of the legs of one shard.
+pub(super) struct Sockets {
+    listen: IpAddr,
+    ports: Ports,
+    registry: Registry,
+    /// Where a token's pair is; a closed leg leaves its place to the next one.
+    pairs: Vec<Option<Pair>>,
+    vacant: Vec<usize>,
+    by_leg: HashMap<LegId, usize>,
+    /// Sockets that may have more to read: the poll tells only once (it is edge-triggered).
+    readable: VecDeque<Token>,
+    errors: Errors,
+    counters: Arc<Counters>,
+}
+
+struct Pair {
+    leg: LegId,
+    port: u16,
+    rtp: Lane,
+    rtcp: Lane,
+}
+
+/// One socket of a leg.
+struct Lane {
+    socket: UdpSocket,
+    /// It stands in `readable`.
+    queued: bool,
+    /// Where the last datagram went: an ICMP error about any other address is stale, or a lie.
+    last_to: Option<SocketAddr>,
+}
+
+/// What came of reading one datagram.
+pub(super) enum Read {
+    /// This many bytes for this leg.
+    Packet {
+        /// Whose.
+        leg: LegId,
+        /// On which socket.
+        channel: Channel,
+        /// Who sent it.
+        source: SocketAddr,
+        /// Its length.
+        length: usize,
+    },
+    /// One that is of no use; there may be more.
+    Skipped,
+    /// There is nothing more for now.
+    Empty,
+}
+
+impl Sockets {
+    /// None yet.
+    pub(super) fn new(listen: IpAddr, ports: Ports, registry: Registry, counters: Arc<Counters>) -> Self {
+        Self {
+            listen,
+            ports,
+            registry,
+            pairs: Vec::new(),
+            vacant: Vec::new(),
+            by_leg: HashMap::new(),
+            readable: VecDeque::new(),
+            errors: Errors::new(),
+            counters,
+        }
+    }
+
+    /// Legs with sockets.
+    pub(super) fn len(&self) -> usize {
+        self.by_leg.len()
+    }
+
+    /// The RTP port of a leg.
+    pub(super) fn port(&self, leg: LegId) -> Option<u16> {
+        let place = self.by_leg.get(&leg)?;
+        self.pairs.get(*place)?.as_ref().map(|pair| pair.port)
+    }
+
+    /// Binds a pair of ports for `leg`; `None` where there is none to be had. Returns the RTP port.
+    pub(super) fn open(&mut self, leg: LegId, now: Mono) -> Option<u16> {
+        if self.by_leg.len() >= limits::MAX_LEGS {
+            return None;
+        }
+        for _ in 0..TRIES {
+            let port = self.ports.take(now)?;
+            match bind_pair(self.listen, port) {
+                Ok((rtp, rtcp)) => match self.place(Pair { leg, port, rtp, rtcp }) {
+                    Ok(()) => return Some(port),
+                    Err(error) => {
+                        tracing::error!(%error, "cannot watch an RTP socket");
+                        self.ports.rest(port, now);
+                        return None;
+                    }
+                },
+                Err(error) => {
+                    Counters::count(&self.counters.ports_busy);
+                    self.ports.rest(port, now);
+                    // Out of descriptors, or the address is gone: the next pair would fail alike.
+                    if error.kind() != ErrorKind::AddrInUse {
+                        tracing::error!(%error, port, "cannot bind an RTP port");
+                        return None;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Frees a leg's ports.
+    pub(super) fn close(&mut self, leg: LegId, now: Mono) {
+        let Some(place) = self.by_leg.remove(&leg) else { return };
+        let Some(mut pair) = self.pairs.get_mut(place).and_then(Option::take) else { return };
+        for lane in [&mut pair.rtp, &mut pair.rtcp] {
+            // Closing the descriptor takes it out of the poll anyway.
+            let _ = self.registry.deregister(&mut lane.socket);
+        }
+        self.readable.retain(|token| token.0 / 2 != place);
+        self.vacant.push(place);
+        self.ports.rest(pair.port, now);
+    }
+
+    /// Takes note of what the poll said of a socket. ICMP errors that mean a leg's RTP has no listener are returned.
+    pub(super) fn on_ready(&mut self, event: &Event) -> Option<LegId> {
+        let token = event.token();
+        let unreachable = if event.is_error() { self.read_errors(token) } else { None };
+        if let Some(lane) = self.lane(token)
+            && !lane.queued
+        {
+            lane.queued = true;
+            self.readable.push_back(token);
+        }
+        unreachable
+    }
+
+    /// Sockets that wait to be read.
+    pub(super) fn readable(&self) -> usize {
+        self.readable.len()
+    }
+
+    /// The next socket to read.
+    pub(super) fn next_readable(&mut self) -> Option<Token> {
+        let token = self.readable.pop_front()?;
+        if let Some(lane) = self.lane(token) {
+            lane.queued = false;
+        }
+        Some(token)
+    }
+
+    /// `token` was not read to its end: it gets another turn after the others.
+    pub(super) fn read_later(&mut self, token: Token) {
+        if let Some(lane) = self.lane(token)
+            && !lane.queued
+        {
+            lane.queued = true;
+            self.readable.push_back(token);
+        }
+    }
+
+    /// Reads one datagram into `buffer`, which is longer by one byte than a packet may be.
+    pub(super) fn read(&mut self, token: Token, buffer: &mut [u8]) -> Read {
+        let Some(pair) = self.pairs.get(token.0 / 2).and_then(Option::as_ref) else { return Read::Empty };
+        let (channel, lane) = pair.lane(token);
+        match lane.socket.recv_from(buffer) {
+            Ok((length, _)) if length >= buffer.len() => {
+                Counters::count(&self.counters.oversized_packets);
+                Read::Skipped
+            }
+            Ok((length, source)) => {
+                Counters::count(&self.counters.received_packets);
+                Read::Packet { leg: pair.leg, channel, source, length }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Empty,
+            // The error queue has the details, and the poll tells of it.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::Interrupted) => {
+                Read::Skipped
+            }
+            Err(_) => {
+                Counters::count(&self.counters.receive_errors);
+                Read::Empty
+            }
+        }
+    }
+
+    /// Sends one datagram. This is the place for `sendmmsg`.
+    pub(super) fn send(&mut self, leg: LegId, channel: Channel, to: SocketAddr, bytes: &[u8]) {
+        let place = self.by_leg.get(&leg).copied();
+        let Some(pair) = place.and_then(|place| self.pairs.get_mut(place)).and_then(Option::as_mut) else {
+            return Counters::count(&self.counters.send_errors);
+        };
+        let lane = match channel {
+            Channel::Rtp => &mut pair.rtp,
+            Channel::Rtcp => &mut pair.rtcp,
+        };
+        lane.last_to = Some(to);
+        let sent = match lane.socket.send_to(bytes, to) {
+            // That was the ICMP error of an earlier datagram; this one has not gone out yet.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => lane.socket.send_to(bytes, to),
+            sent => sent,
+        };
+        Counters::count(if sent.is_ok() { &self.counters.sent_packets } else { &self.counters.send_errors });
+    }
+
+    fn place(&mut self, mut pair: Pair) -> io::Result<()> {
+        let place = self.vacant.pop().unwrap_or(self.pairs.len());
+        let token = |channel: usize| Token(place * 2 + channel);
+        let registered = self
+            .registry
+            .register(&mut pair.rtp.socket, token(0), Interest::READABLE)
+            .and_then(|()| self.registry.register(&mut pair.rtcp.socket, token(1), Interest::READABLE));
+        if place == self.pairs.len() {
+            self.pairs.push(None);
+        }
+        if registered.is_err() {
+            self.vacant.push(place);
+            return registered;
+        }
+        self.by_leg.insert(pair.leg, place);
+        self.pairs[place] = Some(pair);
+        Ok(())
+    }
+
+    fn lane(&mut self, token: Token) -> Option<&mut Lane> {
+        let pair = self.pairs.get_mut(token.0 / 2)?.as_mut()?;
+        Some(if token.0.is_multiple_of(2) { &mut pair.rtp } else { &mut pair.rtcp })
+    }
+
+    /// Empties a socket's error queue. An unreachable RTCP port means nothing: many phones have none.
+    fn read_errors(&mut self, token: Token) -> Option<LegId> {
+        let pair = self.pairs.get(token.0 / 2)?.as_ref()?;
+        let (channel, lane) = pair.lane(token);
+        let mut unreachable = false;
+        while let Some(notice) = self.errors.next(&lane.socket) {
+            match notice {
+                Notice::PortUnreachable(to) if lane.last_to == Some(to) => {
+                    Counters::count(&self.counters.icmp_unreachable);
+                    unreachable |= channel == Channel::Rtp;
+                }
+                Notice::PortUnreachable(_) | Notice::Other => Counters::count(&self.counters.icmp_other),
+            }
+        }
+        unreachable.then_some(pair.leg)
+    }
+}
+
+impl Pair {
+    fn lane(&self, token: Token) -> (Channel, &Lane) {
+        if token.0.is_multiple_of(2) { (Channel::Rtp, &self.rtp) } else { (Channel::Rtcp, &self.rtcp) }
+    }
+}
+
+fn bind_pair(listen: IpAddr, port: u16) -> io::Result<(Lane, Lane)> {
+    Ok((bind(SocketAddr::new(listen, port))?, bind(SocketAddr::new(listen, port + 1))?))
+}
+
+fn bind(address: SocketAddr) -> io::Result<Lane> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    // Best effort: calls work without a mark, and without ICMP.
+    let _ = match address {
+        SocketAddr::V4(_) => socket.set_tos_v4(EF.into()),
+        SocketAddr::V6(_) => setsockopt(&socket, Ipv6TClass, &EF.into()).map_err(io::Error::from),
+    };
+    let _ = icmp::enable(&socket, address.is_ipv6());
+    socket.bind(&address.into())?;
+    Ok(Lane { socket: UdpSocket::from_std(socket.into()), queued: false, last_to: None })
+}

@@ -1,0 +1,264 @@
+//! One data thread: a shard, its sockets, and the loop that drives them.
+
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use havre_media::{Command, Input, Output, Shard, limits};
+use havre_model::{LegId, Mono, Now};
+use mio::{Events, Poll, Token};
+
+use super::ShardEvent;
+use super::counters::Counters;
+use super::outbox::Outbox;
+use super::sockets::{Read, Sockets};
+use crate::clock::Clock;
+
+/// The token of the waker; sockets count from 0.
+pub(super) const WAKE: Token = Token(usize::MAX);
+
+/// Datagrams read from one socket before the next socket gets its turn.
+const BURST: usize = 32;
+/// Commands done before sockets get their turn.
+const COMMANDS_AT_ONCE: usize = 256;
+/// Poll events taken at once.
+const EVENTS_AT_ONCE: usize = 1_024;
+/// How soon a full event channel is tried again.
+const RETRY: Duration = Duration::from_millis(5);
+/// How often the shard's own counters are shown.
+const SHOW: Duration = Duration::from_secs(1);
+/// Pause after a panic or a failed poll, so that a fault that repeats itself does not take the whole core.
+const BREATH: Duration = Duration::from_millis(5);
+
+/// What a thread shares with those who command it.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Commands on their way.
+    pub(super) queued: AtomicUsize,
+    /// The thread is to end.
+    pub(super) stop: AtomicBool,
+    /// What it did.
+    pub(super) counters: Arc<Counters>,
+}
+
+/// A shard and all that it needs.
+pub(super) struct Thread {
+    poll: Poll,
+    events: Events,
+    clock: Clock,
+    commands: Receiver<Command>,
+    shared: Arc<Shared>,
+    plane: Plane,
+    /// When the shard's counters are shown next.
+    show_at: Mono,
+}
+
+/// What a packet passes through.
+struct Plane {
+    shard: Shard,
+    sockets: Sockets,
+    outbox: Outbox,
+    counters: Arc<Counters>,
+    buffer: Box<[u8]>,
+}
+
+impl Thread {
+    /// Ready to `run`.
+    pub(super) fn new(
+        poll: Poll,
+        clock: Clock,
+        commands: Receiver<Command>,
+        shared: Arc<Shared>,
+        shard: Shard,
+        sockets: Sockets,
+        outbox: Outbox,
+    ) -> Self {
+        let counters = Arc::clone(&shared.counters);
+        // One byte more than a packet may have, so that a larger one shows.
+        let buffer = vec![0; limits::MAX_PACKET + 1].into();
+        let plane = Plane { shard, sockets, outbox, counters, buffer };
+        Self {
+            poll,
+            events: Events::with_capacity(EVENTS_AT_ONCE),
+            clock,
+            commands,
+            shared,
+            plane,
+            show_at: Mono::ZERO,
+        }
+    }
+
+    /// Until told to stop. A panic in the shard is a fault of ours; the calls of everybody else go on.
+    pub(super) fn run(mut self) {
+        while !self.shared.stop.load(Ordering::Acquire) {
+            let shared = Arc::clone(&self.shared);
+            match guarded(&shared.counters, || self.turn()) {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    tracing::error!(%error, "the data thread cannot poll");
+                    std::thread::sleep(BREATH);
+                }
+                None => std::thread::sleep(BREATH),
+            }
+        }
+    }
+
+    /// Waits, and does all that is there to do.
+    fn turn(&mut self) -> io::Result<()> {
+        let timeout = self.patience();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let now = self.clock.now();
+        for event in self.events.iter().filter(|event| event.token() != WAKE) {
+            if let Some(leg) = self.plane.sockets.on_ready(event) {
+                self.plane.take(Input::Unreachable { leg }, now);
+            }
+        }
+        self.obey(now);
+        self.plane.read(&self.clock);
+        let now = self.clock.now();
+        if self.plane.shard.poll_timeout().is_some_and(|wakeup| wakeup.at <= now.mono) {
+            self.plane.shard.handle_timeout(now);
+            self.plane.drain();
+        }
+        self.plane.outbox.flush();
+        if self.show_at <= now.mono {
+            self.show_at = now.mono + SHOW;
+            self.plane.counters.publish(self.plane.shard.counters());
+        }
+        Ok(())
+    }
+
+    /// How long nothing is due.
+    fn patience(&self) -> Option<Duration> {
+        if self.plane.sockets.readable() > 0 || self.shared.queued.load(Ordering::Acquire) > 0 {
+            return Some(Duration::ZERO);
+        }
+        let now = self.clock.mono();
+        let due = self.plane.shard.poll_timeout().map_or(SHOW, |wakeup| wakeup.at.since(now));
+        let retry = if self.plane.outbox.is_waiting() { RETRY } else { SHOW };
+        Some(due.min(retry).min(SHOW))
+    }
+
+    fn obey(&mut self, now: Now) {
+        for _ in 0..COMMANDS_AT_ONCE {
+            let Ok(command) = self.commands.try_recv() else { return };
+            self.shared.queued.fetch_sub(1, Ordering::AcqRel);
+            match command {
+                Command::Open { leg } => self.plane.open(leg, now),
+                Command::Close { leg } => self.plane.close(leg, now),
+                command => self.plane.take(Input::Command(command), now),
+            }
+        }
+    }
+}
+
+impl Plane {
+    fn open(&mut self, leg: LegId, now: Now) {
+        let port = match self.sockets.port(leg) {
+            Some(port) => {
+                Counters::count(&self.counters.opened_twice);
+                Some(port)
+            }
+            None => self.sockets.open(leg, now.mono).inspect(|_| {
+                self.shard.handle_input(Input::Command(Command::Open { leg }), now);
+            }),
+        };
+        self.drain();
+        self.show_legs();
+        self.outbox.send(match port {
+            Some(rtp) => ShardEvent::Opened { leg, rtp, rtcp: rtp + 1 },
+            None => {
+                Counters::count(&self.counters.open_failed);
+                ShardEvent::OpenFailed { leg }
+            }
+        });
+    }
+
+    fn close(&mut self, leg: LegId, now: Now) {
+        // What the shard has to say at the end (an RTCP BYE) still needs the sockets.
+        self.take(Input::Command(Command::Close { leg }), now);
+        self.sockets.close(leg, now.mono);
+        self.show_legs();
+    }
+
+    fn show_legs(&self) {
+        self.counters.open_legs.store(self.sockets.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Gives every socket that has something one turn. This is the place for `recvmmsg`.
+    fn read(&mut self, clock: &Clock) {
+        for _ in 0..self.sockets.readable() {
+            let Some(token) = self.sockets.next_readable() else { return };
+            let now = clock.now();
+            let mut empty = false;
+            for _ in 0..BURST {
+                match self.sockets.read(token, &mut self.buffer) {
+                    Read::Packet { leg, channel, source, length } => {
+                        let bytes = &self.buffer[..length];
+                        self.shard.handle_input(Input::Packet { leg, channel, source, bytes }, now);
+                        self.drain();
+                    }
+                    Read::Skipped => {}
+                    Read::Empty => {
+                        empty = true;
+                        break;
+                    }
+                }
+            }
+            if !empty {
+                self.sockets.read_later(token);
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input<'_>, now: Now) {
+        self.shard.handle_input(input, now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                Output::Transmit { leg, channel, to, bytes } => self.sockets.send(leg, channel, to, bytes),
+                Output::Event(event) => self.outbox.send(ShardEvent::Media(event)),
+            }
+        }
+    }
+}
+
+/// What `act` returns; `None` if it panicked, which is counted, and told at first and then ever more rarely.
+fn guarded<T>(counters: &Counters, act: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(act))
+        .map_err(|_| {
+            let panics = counters.panics.fetch_add(1, Ordering::Relaxed) + 1;
+            if panics.is_power_of_two() {
+                tracing::error!(panics, "a data thread panicked in one turn and goes on; please report this");
+            }
+        })
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_counted_and_over() {
+        let counters = Counters::default();
+        assert_eq!(guarded(&counters, || 7), Some(7));
+        assert_eq!(
+            guarded(&counters, || if counters.panics.load(Ordering::Relaxed) == 0 {
+                panic!("on purpose")
+            }),
+            None
+        );
+        assert_eq!(guarded(&counters, || 8), Some(8));
+        assert_eq!(counters.panics.load(Ordering::Relaxed), 1);
+    }
+}

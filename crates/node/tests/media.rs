@@ -1,0 +1,226 @@
+//! Data threads on real loopback sockets. Each test has an address of its own, so that ports never collide.
+
+#![allow(clippy::disallowed_methods, reason = "real sockets take real time")]
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use havre_media::sdp::{Direction, Negotiated};
+use havre_media::{Clip, Codec, Command, Event};
+use havre_model::{LegId, PlayId};
+use havre_node::clock::Clock;
+use havre_node::media::{MediaConfig, MediaThreads, Refused, ShardEvent, StartError};
+use tokio::sync::mpsc;
+
+const A: LegId = LegId(1);
+const B: LegId = LegId(2);
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[test]
+fn two_phones_hear_each_other_through_a_bridge() {
+    let mut plane = Plane::start([127, 77, 0, 1], 20_000..=20_019, 1);
+    let (a, b) = (plane.phone(A), plane.phone(B));
+    plane.command(Command::Bridge { a: A, b: B });
+    plane.wait(|event| *event == ShardEvent::Media(Event::Bridged { a: A, b: B }));
+
+    for (from, to, byte) in [(&a, &b, 0x12), (&b, &a, 0x34)] {
+        let mut seq = 0;
+        let heard = to.hear(
+            |payload| payload.iter().all(|sample| *sample == byte),
+            || {
+                from.say(seq, byte);
+                seq += 1;
+            },
+        );
+        assert_eq!(heard.len(), 160);
+    }
+    let counters = plane.media.counters();
+    assert!(counters["received_packets"] >= 2 && counters["sent_packets"] >= 2, "{counters:?}");
+}
+
+#[test]
+fn a_tone_is_played_to_the_phone() {
+    let mut plane = Plane::start([127, 77, 0, 2], 20_000..=20_019, 1);
+    let phone = plane.phone(A);
+    let clips = vec![Clip::Tone { hz: 440.0, dbm0: -10.0, duration: Duration::from_millis(200) }];
+    plane.command(Command::Play { leg: A, play: PlayId(5), clips });
+    // -10 dBm0 peaks near 7,000: far from mu-law's codes of silence, 0xff and 0x7f.
+    phone.hear(|payload| payload.iter().any(|code| code & 0x7f < 0x40), || {});
+    plane.wait(|event| *event == ShardEvent::Media(Event::PlayDone { leg: A, play: PlayId(5) }));
+}
+
+#[test]
+fn ports_run_out_and_that_is_said() {
+    let mut plane = Plane::start([127, 77, 0, 3], 20_001..=20_006, 1);
+    let mut ports = BTreeSet::new();
+    for leg in [A, B] {
+        ports.insert(plane.open(leg).unwrap());
+    }
+    assert_eq!(ports, BTreeSet::from([20_002, 20_004]));
+    assert_eq!(plane.open(LegId(3)), None);
+    assert_eq!(plane.open(A).map(|port| ports.contains(&port)), Some(true), "opening twice changes nothing");
+
+    // The pair rests before the next leg gets it, and its sockets are closed at once.
+    plane.command(Command::Close { leg: A });
+    assert_eq!(plane.open(LegId(4)), None);
+    let free = ports.iter().filter(|port| UdpSocket::bind((plane.ip, **port)).is_ok()).count();
+    assert_eq!(free, 1);
+    let counters = plane.media.counters();
+    assert_eq!((counters["open_legs"], counters["open_failed"], counters["opened_twice"]), (1, 2, 1));
+}
+
+#[test]
+fn ports_of_others_are_skipped() {
+    let ip = IpAddr::V4(Ipv4Addr::new(127, 77, 0, 4));
+    // An RTCP port alone is enough to spoil a pair.
+    let _taken = [UdpSocket::bind((ip, 20_000)).unwrap(), UdpSocket::bind((ip, 20_003)).unwrap()];
+    let mut plane = Plane::start([127, 77, 0, 4], 20_000..=20_005, 1);
+    assert_eq!(plane.open(A), Some(20_004));
+    assert_eq!(plane.open(B), None);
+}
+
+#[test]
+fn an_unreachable_port_is_noticed() {
+    let mut plane = Plane::start([127, 77, 0, 5], 20_000..=20_019, 1);
+    let phone = plane.phone(A);
+    phone.hear(|_| true, || {});
+    drop(phone);
+    plane.wait(|event| *event == ShardEvent::Media(Event::Unreachable { leg: A }));
+    assert!(plane.media.counters()["icmp_unreachable"] >= 1);
+}
+
+#[test]
+fn legs_are_spread_over_shards_which_share_no_ports() {
+    let mut plane = Plane::start([127, 77, 0, 6], 20_000..=20_015, 4);
+    let mut used = BTreeSet::new();
+    let mut ports = BTreeSet::new();
+    for leg in 0..8 {
+        let shard = plane.media.least_busy();
+        used.insert(shard);
+        ports.insert(plane.open_on(shard, LegId(leg)).unwrap());
+    }
+    assert_eq!((used.len(), ports.len()), (4, 8));
+    assert_eq!(plane.media.command(4, Command::Open { leg: LegId(9) }), Err(Refused));
+}
+
+#[test]
+fn what_cannot_work_is_refused_at_the_start() {
+    let start = |ip, ports, shards| {
+        let config = MediaConfig { listen: ip, ports, shards, shard: havre_media::Config::default() };
+        MediaThreads::start(config, Clock::new(), [1; 32], mpsc::channel(1).0).map(|_| ()).unwrap_err()
+    };
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    assert!(matches!(start(here, 20_000..=20_009, 0), StartError::Shards(0)));
+    assert!(matches!(start(here, 20_000..=20_003, 3), StartError::Ports { pairs: 2, shards: 3, .. }));
+    // TEST-NET-1: no machine has it.
+    let nowhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    assert!(matches!(start(nowhere, 20_000..=20_009, 1), StartError::Address { .. }));
+}
+
+/// A data plane and what it says.
+struct Plane {
+    ip: IpAddr,
+    media: MediaThreads,
+    events: mpsc::Receiver<ShardEvent>,
+}
+
+impl Plane {
+    fn start(ip: [u8; 4], ports: RangeInclusive<u16>, shards: usize) -> Self {
+        let (to, events) = mpsc::channel(4_096);
+        let ip = IpAddr::from(ip);
+        let config = MediaConfig { listen: ip, ports, shards, shard: havre_media::Config::default() };
+        let media = MediaThreads::start(config, Clock::new(), [7; 32], to).unwrap();
+        Self { ip, media, events }
+    }
+
+    fn command(&self, command: Command) {
+        self.media.command(0, command).unwrap();
+    }
+
+    fn open(&mut self, leg: LegId) -> Option<u16> {
+        self.open_on(0, leg)
+    }
+
+    fn open_on(&mut self, shard: usize, leg: LegId) -> Option<u16> {
+        self.media.command(shard, Command::Open { leg }).unwrap();
+        let answer =
+            self.wait(|event| matches!(event, ShardEvent::Opened { .. } | ShardEvent::OpenFailed { .. }));
+        match answer {
+            ShardEvent::Opened { leg: opened, rtp, rtcp } => {
+                assert_eq!((opened, rtcp), (leg, rtp + 1));
+                Some(rtp)
+            }
+            _ => None,
+        }
+    }
+
+    /// A leg in PCMU to a phone of its own.
+    fn phone(&mut self, leg: LegId) -> Phone {
+        let port = self.open(leg).unwrap();
+        let socket = UdpSocket::bind((self.ip, 0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let at = socket.local_addr().unwrap();
+        let negotiated = Negotiated {
+            remote_rtp: at,
+            remote_rtcp: at,
+            rtcp_mux: true,
+            direction: Direction::SendRecv,
+            send: vec![(Codec::Pcmu, 0)],
+            receive: vec![(0, Codec::Pcmu)],
+            send_event: None,
+            receive_event: None,
+            comfort_noise: false,
+            ptime: 20,
+        };
+        self.command(Command::Configure { leg, negotiated: Box::new(negotiated) });
+        Phone { socket, gateway: SocketAddr::new(self.ip, port) }
+    }
+
+    fn wait(&mut self, wanted: impl Fn(&ShardEvent) -> bool) -> ShardEvent {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            match self.events.try_recv() {
+                Ok(event) if wanted(&event) => return event,
+                Ok(_) => {}
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        panic!("the event did not come");
+    }
+}
+
+/// A plain socket that speaks RTP.
+struct Phone {
+    socket: UdpSocket,
+    gateway: SocketAddr,
+}
+
+impl Phone {
+    /// 20 ms of PCMU, every sample the same.
+    fn say(&self, seq: u16, code: u8) {
+        let mut packet = vec![0x80, 0];
+        packet.extend_from_slice(&seq.to_be_bytes());
+        packet.extend_from_slice(&(u32::from(seq) * 160).to_be_bytes());
+        packet.extend_from_slice(&7_u32.to_be_bytes());
+        packet.resize(12 + 160, code);
+        self.socket.send_to(&packet, self.gateway).unwrap();
+    }
+
+    /// The payload of the first PCMU packet that is `wanted`; `meanwhile` happens before every try.
+    fn hear(&self, wanted: impl Fn(&[u8]) -> bool, mut meanwhile: impl FnMut()) -> Vec<u8> {
+        let start = Instant::now();
+        let mut buffer = [0; 2_048];
+        while start.elapsed() < PATIENCE {
+            meanwhile();
+            let Ok((length, source)) = self.socket.recv_from(&mut buffer) else { continue };
+            assert_eq!(source, self.gateway);
+            if buffer[1] & 0x7f == 0 && wanted(&buffer[12..length]) {
+                return buffer[12..length].to_vec();
+            }
+        }
+        panic!("nothing of the kind was heard");
+    }
+}

@@ -1,0 +1,208 @@
+//! What an [`Endpoint`](crate::Endpoint) is told once: names, accounts, trunks, numbers, timers and limits.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use havre_model::{AgentId, LineId, TrunkId, limits};
+use ipnet::IpNet;
+
+use crate::digest::Algorithm;
+
+/// Configuration of an endpoint. Replaced as a whole by `Command::Configure`; calls in progress go on.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Digest realm; also a host name that counts as ours in a `From`.
+    pub realm: String,
+    /// Digest algorithms offered, the preferred one first. Only MD5 by default: phones built on libre before 2.0
+    /// (baresip 1.0 of Debian 12) fail on any challenge that they do not know, instead of taking the next one.
+    pub algorithms: Vec<Algorithm>,
+    /// Host written in our own `From` URIs, and a host name that counts as ours.
+    pub server_name: String,
+    /// What to write in Via, Contact and From for a local address: 1:1 NAT, per interface. Ports stay the same.
+    pub advertised: HashMap<IpAddr, IpAddr>,
+    /// Who may register and dial feature codes.
+    pub accounts: HashMap<AgentId, Password>,
+    /// Who may send us callers. The first that matches source and number wins.
+    pub trunks: Vec<Trunk>,
+    /// What may be called.
+    pub lines: Vec<LineNumbers>,
+    /// What agents may call (`*40` …), each beginning with `*`.
+    pub feature_codes: Vec<String>,
+    /// Take an INVITE from anywhere, to anything: phones and test tools only.
+    pub accept_anyone: bool,
+    /// RFC 3261 §17 base timers.
+    pub timers: Timers,
+    /// RFC 4028.
+    pub session: SessionTimers,
+    /// RFC 3261 §10.
+    pub registration: RegistrationTimes,
+    /// How much outsiders can make us hold.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    /// No accounts, no trunks, no numbers; RFC timers.
+    fn default() -> Self {
+        Self {
+            realm: "havre".to_owned(),
+            algorithms: vec![Algorithm::Md5],
+            server_name: "havre.invalid".to_owned(),
+            advertised: HashMap::new(),
+            accounts: HashMap::new(),
+            trunks: Vec::new(),
+            lines: Vec::new(),
+            feature_codes: Vec::new(),
+            accept_anyone: false,
+            timers: Timers::default(),
+            session: SessionTimers::default(),
+            registration: RegistrationTimes::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The address to write in headers for the local address `local`.
+    #[must_use]
+    pub fn advertise(&self, local: SocketAddr) -> SocketAddr {
+        let ip = self.advertised.get(&local.ip()).copied().unwrap_or(local.ip());
+        SocketAddr::new(ip, local.port())
+    }
+}
+
+/// A carrier's peer.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// Its name in the configuration.
+    pub id: TrunkId,
+    /// Networks its requests come from. Empty only with `digest`: then any source may present the credentials.
+    pub sources: Vec<IpNet>,
+    /// User and password that its INVITEs must prove, if any.
+    pub digest: Option<(String, Password)>,
+    /// Numbers it may reach, in E.164; empty for every number of every line.
+    pub numbers: Vec<String>,
+    /// Prefixes that this carrier writes before the number, removed before the number is looked up.
+    pub strip_prefixes: Vec<String>,
+}
+
+/// The numbers of one line.
+#[derive(Clone, Debug)]
+pub struct LineNumbers {
+    /// Which line.
+    pub line: LineId,
+    /// In E.164 (`+18335550100`).
+    pub numbers: Vec<String>,
+}
+
+/// RFC 3261 §17.1.1.1, table 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Round-trip estimate.
+    pub t1: Duration,
+    /// Longest retransmission interval of non-INVITE requests and INVITE responses.
+    pub t2: Duration,
+    /// Longest time that a message stays in the network.
+    pub t4: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
+    }
+}
+
+impl Timers {
+    /// 64·T1: timers B, F, H, J, L and M.
+    #[must_use]
+    pub const fn t1x64(&self) -> Duration {
+        self.t1.saturating_mul(64)
+    }
+}
+
+/// RFC 4028. Expiry never ends a leg: it is only reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimers {
+    /// Session-Expires that we ask for when we dial; `None` asks for none.
+    pub expires: Option<Duration>,
+    /// Shortest that we take from a peer (§4: at least 90 s); below it 422.
+    pub min: Duration,
+}
+
+impl Default for SessionTimers {
+    fn default() -> Self {
+        Self { expires: None, min: Duration::from_secs(90) }
+    }
+}
+
+/// How long a binding lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistrationTimes {
+    /// Shorter requests get 423.
+    pub min: Duration,
+    /// When the phone does not say.
+    pub default: Duration,
+    /// Longer requests are shortened to it.
+    pub max: Duration,
+}
+
+impl Default for RegistrationTimes {
+    fn default() -> Self {
+        Self {
+            min: Duration::from_secs(30),
+            default: Duration::from_secs(300),
+            // A dead phone is noticed within this time at the latest, by registration alone.
+            max: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Named limits of every table that outsiders can fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Server and client transactions at once. New INVITEs are refused at three quarters of it, so that the rest
+    /// serves calls in progress.
+    pub transactions: usize,
+    /// Legs at once, in and out.
+    pub legs: usize,
+    /// Open connections.
+    pub flows: usize,
+    /// Contacts of one account; the one that would expire first makes room.
+    pub bindings_per_agent: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            transactions: limits::MAX_TRANSACTIONS,
+            // A caller's leg, a talking advocate's, and a few ringing ones for each call.
+            legs: limits::MAX_CALLS * 4,
+            flows: limits::MAX_FLOWS,
+            bindings_per_agent: limits::MAX_BINDINGS_PER_AGENT,
+        }
+    }
+}
+
+/// A password: compared, never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Box<str>);
+
+impl Password {
+    /// Takes `text` as it stands.
+    #[must_use]
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for computing a digest.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}

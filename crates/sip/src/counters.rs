@@ -1,0 +1,79 @@
+//! What an endpoint counted since it began: drops with their reasons, refusals, repetitions.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        /// Plain sums since the start.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Counters { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counters {
+            /// Every counter with its name.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages read.
+    received;
+    /// Messages handed to the shell.
+    sent;
+    /// Datagrams and stream parts that were no SIP message.
+    malformed;
+    /// Requests of ours sent again.
+    request_retransmissions;
+    /// Responses of ours sent again (timer G, repeated requests, unacknowledged 2xx).
+    response_retransmissions;
+    /// Repeated requests absorbed.
+    absorbed_requests;
+    /// Responses that match nothing we asked, or come too late.
+    stray_responses;
+    /// ACKs that match no call.
+    stray_acks;
+    /// Requests inside a dialog that we do not know, answered 481.
+    unknown_dialogs;
+    /// Our transactions that ran out of time.
+    transaction_timeouts;
+    /// Our transactions whose path failed.
+    transaction_unreachable;
+    /// INVITEs answered 503 at a limit or while draining.
+    overload_refusals;
+    /// Requests handled without a transaction because the table is full.
+    transactions_full;
+    /// Requests of methods that mean nothing here, answered 405.
+    refused_methods;
+    /// INVITEs refused by the edge (403, 404).
+    edge_refusals;
+    /// Requests challenged.
+    challenges;
+    /// Credentials that were wrong.
+    authentication_failures;
+    /// Connections refused at the limit.
+    flows_full;
+    /// Connections closed for silence, or for what they sent.
+    flows_dropped;
+    /// Messages to a connection that is gone.
+    flow_gone;
+    /// Bindings dropped to make room for a newer one of the same account.
+    bindings_replaced;
+    /// 2xx answers to calls that we no longer wanted: acknowledged and ended.
+    unwanted_answers;
+    /// Commands for a leg that is gone, or that its state does not allow.
+    stray_commands;
+    /// INFO bodies that were no digit.
+    unreadable_digits;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_is_listed_by_name() {
+        let counters = Counters { malformed: 3, ..Counters::default() };
+        assert!(counters.iter().any(|pair| pair == ("malformed", 3)));
+        assert_eq!(counters.iter().filter(|(_, n)| *n == 0).count() + 1, counters.iter().count());
+    }
+}

@@ -1,0 +1,215 @@
+//! Who may call what. The source, or proven credentials, decide; the caller's number never does.
+
+use std::net::IpAddr;
+
+use havre_model::{AgentId, LineId, TrunkId};
+
+use crate::Method;
+use crate::config::{Config, Trunk};
+use crate::digest::{Guard, Verdict};
+use crate::endpoint::{Caller, Origin, Path};
+use crate::number::{caller_number, e164};
+use crate::registrar::Registrar;
+use crate::stack::Stack;
+use crate::wire::{Host, Name, Request, Uri};
+
+/// What becomes of an INVITE.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Ruling {
+    /// It may ring here.
+    Admit { origin: Origin, called: String, line: Option<LineId> },
+    /// 401.
+    Challenge { stale: bool },
+    /// Final.
+    Refuse { status: u16, why: &'static str, trunk: Option<TrunkId> },
+}
+
+/// Judges a new INVITE.
+pub(crate) fn judge(
+    stack: &mut Stack,
+    guard: &mut Guard,
+    registrar: &Registrar,
+    request: &Request,
+    path: Path,
+) -> Ruling {
+    let config = stack.config.clone();
+    if config.accept_anyone {
+        let called = request.uri.user().unwrap_or_default().into_owned();
+        return Ruling::Admit { origin: Origin::Anyone, called, line: None };
+    }
+    let claimed = claimed_user(&config, request, path);
+    let account = claimed.as_deref().and_then(|user| known_account(&config, user));
+    if account.is_some() || registrar.is_source(path) {
+        return judge_agent(stack, guard, &config, request, path, account);
+    }
+    let source = path.remote.ip().to_canonical();
+    let by_source: Vec<&Trunk> = config.trunks.iter().filter(|trunk| comes_from(trunk, source)).collect();
+    if !by_source.is_empty() {
+        return judge_trunk(stack, guard, &config, &by_source, request, path);
+    }
+    let anywhere: Vec<&Trunk> = config.trunks.iter().filter(|trunk| is_from_anywhere(trunk)).collect();
+    if !anywhere.is_empty() {
+        return judge_trunk(stack, guard, &config, &anywhere, request, path);
+    }
+    // An account that does not exist gets what a wrong password gets, so that trying names teaches nothing.
+    if claimed.is_some() {
+        return judge_agent(stack, guard, &config, request, path, None);
+    }
+    Ruling::Refuse { status: 403, why: "unknown source", trunk: None }
+}
+
+/// Who calls, as far as a gateway may know: the asserted identity, else `From`; nothing where it is withheld.
+pub(crate) fn caller(config: &Config, origin: &Origin, request: &Request) -> Caller {
+    let from = request.headers.from().ok();
+    let display = from.as_ref().and_then(|from| from.display.clone()).filter(|_| config.accept_anyone);
+    let number = match origin {
+        Origin::Trunk(_) if !request.headers.privacy().withheld() => {
+            let asserted = request.headers.asserted_identities().unwrap_or_default();
+            let asserted = asserted.iter().find_map(|identity| caller_number(&identity.uri));
+            asserted.or_else(|| caller_number(&from?.uri))
+        }
+        Origin::Anyone => from.and_then(|from| from.uri.user().map(std::borrow::Cow::into_owned)),
+        Origin::Trunk(_) | Origin::Agent(_) => None,
+    };
+    Caller { number, display }
+}
+
+fn judge_agent(
+    stack: &mut Stack,
+    guard: &mut Guard,
+    config: &Config,
+    request: &Request,
+    path: Path,
+    claimed: Option<AgentId>,
+) -> Ruling {
+    let password = |user: &str| account_password(config, user);
+    let user = match prove(stack, guard, request, path, password) {
+        Ok(user) => user,
+        Err(ruling) => return ruling,
+    };
+    let Some(agent) = known_account(config, &user) else {
+        return Ruling::Challenge { stale: false };
+    };
+    let refuse = |status, why| Ruling::Refuse { status, why, trunk: None };
+    if claimed.is_some_and(|claimed| claimed != agent) {
+        return refuse(403, "another account's From");
+    }
+    let called = request.uri.user().unwrap_or_default().into_owned();
+    if !called.starts_with('*') {
+        return refuse(403, "an account may call feature codes only");
+    }
+    if !config.feature_codes.contains(&called) {
+        return refuse(404, "unknown feature code");
+    }
+    Ruling::Admit { origin: Origin::Agent(agent), called, line: None }
+}
+
+/// The first trunk that takes the number is the one; its credentials are asked for where it has any.
+fn judge_trunk(
+    stack: &mut Stack,
+    guard: &mut Guard,
+    config: &Config,
+    trunks: &[&Trunk],
+    request: &Request,
+    path: Path,
+) -> Ruling {
+    let proofs: Vec<_> = trunks.iter().filter_map(|trunk| trunk.digest.as_ref()).collect();
+    let open = trunks.iter().any(|trunk| trunk.digest.is_none());
+    let offered = request.headers.has(&Name::Authorization);
+    let mut proven = None;
+    if !proofs.is_empty() && (offered || !open) {
+        let password = |user: &str| {
+            let known = proofs.iter().find(|(name, _)| name == user);
+            known.map(|(_, password)| password.expose().to_owned())
+        };
+        match prove(stack, guard, request, path, password) {
+            Ok(user) => proven = Some(user),
+            Err(ruling) if !open => return ruling,
+            Err(_) => {}
+        }
+    }
+    let may_use = |trunk: &Trunk| match &trunk.digest {
+        Some((user, _)) => proven.as_ref() == Some(user),
+        None => true,
+    };
+    let called = request.uri.user().unwrap_or_default();
+    let usable: Vec<_> = trunks.iter().filter(|trunk| may_use(trunk)).collect();
+    for trunk in &usable {
+        if let Some((number, line)) = find_line(config, trunk, &called) {
+            return Ruling::Admit {
+                origin: Origin::Trunk(trunk.id.clone()),
+                called: number,
+                line: Some(line),
+            };
+        }
+    }
+    // A number of a trunk whose credentials are still to be shown.
+    let hidden = trunks.iter().any(|trunk| !may_use(trunk) && find_line(config, trunk, &called).is_some());
+    if hidden && !offered {
+        return Ruling::Challenge { stale: false };
+    }
+    let trunk = usable.first().or(trunks.first().as_ref()).map(|trunk| trunk.id.clone());
+    Ruling::Refuse { status: 404, why: "unknown number", trunk }
+}
+
+/// The user that the credentials prove, or the challenge.
+fn prove(
+    stack: &mut Stack,
+    guard: &mut Guard,
+    request: &Request,
+    path: Path,
+    password: impl FnOnce(&str) -> Option<String>,
+) -> Result<String, Ruling> {
+    let auths = request.headers.auths(&Name::Authorization);
+    let source = path.remote.ip();
+    match guard.verify(&auths, Method::Invite, &request.uri, source, password, stack.now) {
+        Verdict::Genuine { username } => Ok(username),
+        Verdict::Missing => Err(Ruling::Challenge { stale: false }),
+        Verdict::Stale => Err(Ruling::Challenge { stale: true }),
+        Verdict::Refused => {
+            stack.counters.authentication_failures += 1;
+            Err(Ruling::Challenge { stale: false })
+        }
+    }
+}
+
+/// The password of an account, for [`Guard::verify`].
+pub(crate) fn account_password(config: &Config, user: &str) -> Option<String> {
+    let agent: AgentId = user.parse().ok()?;
+    config.accounts.get(&agent).map(|password| password.expose().to_owned())
+}
+
+fn known_account(config: &Config, user: &str) -> Option<AgentId> {
+    let agent: AgentId = user.parse().ok()?;
+    config.accounts.contains_key(&agent).then_some(agent)
+}
+
+/// The `From` user, where its host is ours: an account's URI. A caller's number at a carrier's host never is.
+fn claimed_user(config: &Config, request: &Request, path: Path) -> Option<String> {
+    let from = request.headers.from().ok()?;
+    let Uri::Sip(uri) = &from.uri else { return None };
+    let ours = match &uri.host {
+        Host::Name(name) => [&config.realm, &config.server_name].iter().any(|n| n.eq_ignore_ascii_case(name)),
+        Host::Ip(ip) => *ip == path.local.ip() || config.advertised.values().any(|ours| ours == ip),
+    };
+    uri.user().filter(|_| ours).map(std::borrow::Cow::into_owned)
+}
+
+fn comes_from(trunk: &Trunk, source: IpAddr) -> bool {
+    trunk.sources.iter().any(|net| net.contains(&source))
+}
+
+fn is_from_anywhere(trunk: &Trunk) -> bool {
+    trunk.sources.is_empty() && trunk.digest.is_some()
+}
+
+/// The line of a dialled number: as it stands, then without each of the carrier's prefixes.
+fn find_line(config: &Config, trunk: &Trunk, called: &str) -> Option<(String, LineId)> {
+    let stripped = trunk.strip_prefixes.iter().filter_map(|prefix| called.strip_prefix(prefix.as_str()));
+    std::iter::once(called).chain(stripped).find_map(|called| {
+        let number = e164(called)?;
+        let allowed = trunk.numbers.is_empty() || trunk.numbers.contains(&number);
+        let line = config.lines.iter().find(|line| line.numbers.contains(&number));
+        line.filter(|_| allowed).map(|line| (number, line.line.clone()))
+    })
+}

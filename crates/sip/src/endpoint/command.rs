@@ -1,0 +1,86 @@
+//! Commands to what they are for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use havre_model::{Cause, LegId};
+
+use super::{Account, Command, EndedBy, Endpoint, Event, Identity, Target};
+use crate::config::Config;
+use crate::leg::{Destination, Dialling, Leg, Party};
+use crate::registration::Registration;
+use crate::stack::Stack;
+
+impl Endpoint {
+    pub(super) fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Progress { leg, status } => self.tell(leg, |leg, stack| leg.progress(stack, status)),
+            Command::Answer { leg, sdp } => self.tell(leg, |leg, stack| leg.answer(stack, sdp)),
+            Command::Reject { leg, status } => self.tell(leg, |leg, stack| leg.reject(stack, status)),
+            Command::Ack { leg, sdp } => self.tell(leg, |leg, stack| leg.ack(stack, sdp)),
+            Command::Reoffer { leg, sdp } => self.tell(leg, |leg, stack| leg.reoffer(stack, sdp)),
+            Command::SendDigit { leg, digit } => self.tell(leg, |leg, stack| leg.send_digit(stack, digit)),
+            Command::Probe { leg } => self.tell(leg, Leg::probe),
+            Command::HangUp { leg, cause } => self.tell(leg, |leg, stack| leg.hang_up(stack, cause)),
+            Command::Dial { leg, target, from, sdp, account } => self.dial(leg, target, &from, sdp, account),
+            Command::Register { account, registrar, uri, expires } => {
+                if let Some(former) = &mut self.registration {
+                    former.stop(&mut self.stack);
+                }
+                self.registration =
+                    Some(Registration::begin(&mut self.stack, account, registrar, uri, expires));
+            }
+            Command::Unregister => match &mut self.registration {
+                Some(registration) => registration.leave(&mut self.stack),
+                None => self.stack.counters.stray_commands += 1,
+            },
+            Command::Drain => self.draining = true,
+            Command::Configure(config) => self.configure(config),
+        }
+    }
+
+    fn tell(&mut self, id: LegId, act: impl FnOnce(&mut Leg, &mut Stack)) {
+        if self.legs.contains(id) {
+            self.with_leg(id, act);
+        } else {
+            self.stack.counters.stray_commands += 1;
+        }
+    }
+
+    fn dial(
+        &mut self,
+        leg: LegId,
+        target: Target,
+        from: &Identity,
+        sdp: Option<Bytes>,
+        account: Option<Account>,
+    ) {
+        if self.legs.contains(leg) {
+            self.stack.counters.stray_commands += 1;
+            return;
+        }
+        if self.legs.len() >= self.stack.config.limits.legs {
+            let (by, status, cause) = (EndedBy::Refused, Some(503), Cause::Overloaded);
+            self.stack.emit(Event::Ended { leg, by, status, cause });
+            return;
+        }
+        let to = match target {
+            Target::Uri { uri, path } => vec![Destination { uri, path, phone: false }],
+            Target::Agent(agent) => {
+                let bindings = self.registrar.bindings_of(&agent).iter();
+                bindings.map(|b| Destination { uri: b.uri.clone(), path: b.path, phone: true }).collect()
+            }
+        };
+        let leg = Dialling::begin(&mut self.stack, leg, Party::Agent, to, from, sdp, account);
+        self.legs.insert(leg);
+    }
+
+    fn configure(&mut self, config: Arc<Config>) {
+        let former = std::mem::replace(&mut self.stack.config, config);
+        let present = &self.stack.config;
+        if (&former.realm, &former.algorithms) != (&present.realm, &present.algorithms) {
+            self.guard = super::guard(&mut self.stack);
+        }
+        self.registrar.on_configured(&mut self.stack);
+    }
+}

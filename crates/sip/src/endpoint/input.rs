@@ -1,0 +1,253 @@
+//! What the outside tells an endpoint: bytes from the network, and commands.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use havre_model::{AgentId, Cause, Digit, FlowId, LegId};
+
+use crate::config::{Config, Password};
+use crate::wire::Uri;
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
+/// Where a message goes or came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// How.
+    pub transport: Transport,
+    /// Our end: the listening socket's address. For a connection that we open, the address written in Via and Contact.
+    pub local: SocketAddr,
+    /// The far end.
+    pub remote: SocketAddr,
+    /// The connection. `None` on UDP, and on TCP where none is open yet: the endpoint then asks for one.
+    pub flow: Option<FlowId>,
+}
+
+impl Path {
+    /// Over UDP from `local` to `remote`.
+    #[must_use]
+    pub const fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { transport: Transport::Udp, local, remote, flow: None }
+    }
+
+    /// Over TCP to `remote`: over a connection that is open to it, or a new one.
+    #[must_use]
+    pub const fn tcp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { transport: Transport::Tcp, local, remote, flow: None }
+    }
+}
+
+/// What the outside pushes in.
+#[expect(clippy::large_enum_variant, reason = "made and consumed in one call, never stored")]
+pub enum Input<'a> {
+    /// A UDP datagram.
+    Datagram {
+        /// The socket it arrived on.
+        local: SocketAddr,
+        /// Who sent it.
+        source: SocketAddr,
+        /// All of it.
+        bytes: &'a [u8],
+    },
+    /// A connection is open: accepted by the shell under an id of its own, or opened for `Output::Connect`.
+    Connected {
+        /// Its id. The shell's own ids have the top bit clear; the endpoint's have it set.
+        flow: FlowId,
+        /// Our end; for an accepted connection the listener's address.
+        local: SocketAddr,
+        /// The far end.
+        remote: SocketAddr,
+    },
+    /// Bytes of a connection, cut anywhere.
+    Stream {
+        /// Which.
+        flow: FlowId,
+        /// In order.
+        bytes: &'a [u8],
+    },
+    /// A connection has ended or could not be opened.
+    Closed {
+        /// Which.
+        flow: FlowId,
+    },
+    /// ICMP said that nobody listens there.
+    Unreachable {
+        /// The socket that sent.
+        local: SocketAddr,
+        /// The address that is not there.
+        remote: SocketAddr,
+    },
+    /// What `switch` (or a phone) wants done.
+    Command(Command),
+}
+
+/// What may be asked of an endpoint. A command for a leg that is gone is counted and ignored.
+#[derive(Clone)]
+pub enum Command {
+    /// 18x to the INVITE, without SDP.
+    Progress {
+        /// Which leg.
+        leg: LegId,
+        /// 180, 181, 182 or 183.
+        status: u16,
+    },
+    /// 200 to the INVITE, or to the re-INVITE or UPDATE that was reported.
+    Answer {
+        /// Which leg.
+        leg: LegId,
+        /// Our answer, or our offer where the INVITE had none.
+        sdp: Bytes,
+    },
+    /// Final refusal of the INVITE (which ends the leg), or of the re-INVITE or UPDATE (which changes nothing).
+    Reject {
+        /// Which leg.
+        leg: LegId,
+        /// 300 to 699. With 503 goes a `Retry-After` of 1 to 3 s.
+        status: u16,
+    },
+    /// Place a call. Everything that happens to it comes back as events of `leg`.
+    Dial {
+        /// A new id, chosen by the one who dials.
+        leg: LegId,
+        /// Whom.
+        target: Target,
+        /// Who it shall seem to come from.
+        from: Identity,
+        /// Our offer; `None` asks the far side for one, to be answered by `Ack`.
+        sdp: Option<Bytes>,
+        /// Answers a digest challenge of this account's realm.
+        account: Option<Account>,
+    },
+    /// ACK with the answer to an offer that came in the 2xx (only after a `Dial` without SDP).
+    Ack {
+        /// Which leg.
+        leg: LegId,
+        /// Our answer.
+        sdp: Bytes,
+    },
+    /// re-INVITE with this offer; sent as soon as no other offer is open.
+    Reoffer {
+        /// Which leg.
+        leg: LegId,
+        /// Our offer.
+        sdp: Bytes,
+    },
+    /// INFO with `application/dtmf-relay`.
+    SendDigit {
+        /// Which leg.
+        leg: LegId,
+        /// Which key.
+        digit: Digit,
+    },
+    /// OPTIONS within the dialog: is anybody there?
+    Probe {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// End the leg, whatever its state asks for: CANCEL, BYE or a final response, with a `Reason`.
+    HangUp {
+        /// Which leg.
+        leg: LegId,
+        /// Why.
+        cause: Cause,
+    },
+    /// Be a registered phone from now on: REGISTER, refresh, and try again after failures.
+    Register {
+        /// As whom.
+        account: Account,
+        /// Where the registrar is.
+        registrar: Path,
+        /// Address of record (`sip:advocate-en@havre`); the registrar's domain is its host.
+        uri: Uri,
+        /// Lifetime to ask for.
+        expires: Duration,
+    },
+    /// Remove the binding made by `Register`, and stop refreshing it.
+    Unregister,
+    /// From now on answer new INVITEs with 503.
+    Drain,
+    /// Take a new configuration. Bindings of accounts that are gone are removed.
+    Configure(Arc<Config>),
+}
+
+/// Whom to dial.
+#[derive(Clone)]
+pub enum Target {
+    /// Every live binding of this account at once; the first 2xx wins, the others are cancelled.
+    Agent(AgentId),
+    /// This URI, over this path.
+    Uri {
+        /// The Request-URI.
+        uri: Uri,
+        /// Where to send it.
+        path: Path,
+    },
+}
+
+/// Who a call that we place shall seem to come from. Never a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Display name in UTF-8 (`FR · urgent · silent`); empty for none.
+    pub display: String,
+    /// User part of the URI.
+    pub user: String,
+    /// Host part; `None` for the configuration's `server_name`.
+    pub host: Option<String>,
+}
+
+/// Credentials of ours at somebody else's registrar or proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Digest user name.
+    pub user: String,
+    /// Challenges of other realms are not answered.
+    pub realm: String,
+    /// The password.
+    pub password: Password,
+}
+
+impl fmt::Debug for Input<'_> {
+    /// Without the bytes: they hold a caller's identity.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Datagram { local, bytes, .. } => write!(f, "Datagram({local}, {} bytes)", bytes.len()),
+            Self::Connected { flow, local, .. } => write!(f, "Connected({flow}, {local})"),
+            Self::Stream { flow, bytes } => write!(f, "Stream({flow}, {} bytes)", bytes.len()),
+            Self::Closed { flow } => write!(f, "Closed({flow})"),
+            Self::Unreachable { remote, .. } => write!(f, "Unreachable({remote})"),
+            Self::Command(command) => write!(f, "Command({command:?})"),
+        }
+    }
+}
+
+impl fmt::Debug for Command {
+    /// Without SDP, URIs and accounts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Progress { leg, status } => write!(f, "Progress({leg}, {status})"),
+            Self::Answer { leg, sdp } => write!(f, "Answer({leg}, {} bytes)", sdp.len()),
+            Self::Reject { leg, status } => write!(f, "Reject({leg}, {status})"),
+            Self::Dial { leg, target: Target::Agent(agent), .. } => write!(f, "Dial({leg}, {agent})"),
+            Self::Dial { leg, .. } => write!(f, "Dial({leg})"),
+            Self::Ack { leg, sdp } => write!(f, "Ack({leg}, {} bytes)", sdp.len()),
+            Self::Reoffer { leg, sdp } => write!(f, "Reoffer({leg}, {} bytes)", sdp.len()),
+            Self::SendDigit { leg, .. } => write!(f, "SendDigit({leg})"),
+            Self::Probe { leg } => write!(f, "Probe({leg})"),
+            Self::HangUp { leg, cause } => write!(f, "HangUp({leg}, {cause})"),
+            Self::Register { .. } => f.write_str("Register"),
+            Self::Unregister => f.write_str("Unregister"),
+            Self::Drain => f.write_str("Drain"),
+            Self::Configure(_) => f.write_str("Configure"),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A new INVITE: what is wrong with it, whether there is room, and who may ring here.
+
+use havre_model::{LegId, Pii, TrunkId};
+
+use super::receive::unsupported;
+use super::{Endpoint, Event, Origin};
+use crate::dialog::Dialog;
+use crate::edge::{self, Ruling};
+use crate::leg::{Asked, Leg, Party, Ringing, State, asked, sdp_of, tag_text};
+use crate::registrar::challenge;
+use crate::stack::Inbound;
+use crate::wire::{Name, Uri};
+
+/// Set in the ids of legs that come in, so that they never meet those of legs that are dialled.
+const INCOMING: u64 = 1 << 63;
+
+impl Endpoint {
+    pub(super) fn on_invite(&mut self, inbound: Inbound) {
+        // Cheapest first: under overload this is all that a new call costs.
+        if self.draining || self.stack.is_crowded() || self.legs.len() >= self.stack.config.limits.legs {
+            return self.refuse_for_load(&inbound);
+        }
+        if let Some(status) = self.fault(&inbound) {
+            return self.stack.respond_stateless(&inbound, status);
+        }
+        if let Some(unsupported) = unsupported(&inbound.request) {
+            return self.refuse_extension(&inbound, &unsupported);
+        }
+        let (stack, guard) = (&mut self.stack, &mut self.guard);
+        match edge::judge(stack, guard, &self.registrar, &inbound.request, inbound.path) {
+            Ruling::Challenge { stale } => challenge(stack, guard, &inbound, stale),
+            Ruling::Refuse { status, why, trunk } => self.refuse(inbound, status, why, trunk),
+            Ruling::Admit { origin, called, line } => self.admit(inbound, origin, called, line),
+        }
+    }
+
+    /// What RFC 3261 §8.2 refuses before it matters who calls.
+    fn fault(&self, inbound: &Inbound) -> Option<u16> {
+        let (request, headers) = (&inbound.request, &inbound.request.headers);
+        if self.stack.is_merged(request) {
+            return Some(482);
+        }
+        match &request.uri {
+            Uri::Other(_) => return Some(416),
+            Uri::Sip(_) | Uri::Tel(_) => {}
+        }
+        // A call that ends here places others: a loop through us must run out of hops.
+        if headers.max_forwards() == Some(0) {
+            return Some(483);
+        }
+        (!headers.has(&Name::Contact)).then_some(400)
+    }
+
+    fn refuse_for_load(&mut self, inbound: &Inbound) {
+        self.stack.counters.overload_refusals += 1;
+        let mut response = self.stack.stateless(inbound, 503);
+        self.stack.add_retry_after(&mut response);
+        self.stack.respond(inbound.reply, &response);
+    }
+
+    /// A carrier's refusal is repeated until it is acknowledged; a stranger's costs no state.
+    fn refuse(&mut self, mut inbound: Inbound, status: u16, why: &'static str, trunk: Option<TrunkId>) {
+        self.stack.counters.edge_refusals += 1;
+        if trunk.is_some() {
+            self.stack.begin_server(&mut inbound);
+        }
+        self.stack.respond_stateless(&inbound, status);
+        self.stack.emit(Event::Refused { status, why, trunk });
+    }
+
+    fn admit(
+        &mut self,
+        mut inbound: Inbound,
+        origin: Origin,
+        called: String,
+        line: Option<havre_model::LineId>,
+    ) {
+        let config = self.stack.config.clone();
+        let request = &inbound.request;
+        let Ok(offer) = sdp_of(&request.headers, &request.body) else {
+            let mut response = self.stack.stateless(&inbound, 415);
+            response.headers.push(Name::Accept, "application/sdp");
+            response.headers.push(Name::AcceptEncoding, "identity");
+            self.stack.respond(inbound.reply, &response);
+            return;
+        };
+        let asked = asked(request, &config);
+        if asked == Asked::TooSmall {
+            let mut response = self.stack.stateless(&inbound, 422);
+            response.headers.push(Name::MinSe, &config.session.min.as_secs());
+            self.stack.respond(inbound.reply, &response);
+            return;
+        }
+        let party = if matches!(origin, Origin::Trunk(_)) { Party::Caller } else { Party::Agent };
+        let tag = self.stack.random_u64();
+        let phone = matches!(origin, Origin::Agent(_));
+        let Some(dialog) = Dialog::answering(request, &tag_text(tag), inbound.path, phone) else {
+            return self.stack.respond_stateless(&inbound, 400);
+        };
+        let id = LegId(self.stack.random_u64() | INCOMING);
+        let caller = Pii::new(edge::caller(&config, &origin, request));
+        let path = inbound.path;
+        self.stack.begin_server(&mut inbound);
+        self.stack.set_server_leg(inbound.reply, id);
+        let trying = inbound.request.respond(100, None);
+        self.stack.respond(inbound.reply, &trying);
+        let ringing = Ringing { id, party, invite: inbound, dialog, tag: tag_text(tag), asked };
+        self.legs.insert(Leg::new(id, vec![tag], State::Ringing(Box::new(ringing))));
+        self.stack.emit(Event::Incoming { leg: id, origin, called, line, caller, offer, path });
+    }
+}

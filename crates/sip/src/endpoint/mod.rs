@@ -1,0 +1,165 @@
+//! One node's (or one phone's) SIP: bytes and commands in, bytes and events out.
+
+mod command;
+mod input;
+mod invite;
+mod output;
+mod receive;
+#[cfg(test)]
+mod tests;
+
+pub use input::{Account, Command, Identity, Input, Path, Target, Transport};
+pub use output::{Caller, EndedBy, Event, Origin, Output};
+
+use std::sync::Arc;
+
+use havre_model::{AgentId, LegId, Now, Wakeup};
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::digest::Guard;
+use crate::leg::{Leg, Legs, refuse_answer};
+use crate::registrar::{Binding, Registrar};
+use crate::registration::Registration;
+use crate::stack::{ClientId, Outcome, Purpose, Stack, Timer, User};
+
+/// Transactions, legs, the registrar and the edge of one node.
+pub struct Endpoint {
+    stack: Stack,
+    legs: Legs,
+    registrar: Registrar,
+    guard: Guard,
+    /// As a phone: our own registration.
+    registration: Option<Registration>,
+    draining: bool,
+}
+
+impl Endpoint {
+    /// Without bindings, calls and connections.
+    #[must_use]
+    pub fn new(config: Arc<Config>, seed: [u8; 32], now: Now) -> Self {
+        let mut stack = Stack::new(config, seed, now);
+        let guard = guard(&mut stack);
+        Self {
+            stack,
+            legs: Legs::default(),
+            registrar: Registrar::default(),
+            guard,
+            registration: None,
+            draining: false,
+        }
+    }
+
+    /// Takes bytes or a command. Then poll outputs until there are none.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Now) {
+        self.stack.now = now;
+        match input {
+            Input::Datagram { local, source, bytes } => self.on_datagram(local, source, bytes),
+            Input::Connected { flow, local, remote } => self.stack.on_connected(flow, local, remote),
+            Input::Stream { flow, bytes } => self.on_stream(flow, bytes),
+            Input::Closed { flow } => self.stack.on_closed(flow),
+            Input::Unreachable { local, remote } => self.stack.on_unreachable(local, remote),
+            Input::Command(command) => self.on_command(command),
+        }
+        self.settle();
+    }
+
+    /// Does what is due at `now`. Then poll outputs until there are none.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.stack.now = now;
+        while let Some(timer) = self.stack.pop_timer() {
+            match timer {
+                Timer::Leg(id, timer) => self.with_leg(id, |leg, stack| leg.on_timer(stack, timer)),
+                Timer::Bindings(agent) => self.registrar.on_expiry(&mut self.stack, &agent),
+                Timer::Registration => {
+                    if let Some(registration) = &mut self.registration {
+                        registration.on_timer(&mut self.stack);
+                    }
+                }
+                // The stack keeps its own to itself.
+                Timer::Client(_) | Timer::Server(_) | Timer::Flow(_) => {}
+            }
+            self.settle();
+        }
+        self.settle();
+    }
+
+    /// The next thing for the outside to do.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.stack.pop_output()
+    }
+
+    /// When `handle_timeout` is wanted next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Wakeup> {
+        self.stack.next_timeout()
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.stack.counters
+    }
+
+    /// Live bindings, by account.
+    pub fn bindings(&self) -> impl Iterator<Item = (&AgentId, &Binding)> {
+        self.registrar.iter()
+    }
+
+    /// Legs that are not over.
+    #[must_use]
+    pub fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Tells users of transactions what came of them, until nobody has anything more to say.
+    fn settle(&mut self) {
+        loop {
+            if let Some((client, user, outcome)) = self.stack.pop_outcome() {
+                self.on_outcome(client, user, outcome);
+            } else if let Some((flow, remote)) = self.stack.pop_closed() {
+                self.registrar.on_flow_closed(&mut self.stack, flow);
+                if let Some(registration) = &mut self.registration {
+                    registration.on_flow_closed(&mut self.stack, remote);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn on_outcome(&mut self, client: ClientId, user: User, outcome: Outcome) {
+        match user {
+            User::Leg(id, purpose) if self.legs.contains(id) => {
+                self.with_leg(id, |leg, stack| leg.on_outcome(stack, client, purpose, &outcome));
+            }
+            // The leg is gone; a late 2xx to its INVITE must not leave the far side in a call.
+            User::Unwanted | User::Leg(_, Purpose::Dial | Purpose::Reinvite) => {
+                if let Outcome::Response(response) = outcome {
+                    refuse_answer(&mut self.stack, client, &response);
+                }
+            }
+            User::Registration => {
+                if let Some(registration) = &mut self.registration {
+                    registration.on_outcome(&mut self.stack, client, &outcome);
+                }
+            }
+            User::Leg(..) | User::Nobody => {}
+        }
+    }
+
+    fn with_leg(&mut self, id: LegId, act: impl FnOnce(&mut Leg, &mut Stack)) {
+        match self.legs.find(id) {
+            Some(leg) => act(leg, &mut self.stack),
+            None => return,
+        }
+        self.legs.sweep(id);
+    }
+}
+
+/// Challenges and checks for the realm of the present configuration.
+fn guard(stack: &mut Stack) -> Guard {
+    let key = stack.random_key();
+    Guard::new(&stack.config.realm, &stack.config.algorithms, key)
+}

@@ -1,0 +1,149 @@
+//! Messages from the network to what they belong to.
+
+use std::net::SocketAddr;
+
+use havre_model::FlowId;
+
+use super::{Endpoint, Path};
+use crate::Method;
+use crate::dialog::{ALLOW, SUPPORTED};
+use crate::leg::options_answer;
+use crate::stack::{Arrival, Inbound};
+use crate::wire::{KEEP_ALIVE, Message, Name, ParseError, Request, Tokens, parse_datagram};
+
+impl Endpoint {
+    pub(super) fn on_datagram(&mut self, local: SocketAddr, source: SocketAddr, bytes: &[u8]) {
+        let path = Path::udp(local, source);
+        self.on_message(path, parse_datagram(bytes));
+    }
+
+    pub(super) fn on_stream(&mut self, flow: FlowId, bytes: &[u8]) {
+        self.stack.on_stream(flow, bytes);
+        // What a message makes us do may close the connection: then there is no next one.
+        while let Some((path, message)) = self.stack.next_message(flow) {
+            let fatal = message.as_ref().is_err_and(|error| error.fatal);
+            self.on_message(path, message);
+            if fatal {
+                self.stack.drop_flow(flow);
+            }
+            self.settle();
+        }
+    }
+
+    fn on_message(&mut self, path: Path, message: Result<Message, ParseError>) {
+        match message {
+            Ok(Message::Response(response)) => {
+                self.stack.counters.received += 1;
+                self.stack.on_response(response);
+            }
+            Ok(Message::Request(request)) => {
+                self.stack.counters.received += 1;
+                self.on_request(path, request);
+            }
+            Err(error) if error.why == KEEP_ALIVE => {}
+            Err(error) => {
+                self.stack.counters.malformed += 1;
+                if let Some(reply) = error.reply {
+                    self.stack.respond_to_junk(*reply, path);
+                }
+            }
+        }
+    }
+
+    fn on_request(&mut self, path: Path, mut request: Request) {
+        request.headers.stamp_via(path.remote);
+        match self.stack.on_request(request, path) {
+            Arrival::Absorbed => {}
+            Arrival::Ack(ack) => self.on_ack(&ack),
+            Arrival::Cancel { cancel, matched, leg } => {
+                self.stack.respond_stateless(&cancel, if matched { 200 } else { 481 });
+                if let Some(id) = leg {
+                    self.with_leg(id, |leg, stack| leg.on_cancel(stack, &cancel));
+                }
+            }
+            Arrival::New(inbound) => self.on_new_request(inbound),
+        }
+    }
+
+    fn on_ack(&mut self, ack: &Inbound) {
+        let headers = &ack.request.headers;
+        match self
+            .legs
+            .named_by(headers)
+            .filter(|id| self.legs.find(*id).is_some_and(|leg| leg.matches(headers)))
+        {
+            Some(id) => self.with_leg(id, |leg, stack| leg.on_ack(stack, ack)),
+            None => self.stack.counters.stray_acks += 1,
+        }
+    }
+
+    fn on_new_request(&mut self, inbound: Inbound) {
+        let headers = &inbound.request.headers;
+        if headers.to().is_ok_and(|to| to.tag().is_some()) {
+            return self.on_request_in_dialog(inbound);
+        }
+        if inbound.request.method == Method::Invite {
+            return self.on_invite(inbound);
+        }
+        if let Some(unsupported) = unsupported(&inbound.request) {
+            return self.refuse_extension(&inbound, &unsupported);
+        }
+        match inbound.request.method {
+            Method::Register if !self.stack.config.accept_anyone => {
+                self.registrar.on_register(&mut self.stack, &mut self.guard, inbound);
+            }
+            Method::Options => {
+                let tag = self.stack.stateless_tag(&inbound.request);
+                let response = options_answer(&inbound.request, Some(&tag));
+                self.stack.respond(inbound.reply, &response);
+            }
+            // Outside a dialog these mean nothing.
+            Method::Bye | Method::Info | Method::Update | Method::PRack => {
+                self.stack.counters.unknown_dialogs += 1;
+                self.stack.respond_stateless(&inbound, 481);
+            }
+            _ => self.refuse_method(&inbound),
+        }
+    }
+
+    fn on_request_in_dialog(&mut self, mut inbound: Inbound) {
+        let headers = &inbound.request.headers;
+        let id = self.legs.named_by(headers);
+        let id = id.filter(|id| self.legs.find(*id).is_some_and(|leg| leg.matches(headers)));
+        let Some(id) = id else {
+            self.stack.counters.unknown_dialogs += 1;
+            return self.stack.respond_stateless(&inbound, 481);
+        };
+        if !is_allowed(inbound.request.method) {
+            return self.refuse_method(&inbound);
+        }
+        if let Some(unsupported) = unsupported(&inbound.request) {
+            return self.refuse_extension(&inbound, &unsupported);
+        }
+        self.stack.begin_server(&mut inbound);
+        self.with_leg(id, |leg, stack| leg.on_request(stack, inbound));
+    }
+
+    pub(super) fn refuse_extension(&mut self, inbound: &Inbound, unsupported: &Tokens) {
+        let mut response = self.stack.stateless(inbound, 420);
+        response.headers.push(Name::Unsupported, unsupported);
+        self.stack.respond(inbound.reply, &response);
+    }
+
+    fn refuse_method(&mut self, inbound: &Inbound) {
+        self.stack.counters.refused_methods += 1;
+        let mut response = self.stack.stateless(inbound, 405);
+        response.headers.push(Name::Allow, ALLOW);
+        self.stack.respond(inbound.reply, &response);
+    }
+}
+
+/// What a request requires and we cannot do (RFC 3261 §8.2.2.3).
+pub(super) fn unsupported(request: &Request) -> Option<Tokens> {
+    let tokens = request.headers.require().without(&SUPPORTED);
+    (!tokens.is_empty()).then_some(tokens)
+}
+
+fn is_allowed(method: Method) -> bool {
+    matches!(method, Method::Invite | Method::Bye | Method::Options | Method::Info | Method::Update)
+}

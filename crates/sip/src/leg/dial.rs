@@ -1,0 +1,293 @@
+//! Calling: one INVITE for each contact of an account, or one to a URI; the first 2xx wins (RFC 3261 §13.2).
+
+use bytes::Bytes;
+use havre_model::{Cause, LegId};
+
+use super::established::{Established, Exchange};
+use super::session::{agreed, wish};
+use super::table::tag_text;
+use super::{Leg, Party, State, cause_of, over, respond, respond_busy, sdp_of};
+use crate::Method;
+use crate::dialog::{ALLOW, Dialog, PRODUCT, own_contact, with_sdp};
+use crate::digest::Session as Digest;
+use crate::endpoint::{Account, EndedBy, Event, Identity, Path};
+use crate::stack::{ClientId, Inbound, Outcome, Purpose, Stack, User};
+use crate::wire::{CSeq, Host, Name, NameAddr, Request, Response, SipUri, Uri, method_name};
+
+/// Our INVITEs, unanswered.
+pub(crate) struct Dialling {
+    id: LegId,
+    party: Party,
+    forks: Vec<Fork>,
+    sdp: Option<Bytes>,
+    account: Option<Account>,
+    rang: bool,
+    /// The most telling refusal so far.
+    failure: Option<Failure>,
+}
+
+/// Where one INVITE goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    pub(crate) uri: Uri,
+    pub(crate) path: Path,
+    /// A registered phone: spoken to where it registered from, whatever its `Contact` says.
+    pub(crate) phone: bool,
+}
+
+/// One INVITE of ours that has no final answer.
+struct Fork {
+    client: ClientId,
+    to: Destination,
+    /// Credentials were sent.
+    proved: bool,
+    /// A 422 was obeyed.
+    lengthened: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Failure {
+    by: EndedBy,
+    status: u16,
+}
+
+impl Dialling {
+    /// Sends the INVITEs. With nowhere to send them the leg is over at once.
+    pub(crate) fn begin(
+        stack: &mut Stack,
+        id: LegId,
+        party: Party,
+        to: Vec<Destination>,
+        from: &Identity,
+        sdp: Option<Bytes>,
+        account: Option<Account>,
+    ) -> Leg {
+        if to.is_empty() {
+            return Leg::new(
+                id,
+                Vec::new(),
+                over(stack, id, EndedBy::Refused, Some(480), Cause::Unreachable),
+            );
+        }
+        let mut tags = Vec::new();
+        let mut forks = Vec::new();
+        for to in to {
+            let tag = stack.random_u64();
+            tags.push(tag);
+            let invite = build(stack, &to, from, tag, sdp.clone());
+            let client = stack.send_request(invite, to.path, User::Leg(id, Purpose::Dial));
+            forks.push(Fork { client, to, proved: false, lengthened: false });
+        }
+        let dialling = Self { id, party, forks, sdp, account, rang: false, failure: None };
+        Leg::new(id, tags, State::Dialling(Box::new(dialling)))
+    }
+
+    pub(super) fn on_outcome(
+        mut self: Box<Self>,
+        stack: &mut Stack,
+        client: ClientId,
+        outcome: &Outcome,
+    ) -> State {
+        let Some(at) = self.forks.iter().position(|fork| fork.client == client) else {
+            if let Outcome::Response(response) = outcome {
+                super::refuse_answer(stack, client, response);
+            }
+            return State::Dialling(self);
+        };
+        match outcome {
+            Outcome::Response(response) if response.status < 200 => self.on_provisional(stack, response),
+            Outcome::Response(response) if response.status < 300 => {
+                return self.on_answer(stack, client, at, response);
+            }
+            Outcome::Response(response) if self.try_again(stack, at, response) => {}
+            Outcome::Response(response) => {
+                self.forks.remove(at);
+                return self.on_failure(stack, Failure { by: EndedBy::Refused, status: response.status });
+            }
+            Outcome::TimedOut | Outcome::Unreachable => {
+                self.forks.remove(at);
+                return self.on_failure(stack, Failure { by: EndedBy::Timeout, status: outcome.status() });
+            }
+        }
+        State::Dialling(self)
+    }
+
+    fn on_provisional(&mut self, stack: &mut Stack, response: &Response) {
+        if response.status == 100 {
+            return;
+        }
+        let sdp = sdp_of(&response.headers, &response.body).unwrap_or(None);
+        if response.status == 180 && !self.rang {
+            self.rang = true;
+            stack.emit(Event::Ringing { leg: self.id });
+        }
+        if sdp.is_some() {
+            stack.emit(Event::Progress { leg: self.id, sdp });
+        }
+    }
+
+    /// The first 2xx makes the dialog; the other forks are called off.
+    fn on_answer(self, stack: &mut Stack, client: ClientId, at: usize, response: &Response) -> State {
+        let Self { id, party, mut forks, sdp: offer, .. } = self;
+        let fork = forks.swap_remove(at);
+        for loser in &forks {
+            stack.abandon(loser.client, Some(Cause::Withdrawn));
+        }
+        let dialog = stack
+            .invite(client)
+            .and_then(|(invite, path)| Dialog::answered(invite, response, path, fork.to.phone));
+        let Some(dialog) = dialog else {
+            // A 2xx whose route cannot be read: there is nothing to send an ACK to.
+            stack.abandon(client, None);
+            return over(stack, id, EndedBy::Refused, Some(response.status), Cause::Unreachable);
+        };
+        let peer_updates = response.headers.allow().has("UPDATE");
+        let seq = dialog.local_seq();
+        let mut established = Established::new(id, party, dialog, peer_updates, true);
+        established.session.start(stack, id, agreed(&response.headers));
+        let asked = offer.is_none();
+        established.local_sdp = offer;
+        if asked {
+            established.exchange = Exchange::Asked { client, seq };
+        } else {
+            established.send_ack(stack, client, seq, None);
+        }
+        let sdp = sdp_of(&response.headers, &response.body).unwrap_or(None);
+        stack.emit(Event::Answered { leg: id, sdp });
+        State::Established(Box::new(established))
+    }
+
+    /// 401 and 407 of our account's realm are answered once (and again if only the nonce was old), 422 once.
+    fn try_again(&mut self, stack: &mut Stack, at: usize, response: &Response) -> bool {
+        let fork = &mut self.forks[at];
+        let Some((invite, _)) = stack.invite(fork.client) else { return false };
+        let mut invite = invite.clone();
+        match response.status {
+            401 | 407 => {
+                let Some(account) = &self.account else { return false };
+                if !prove(stack, &mut invite, response, account, fork.proved) {
+                    return false;
+                }
+                fork.proved = true;
+            }
+            422 if !fork.lengthened => {
+                let Ok(Some(min)) = response.headers.min_se() else { return false };
+                wish(&mut invite.headers, &stack.config, Some(min), None);
+                fork.lengthened = true;
+            }
+            _ => return false,
+        }
+        next_try(&mut invite);
+        fork.client = stack.send_request(invite, fork.to.path, User::Leg(self.id, Purpose::Dial));
+        true
+    }
+
+    fn on_failure(mut self: Box<Self>, stack: &mut Stack, failure: Failure) -> State {
+        let known = self.failure.filter(|known| known.weight() >= failure.weight());
+        let failure = known.unwrap_or(failure);
+        self.failure = Some(failure);
+        // A person has declined on one phone: that goes for all (§16.7, step 5).
+        let decided = failure.status >= 600;
+        if !self.forks.is_empty() && !decided {
+            return State::Dialling(self);
+        }
+        for fork in &self.forks {
+            stack.abandon(fork.client, Some(Cause::Withdrawn));
+        }
+        let (status, cause) = match failure.by {
+            EndedBy::Timeout => (None, Cause::Unreachable),
+            _ => (Some(failure.status), cause_of(failure.status)),
+        };
+        over(stack, self.id, failure.by, status, cause)
+    }
+
+    pub(super) fn hang_up(self, stack: &mut Stack, cause: Cause) -> State {
+        for fork in &self.forks {
+            stack.abandon(fork.client, Some(cause));
+        }
+        over(stack, self.id, EndedBy::Us, None, cause)
+    }
+
+    /// An early dialog is not kept: what comes in it is answered by what needs no state.
+    pub(super) fn on_request(self: Box<Self>, stack: &mut Stack, inbound: &Inbound) -> State {
+        match inbound.request.method {
+            Method::Options => super::probe::answer_options(stack, inbound),
+            Method::Info | Method::Update => respond_busy(stack, inbound),
+            _ => respond(stack, inbound, 481),
+        }
+        State::Dialling(self)
+    }
+}
+
+impl Failure {
+    /// Which of several refusals is told: a person's before a machine's before silence.
+    const fn weight(self) -> u8 {
+        match (self.by, self.status) {
+            (EndedBy::Timeout, _) => 0,
+            (_, 600..) => 4,
+            (_, 486) => 3,
+            (_, 503) => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// Adds the answer to a challenge. False if there is none to give.
+pub(crate) fn prove(
+    stack: &mut Stack,
+    request: &mut Request,
+    challenge: &Response,
+    account: &Account,
+    proved: bool,
+) -> bool {
+    let (asked, answered) = if challenge.status == 407 {
+        (Name::ProxyAuthenticate, Name::ProxyAuthorization)
+    } else {
+        (Name::WwwAuthenticate, Name::Authorization)
+    };
+    let Ok(mut session) = Digest::accept(&challenge.headers.auths(&asked), Some(&account.realm)) else {
+        return false;
+    };
+    // The same password a second time is right only if the nonce was at fault.
+    if proved && !session.stale() {
+        return false;
+    }
+    let cnonce = format!("{:016x}", stack.random_u64());
+    let credentials =
+        session.authorize(&account.user, account.password.expose(), request.method, &request.uri, &cnonce);
+    request.headers.set(answered, &credentials);
+    true
+}
+
+/// The same request, as the next one of its `Call-ID` (§8.1.3.5).
+pub(crate) fn next_try(request: &mut Request) {
+    let seq = request.headers.cseq().map_or(1, |cseq| cseq.seq.wrapping_add(1));
+    request.headers.set(Name::CSeq, &CSeq { seq, method: request.method });
+    request.headers.remove_first(&Name::Via);
+}
+
+/// An INVITE with nothing in it of any other leg.
+fn build(stack: &mut Stack, to: &Destination, from: &Identity, tag: u64, sdp: Option<Bytes>) -> Request {
+    let host = from.host.as_deref().unwrap_or(&stack.config.server_name);
+    let host = Host::parse(host).unwrap_or_else(|_| Host::Ip(stack.config.advertise(to.path.local).ip()));
+    let user = Some(from.user.as_str()).filter(|user| !user.is_empty());
+    let mut caller = NameAddr::new(Uri::Sip(SipUri::new(user, host, None))).with_tag(&tag_text(tag));
+    caller.display = Some(from.display.clone()).filter(|display| !display.is_empty());
+
+    let mut invite = Request::new(Method::Invite, to.uri.clone());
+    let headers = &mut invite.headers;
+    headers.push(Name::MaxForwards, "70");
+    headers.push(Name::From, &caller);
+    headers.push(Name::To, &NameAddr::new(to.uri.clone()));
+    headers.push(Name::CallId, &format!("{:016x}{:016x}", stack.random_u64(), stack.random_u64()));
+    headers.push(Name::CSeq, &format!("1 {}", method_name(Method::Invite)));
+    headers.push(Name::Contact, &own_contact(&stack.config, to.path));
+    headers.push(Name::Allow, ALLOW);
+    headers.push(Name::Supported, "timer");
+    headers.push(Name::UserAgent, PRODUCT);
+    wish(headers, &stack.config, None, None);
+    if let Some(sdp) = sdp {
+        with_sdp(&mut invite.headers, &mut invite.body, sdp);
+    }
+    invite
+}

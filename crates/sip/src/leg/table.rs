@@ -1,0 +1,67 @@
+//! Every leg by its id, and by the tags with which the far side names it.
+
+use std::collections::HashMap;
+
+use havre_model::LegId;
+
+use super::Leg;
+use crate::wire::Headers;
+
+/// See the module's page.
+#[derive(Default)]
+pub(crate) struct Legs {
+    table: HashMap<LegId, Leg>,
+    by_tag: HashMap<u64, LegId>,
+}
+
+impl Legs {
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(crate) fn contains(&self, id: LegId) -> bool {
+        self.table.contains_key(&id)
+    }
+
+    /// A leg that is over already is not kept.
+    pub(crate) fn insert(&mut self, leg: Leg) {
+        if leg.is_over() {
+            return;
+        }
+        for tag in &leg.tags {
+            self.by_tag.insert(*tag, leg.id);
+        }
+        self.table.insert(leg.id, leg);
+    }
+
+    pub(crate) fn find(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.table.get_mut(&id)
+    }
+
+    /// The leg that a request's `To` tag names. Whether the rest of the dialog matches is for the leg to say.
+    pub(crate) fn named_by(&self, headers: &Headers) -> Option<LegId> {
+        let to = headers.to().ok()?;
+        self.by_tag.get(&parse_tag(to.tag()?)?).copied()
+    }
+
+    /// Forgets it if it is over.
+    pub(crate) fn sweep(&mut self, id: LegId) {
+        if self.table.get(&id).is_some_and(Leg::is_over)
+            && let Some(leg) = self.table.remove(&id)
+        {
+            for tag in leg.tags {
+                self.by_tag.remove(&tag);
+            }
+        }
+    }
+}
+
+/// How a tag is written.
+pub(crate) fn tag_text(tag: u64) -> String {
+    format!("{tag:016x}")
+}
+
+fn parse_tag(text: &str) -> Option<u64> {
+    let plain = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    plain.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}

@@ -1,0 +1,24 @@
+//! A 2xx to an INVITE that nobody waits for: CANCEL crossed it, another fork won, or the leg is gone.
+//! It made a dialog all the same, which gets its ACK and is ended at once (RFC 3261 §9.1, §13.2.2.4).
+
+use crate::Method;
+use crate::dialog::Dialog;
+use crate::stack::{ClientId, Stack, User};
+use crate::wire::Response;
+
+/// ACK, and BYE the first time that this fork answers.
+pub(crate) fn refuse_answer(stack: &mut Stack, client: ClientId, response: &Response) {
+    if !(200..300).contains(&response.status) {
+        return;
+    }
+    let Some((invite, path, first)) = stack.unwanted_answer(client, response) else { return };
+    let Some(mut dialog) = Dialog::answered(&invite, response, path, false) else { return };
+    let ack = dialog.ack(dialog.local_seq(), &stack.config);
+    let hop = dialog.next_hop(stack);
+    stack.send_ack(ack, hop);
+    if first {
+        stack.counters.unwanted_answers += 1;
+        let bye = dialog.request(Method::Bye, &stack.config);
+        stack.send_request(bye, hop, User::Nobody);
+    }
+}

@@ -1,0 +1,337 @@
+//! The registrar (RFC 3261 §10): which phones an account has, and where they can be reached.
+//!
+//! A phone is reached where it registered from, whatever its `Contact` says: behind NAT only that works. Its binding
+//! ends with its connection.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use havre_model::{AgentId, FlowId, Mono};
+
+use crate::Method;
+use crate::config::Config;
+use crate::dialog::PRODUCT;
+use crate::digest::{Guard, Verdict};
+use crate::edge::account_password;
+use crate::endpoint::{Event, Path, Transport};
+use crate::stack::{Inbound, Stack, Timer};
+use crate::timer::Alarm;
+use crate::wire::{Contacts, Name, NameAddr, Request, Response, Uri};
+
+/// A registered contact.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// Where it registered from; INVITEs go there.
+    pub path: Path,
+    /// When it ends unless it is refreshed.
+    pub expires: Mono,
+    pub(crate) uri: Uri,
+    /// Preference in thousandths, as registered.
+    q: u16,
+    /// `+sip.instance` (RFC 5626): the same phone, whatever address it has now.
+    instance: Option<String>,
+    call_id: Box<str>,
+    seq: u32,
+}
+
+/// Every binding, by account and by where it came from.
+#[derive(Default)]
+pub(crate) struct Registrar {
+    accounts: BTreeMap<AgentId, Account>,
+    by_source: HashMap<Source, Vec<AgentId>>,
+}
+
+#[derive(Default)]
+struct Account {
+    bindings: Vec<Binding>,
+    /// Where they came from, as `by_source` has it.
+    sources: Vec<Source>,
+    alarm: Option<Alarm>,
+}
+
+/// What a phone's requests share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    Datagrams(SocketAddr),
+    Connection(FlowId),
+}
+
+/// One contact of a REGISTER.
+struct Wish {
+    contact: NameAddr,
+    lifetime: Duration,
+}
+
+/// Why a REGISTER is refused.
+enum Refusal {
+    Status(u16),
+    TooBrief,
+}
+
+impl Registrar {
+    /// Answers a REGISTER. Only one with right credentials costs a transaction.
+    pub(crate) fn on_register(&mut self, stack: &mut Stack, guard: &mut Guard, mut inbound: Inbound) {
+        let config = stack.config.clone();
+        let request = &inbound.request;
+        let auths = request.headers.auths(&Name::Authorization);
+        let password = |user: &str| account_password(&config, user);
+        let source = inbound.path.remote.ip();
+        let verdict = guard.verify(&auths, Method::Register, &request.uri, source, password, stack.now);
+        let agent: Option<AgentId> = match verdict {
+            Verdict::Genuine { username } => username.parse().ok(),
+            Verdict::Missing => return challenge(stack, guard, &inbound, false),
+            Verdict::Stale => return challenge(stack, guard, &inbound, true),
+            Verdict::Refused => {
+                stack.counters.authentication_failures += 1;
+                return challenge(stack, guard, &inbound, false);
+            }
+        };
+        stack.begin_server(&mut inbound);
+        let response = match agent.filter(|agent| is_for(&inbound.request, agent)) {
+            Some(agent) => self.register(stack, &agent, &inbound),
+            // One account may not register for another.
+            None => refused(&inbound.request, 403),
+        };
+        stack.respond(inbound.reply, &response);
+    }
+
+    fn register(&mut self, stack: &mut Stack, agent: &AgentId, inbound: &Inbound) -> Response {
+        let request = &inbound.request;
+        let done = match request.headers.contacts() {
+            Ok(Contacts::Star) => self.remove_all(stack, agent, request),
+            Ok(Contacts::List(list)) => self.apply(stack, agent, inbound, list),
+            Err(_) => Err(Refusal::Status(400)),
+        };
+        match done {
+            Ok(()) => self.listing(stack, agent, request),
+            Err(Refusal::Status(status)) => refused(request, status),
+            Err(Refusal::TooBrief) => {
+                let mut response = refused(request, 423);
+                response.headers.push(Name::MinExpires, &stack.config.registration.min.as_secs());
+                response
+            }
+        }
+    }
+
+    /// `Contact: *` needs `Expires: 0` (§10.3, step 6).
+    fn remove_all(&mut self, stack: &mut Stack, agent: &AgentId, request: &Request) -> Result<(), Refusal> {
+        if request.headers.expires() != Some(0) {
+            return Err(Refusal::Status(400));
+        }
+        let (call_id, seq) = order(request);
+        let known = self.accounts.get(agent).map_or(&[][..], |account| &account.bindings);
+        if known.iter().any(|binding| binding.is_newer_than(call_id, seq)) {
+            return Err(Refusal::Status(500));
+        }
+        self.retain(stack, agent, |_| false);
+        Ok(())
+    }
+
+    /// All of a request or nothing of it (§10.3, step 7).
+    fn apply(
+        &mut self,
+        stack: &mut Stack,
+        agent: &AgentId,
+        inbound: &Inbound,
+        list: Vec<NameAddr>,
+    ) -> Result<(), Refusal> {
+        let (request, config) = (&inbound.request, stack.config.clone());
+        let wishes = wishes(request, &config, list)?;
+        let (call_id, seq) = order(request);
+        let known = self.accounts.get(agent).map_or(&[][..], |account| &account.bindings);
+        let late = |wish: &Wish| {
+            known.iter().any(|binding| binding.is(&wish.contact) && binding.is_newer_than(call_id, seq))
+        };
+        if wishes.iter().any(late) {
+            return Err(Refusal::Status(500));
+        }
+        if wishes.is_empty() {
+            return Ok(());
+        }
+        let first = known.is_empty();
+        let mut fresh = false;
+        let account = self.accounts.entry(agent.clone()).or_default();
+        for Wish { contact, lifetime } in wishes {
+            let before = account.bindings.len();
+            account.bindings.retain(|binding| !binding.is(&contact));
+            if lifetime.is_zero() {
+                continue;
+            }
+            fresh |= account.bindings.len() == before;
+            account.bindings.push(Binding {
+                path: inbound.path,
+                expires: stack.now.mono + lifetime,
+                q: contact.q(),
+                instance: contact.params.unquoted("+sip.instance"),
+                uri: contact.uri,
+                call_id: call_id.into(),
+                seq,
+            });
+        }
+        if account.bindings.len() > config.limits.bindings_per_agent {
+            stack.counters.bindings_replaced += 1;
+            account.bindings.sort_by_key(|binding| binding.expires);
+            let excess = account.bindings.len() - config.limits.bindings_per_agent;
+            account.bindings.drain(..excess);
+        }
+        if fresh {
+            stack.emit(Event::Registered { agent: agent.clone(), first });
+        }
+        self.changed(stack, agent);
+        Ok(())
+    }
+
+    /// 200 with every binding (§10.3, step 8).
+    fn listing(&self, stack: &Stack, agent: &AgentId, request: &Request) -> Response {
+        let mut response = request.respond(200, Some(&stack.stateless_tag(request)));
+        for binding in self.bindings_of(agent) {
+            let mut contact = NameAddr::new(binding.uri.clone());
+            let left = binding.expires.since(stack.mono());
+            // Rounded up: a phone must not believe itself forgotten a second before it is.
+            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            contact.params.set("expires", &seconds.to_string());
+            if binding.q < 1000 {
+                contact.params.set("q", &format!("0.{:03}", binding.q));
+            }
+            response.headers.push(Name::Contact, &contact);
+        }
+        response.headers.push(Name::Server, PRODUCT);
+        response
+    }
+
+    pub(crate) fn bindings_of(&self, agent: &AgentId) -> &[Binding] {
+        self.accounts.get(agent).map_or(&[], |account| &account.bindings)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&AgentId, &Binding)> {
+        self.accounts.iter().flat_map(|(agent, account)| account.bindings.iter().map(move |b| (agent, b)))
+    }
+
+    /// Whether a live binding came from there: then what comes from there is an agent's.
+    pub(crate) fn is_source(&self, path: Path) -> bool {
+        self.by_source.contains_key(&Source::of(path))
+    }
+
+    pub(crate) fn on_expiry(&mut self, stack: &mut Stack, agent: &AgentId) {
+        let now = stack.mono();
+        self.retain(stack, agent, |binding| binding.expires > now);
+    }
+
+    pub(crate) fn on_flow_closed(&mut self, stack: &mut Stack, flow: FlowId) {
+        for agent in self.by_source.get(&Source::Connection(flow)).cloned().unwrap_or_default() {
+            self.retain(stack, &agent, |binding| binding.path.flow != Some(flow));
+        }
+    }
+
+    /// Accounts that are gone lose their bindings.
+    pub(crate) fn on_configured(&mut self, stack: &mut Stack) {
+        let config = stack.config.clone();
+        let gone = self.accounts.keys().filter(|agent| !config.accounts.contains_key(*agent));
+        for agent in gone.cloned().collect::<Vec<_>>() {
+            self.retain(stack, &agent, |_| false);
+        }
+    }
+
+    fn retain(&mut self, stack: &mut Stack, agent: &AgentId, keep: impl Fn(&Binding) -> bool) {
+        if let Some(account) = self.accounts.get_mut(agent) {
+            account.bindings.retain(keep);
+            self.changed(stack, agent);
+        }
+    }
+
+    /// Sets the next expiry, tells the last one's end, and brings the index of sources up to date.
+    fn changed(&mut self, stack: &mut Stack, agent: &AgentId) {
+        let Some(account) = self.accounts.get_mut(agent) else { return };
+        stack.cancel_timer(account.alarm.take());
+        let next = account.bindings.iter().map(|binding| binding.expires).min();
+        account.alarm = next.map(|at| stack.set_timer(at, Timer::Bindings(agent.clone())));
+        for source in account.sources.drain(..) {
+            if let Entry::Occupied(mut agents) = self.by_source.entry(source) {
+                agents.get_mut().retain(|known| known != agent);
+                if agents.get().is_empty() {
+                    agents.remove();
+                }
+            }
+        }
+        for binding in &account.bindings {
+            let source = Source::of(binding.path);
+            if !account.sources.contains(&source) {
+                account.sources.push(source);
+                self.by_source.entry(source).or_default().push(agent.clone());
+            }
+        }
+        if account.bindings.is_empty() {
+            self.accounts.remove(agent);
+            stack.emit(Event::Unregistered { agent: agent.clone() });
+        }
+    }
+}
+
+impl Binding {
+    /// The same phone: by instance, else by address (§10.3, step 7; RFC 5626 §6).
+    fn is(&self, contact: &NameAddr) -> bool {
+        let instance = contact.params.unquoted("+sip.instance");
+        (instance.is_some() && instance == self.instance) || self.uri.equivalent(&contact.uri)
+    }
+
+    /// A request that was overtaken by a newer one of its `Call-ID` must not undo it.
+    fn is_newer_than(&self, call_id: &str, seq: u32) -> bool {
+        *self.call_id == *call_id && self.seq >= seq
+    }
+}
+
+impl Source {
+    const fn of(path: Path) -> Self {
+        match (path.transport, path.flow) {
+            (Transport::Tcp, Some(flow)) => Self::Connection(flow),
+            _ => Self::Datagrams(path.remote),
+        }
+    }
+}
+
+/// 401 with a fresh nonce, of which nothing is kept.
+pub(crate) fn challenge(stack: &mut Stack, guard: &mut Guard, inbound: &Inbound, stale: bool) {
+    stack.counters.challenges += 1;
+    let mut response = stack.stateless(inbound, 401);
+    for challenge in guard.challenge(inbound.path.remote.ip(), stale, stack.now) {
+        response.headers.push(Name::WwwAuthenticate, &challenge);
+    }
+    stack.respond(inbound.reply, &response);
+}
+
+fn refused(request: &Request, status: u16) -> Response {
+    let mut response = request.respond(status, Some("refused"));
+    response.headers.push(Name::Server, PRODUCT);
+    response
+}
+
+fn is_for(request: &Request, agent: &AgentId) -> bool {
+    let to = request.headers.to().ok();
+    to.and_then(|to| to.uri.user().map(|user| user == agent.as_str())).unwrap_or(false)
+}
+
+fn order(request: &Request) -> (&str, u32) {
+    let seq = request.headers.cseq().map_or(0, |cseq| cseq.seq);
+    (request.headers.call_id().unwrap_or(""), seq)
+}
+
+/// The lifetimes asked for, shortened to the longest that we give.
+fn wishes(request: &Request, config: &Config, list: Vec<NameAddr>) -> Result<Vec<Wish>, Refusal> {
+    let times = config.registration;
+    let common = request.headers.expires();
+    let mut wishes = Vec::new();
+    for contact in list.into_iter().take(config.limits.bindings_per_agent) {
+        let seconds = contact.expires().or(common);
+        let lifetime = seconds.map_or(times.default, |s| Duration::from_secs(u64::from(s))).min(times.max);
+        if !lifetime.is_zero() && lifetime < times.min {
+            return Err(Refusal::TooBrief);
+        }
+        if contact.uri.as_sip().is_none() {
+            return Err(Refusal::Status(400));
+        }
+        wishes.push(Wish { contact, lifetime });
+    }
+    Ok(wishes)
+}

@@ -1,0 +1,238 @@
+//! What the users of transactions (legs, registrar, registration) stand on: transactions, connections, deadlines,
+//! randomness, and the outbox.
+
+mod client;
+mod flow;
+mod server;
+
+pub(crate) use client::{ClientId, Outcome, Purpose, User, add_reason};
+pub(crate) use server::{Arrival, Inbound, ReplyTo};
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use havre_model::{AgentId, FlowId, LegId, Mono, Now, Wakeup};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, Timers};
+use crate::counters::Counters;
+use crate::endpoint::{Event, Output, Path, Transport};
+use crate::timer::{Alarm, TimerQueue, Why};
+use crate::wire::{Headers, Name, Request, Response};
+use client::Clients;
+use flow::Flows;
+use server::Servers;
+
+/// See the module's page.
+pub(crate) struct Stack {
+    pub(crate) config: Arc<Config>,
+    pub(crate) counters: Counters,
+    /// The moment of the input that is being handled.
+    pub(crate) now: Now,
+    /// What transactions have to tell their users, told before the next input.
+    outcomes: VecDeque<(ClientId, User, Outcome)>,
+    /// Connections that ended, to be told to the registrar likewise.
+    closed: VecDeque<(FlowId, SocketAddr)>,
+    outbox: VecDeque<Output>,
+    timers: TimerQueue<Timer>,
+    clients: Clients,
+    servers: Servers,
+    flows: Flows,
+    random: ChaCha8Rng,
+    /// Keys the tags of answers that we keep no state for.
+    tag_key: [u8; 32],
+}
+
+/// What a deadline is for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Timer {
+    /// One of timers A to M.
+    Client(ClientId),
+    /// One of timers G to L.
+    Server(server::ServerId),
+    /// A connection that says nothing.
+    Flow(FlowId),
+    /// A deadline of a leg's own.
+    Leg(LegId, LegTimer),
+    /// A binding of this account runs out.
+    Bindings(AgentId),
+    /// Refresh or repeat our own registration.
+    Registration,
+}
+
+/// Deadlines of a leg's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegTimer {
+    /// Send the unacknowledged 2xx again, or give up on it (RFC 3261 §13.3.1.4).
+    Unacknowledged,
+    /// Our re-INVITE has had no final answer.
+    OfferOverdue,
+    /// Offer again after 491 (§14.1).
+    Glare,
+    /// Refresh the session (RFC 4028 §10).
+    Refresh,
+    /// The session has run out (RFC 4028 §10).
+    SessionEnd,
+}
+
+impl Why for Timer {
+    fn why(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client transaction",
+            Self::Server(_) => "server transaction",
+            Self::Flow(_) => "silent connection",
+            Self::Leg(_, LegTimer::Unacknowledged) => "unacknowledged 2xx",
+            Self::Leg(_, LegTimer::OfferOverdue) => "unanswered offer",
+            Self::Leg(_, LegTimer::Glare) => "offer again after 491",
+            Self::Leg(_, LegTimer::Refresh) => "session refresh",
+            Self::Leg(_, LegTimer::SessionEnd) => "session end",
+            Self::Bindings(_) => "binding expiry",
+            Self::Registration => "registration",
+        }
+    }
+}
+
+impl Stack {
+    pub(crate) fn new(config: Arc<Config>, seed: [u8; 32], now: Now) -> Self {
+        let mut random = ChaCha8Rng::from_seed(seed);
+        let mut tag_key = [0; 32];
+        random.fill_bytes(&mut tag_key);
+        Self {
+            config,
+            counters: Counters::default(),
+            now,
+            outcomes: VecDeque::new(),
+            closed: VecDeque::new(),
+            outbox: VecDeque::new(),
+            timers: TimerQueue::new(),
+            clients: Clients::default(),
+            servers: Servers::default(),
+            flows: Flows::default(),
+            random,
+            tag_key,
+        }
+    }
+
+    /// The moment of the input that is being handled.
+    pub(crate) const fn mono(&self) -> Mono {
+        self.now.mono
+    }
+
+    pub(crate) fn base_timers(&self) -> Timers {
+        self.config.timers
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.outbox.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn pop_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    pub(crate) fn pop_outcome(&mut self) -> Option<(ClientId, User, Outcome)> {
+        self.outcomes.pop_front()
+    }
+
+    pub(crate) fn pop_closed(&mut self) -> Option<(FlowId, SocketAddr)> {
+        self.closed.pop_front()
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Wakeup> {
+        self.timers.next()
+    }
+
+    /// The next deadline that is due and is not the stack's own.
+    pub(crate) fn pop_timer(&mut self) -> Option<Timer> {
+        while let Some(timer) = self.timers.pop(self.now.mono) {
+            match timer {
+                Timer::Client(id) => self.on_client_timer(id),
+                Timer::Server(id) => self.on_server_timer(id),
+                Timer::Flow(id) => self.on_flow_timer(id),
+                other => return Some(other),
+            }
+        }
+        None
+    }
+
+    pub(crate) fn set_timer(&mut self, at: Mono, timer: Timer) -> Alarm {
+        self.timers.set(at, timer)
+    }
+
+    pub(crate) fn cancel_timer(&mut self, alarm: Option<Alarm>) {
+        if let Some(alarm) = alarm {
+            self.timers.cancel(alarm);
+        }
+    }
+
+    /// A secret for somebody else.
+    pub(crate) fn random_key(&mut self) -> [u8; 32] {
+        let mut key = [0; 32];
+        self.random.fill_bytes(&mut key);
+        key
+    }
+
+    pub(crate) fn random_u64(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+
+    /// From `low` to `high`, both included.
+    pub(crate) fn random_between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.random.next_u64() % (high - low + 1)
+    }
+
+    /// `Retry-After` is 1 to 3 s, jittered so that refused callers do not come back together.
+    pub(crate) fn add_retry_after(&mut self, response: &mut Response) {
+        let seconds = self.random_between(1, 3);
+        response.headers.push(Name::RetryAfter, &seconds);
+    }
+
+    /// Transactions are filled so far that new calls must wait.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let limit = self.config.limits.transactions;
+        self.clients.len() + self.servers.len() >= limit - limit / 4
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.clients.len() + self.servers.len() >= self.config.limits.transactions
+    }
+
+    /// A `To` tag that is the same for every repetition of `request`, so that no state need be kept of it.
+    pub(crate) fn stateless_tag(&self, request: &Request) -> String {
+        self.tag_of(&request.headers)
+    }
+
+    fn tag_of(&self, headers: &Headers) -> String {
+        let mut hash = Sha256::new_with_prefix(self.tag_key);
+        for name in [Name::Via, Name::CallId, Name::From, Name::CSeq] {
+            hash.update(headers.first(&name).unwrap_or("").as_bytes());
+            hash.update([0]);
+        }
+        let digest = hash.finalize();
+        // The letter keeps these tags apart from those of dialogs, which are hexadecimal only.
+        digest.iter().take(8).fold(String::from("x"), |tag, byte| format!("{tag}{byte:02x}"))
+    }
+
+    /// Hands bytes to the shell, over a connection that is open, being opened, or opened now.
+    /// False if the path is gone.
+    pub(crate) fn transmit(&mut self, path: Path, bytes: Bytes) -> bool {
+        self.counters.sent += 1;
+        match path.transport {
+            Transport::Udp => {
+                self.outbox.push_back(Output::Transmit { path, bytes });
+                true
+            }
+            Transport::Tcp => self.transmit_on_flow(path, bytes),
+        }
+    }
+
+    /// What all our tables hold, for tests of their limits.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> (usize, usize, usize, usize) {
+        (self.clients.len(), self.servers.len(), self.flows.len(), self.timers.len())
+    }
+}

@@ -1,0 +1,330 @@
+//! The table of server transactions: what a request belongs to, and answering it.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use havre_model::{LegId, Mono};
+
+use super::{Stack, Timer};
+use crate::Method;
+use crate::dialog::{ALLOW, PRODUCT};
+use crate::endpoint::{Path, Transport};
+use crate::timer::Alarm;
+use crate::transaction::{Fired, OnRequest, ServerInvite, ServerNonInvite};
+use crate::wire::{Headers, Name, Request, Response, method_name};
+
+/// One server transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ServerId(u64);
+
+/// A request to act on, and how to answer it.
+pub(crate) struct Inbound {
+    pub(crate) request: Request,
+    /// The way it came.
+    pub(crate) path: Path,
+    pub(crate) reply: ReplyTo,
+}
+
+/// Where the answer to a request goes. `server` is `None` where no state is kept: for ACK, for answers that can be
+/// computed again, and when the table is full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReplyTo {
+    pub(crate) server: Option<ServerId>,
+    path: Path,
+}
+
+/// What a request turned out to be.
+pub(crate) enum Arrival {
+    /// A new one.
+    New(Inbound),
+    /// An ACK for the transaction user.
+    Ack(Inbound),
+    /// CANCEL. `matched` if its INVITE is known; `leg` if that still waits for its final answer.
+    Cancel { cancel: Inbound, matched: bool, leg: Option<LegId> },
+    /// A repetition; all is done.
+    Absorbed,
+}
+
+/// Every server transaction by number, by what its repetitions look like, and INVITEs by what merged ones share.
+#[derive(Default)]
+pub(crate) struct Servers {
+    table: HashMap<ServerId, Server>,
+    by_key: HashMap<Box<str>, ServerId>,
+    by_merge_key: HashMap<Box<str>, ServerId>,
+    count: u64,
+}
+
+struct Server {
+    machine: Machine,
+    key: Box<str>,
+    merge_key: Option<Box<str>>,
+    path: Path,
+    last: Option<Bytes>,
+    leg: Option<LegId>,
+    alarm: Option<Alarm>,
+}
+
+enum Machine {
+    Invite(ServerInvite),
+    NonInvite(ServerNonInvite),
+}
+
+impl Servers {
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn find(&mut self, request: &Request, method: Method) -> Option<(ServerId, &mut Server)> {
+        let id = *self.by_key.get(key(request, method).as_str())?;
+        Some((id, self.table.get_mut(&id)?))
+    }
+}
+
+impl Machine {
+    fn on_request(&self) -> OnRequest {
+        match self {
+            Self::Invite(machine) => machine.on_request(),
+            Self::NonInvite(machine) => machine.on_request(),
+        }
+    }
+
+    fn on_respond(&mut self, status: u16, now: Mono) -> bool {
+        match self {
+            Self::Invite(machine) => machine.on_respond(status, now),
+            Self::NonInvite(machine) => machine.on_respond(status, now),
+        }
+    }
+
+    fn on_timeout(&mut self, now: Mono) -> Fired {
+        match self {
+            Self::Invite(machine) => machine.on_timeout(now),
+            Self::NonInvite(machine) => machine.on_timeout(now),
+        }
+    }
+
+    fn deadline(&self) -> Option<Mono> {
+        match self {
+            Self::Invite(machine) => machine.deadline(),
+            Self::NonInvite(machine) => machine.deadline(),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.is_terminated(),
+            Self::NonInvite(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+impl Stack {
+    /// Finds the transaction of a request whose `Via` is stamped already. Makes none: that is [`Self::begin_server`].
+    pub(crate) fn on_request(&mut self, request: Request, path: Path) -> Arrival {
+        let inbound = |request, reply| Inbound { request, path, reply };
+        let reply = ReplyTo { server: None, path: reply_path(&request.headers, path) };
+        let now = self.mono();
+        if request.method == Method::Ack {
+            let Some((id, Server { machine: Machine::Invite(machine), .. })) =
+                self.servers.find(&request, Method::Invite)
+            else {
+                return Arrival::Ack(inbound(request, reply));
+            };
+            let told = machine.on_ack(now);
+            self.rearm_server(id);
+            return match told {
+                OnRequest::Deliver => Arrival::Ack(inbound(request, reply)),
+                OnRequest::Absorb | OnRequest::ResendLast => Arrival::Absorbed,
+            };
+        }
+        if let Some((_, server)) = self.servers.find(&request, request.method) {
+            self.counters.absorbed_requests += 1;
+            if let (OnRequest::ResendLast, Some(bytes)) = (server.machine.on_request(), server.last.clone()) {
+                let path = server.path;
+                self.counters.response_retransmissions += 1;
+                self.transmit(path, bytes);
+            }
+            return Arrival::Absorbed;
+        }
+        if request.method == Method::Cancel {
+            let invite = self.servers.find(&request, Method::Invite);
+            let (matched, leg) = match invite {
+                Some((_, Server { machine: Machine::Invite(machine), leg, .. })) => {
+                    (true, leg.filter(|_| machine.is_pending()))
+                }
+                _ => (false, None),
+            };
+            return Arrival::Cancel { cancel: inbound(request, reply), matched, leg };
+        }
+        Arrival::New(inbound(request, reply))
+    }
+
+    /// Another INVITE with this `From` tag, `Call-ID` and `CSeq` is in progress: this one came by another way
+    /// (RFC 3261 §8.2.2.2).
+    pub(crate) fn is_merged(&self, request: &Request) -> bool {
+        merge_key(request).is_some_and(|key| self.servers.by_merge_key.contains_key(key.as_str()))
+    }
+
+    /// Keeps state of a new request from now on. With the table full it is answered without.
+    pub(crate) fn begin_server(&mut self, inbound: &mut Inbound) {
+        if self.is_full() {
+            self.counters.transactions_full += 1;
+            return;
+        }
+        let (request, path) = (&inbound.request, inbound.reply.path);
+        let (timers, reliable) = (self.base_timers(), path.transport == Transport::Tcp);
+        let invite = request.method == Method::Invite;
+        let machine = if invite {
+            Machine::Invite(ServerInvite::new(timers, reliable))
+        } else {
+            Machine::NonInvite(ServerNonInvite::new(timers, reliable))
+        };
+        let key: Box<str> = key(request, request.method).into();
+        let merge_key: Option<Box<str>> = merge_key(request).filter(|_| invite).map(Into::into);
+        let servers = &mut self.servers;
+        servers.count += 1;
+        let id = ServerId(servers.count);
+        servers.by_key.insert(key.clone(), id);
+        if let Some(key) = &merge_key {
+            servers.by_merge_key.insert(key.clone(), id);
+        }
+        let server = Server { machine, key, merge_key, path, last: None, leg: None, alarm: None };
+        servers.table.insert(id, server);
+        inbound.reply.server = Some(id);
+    }
+
+    /// The leg that a CANCEL of this INVITE concerns.
+    pub(crate) fn set_server_leg(&mut self, reply: ReplyTo, leg: LegId) {
+        if let Some(server) = reply.server.and_then(|id| self.servers.table.get_mut(&id)) {
+            server.leg = Some(leg);
+        }
+    }
+
+    /// Answers a request that no transaction and no dialog is kept for. Repetitions get the same.
+    pub(crate) fn respond_stateless(&mut self, inbound: &Inbound, status: u16) {
+        let response = self.stateless(inbound, status);
+        self.respond(inbound.reply, &response);
+    }
+
+    /// The response of [`Self::respond_stateless`], to be added to.
+    pub(crate) fn stateless(&self, inbound: &Inbound, status: u16) -> Response {
+        let mut response = inbound.request.respond(status, Some(&self.stateless_tag(&inbound.request)));
+        response.headers.push(Name::Server, PRODUCT);
+        response
+    }
+
+    /// The answer that the lexer gives to what it could not read.
+    pub(crate) fn respond_to_junk(&mut self, mut reply: Response, path: Path) {
+        reply.headers.stamp_via(path.remote);
+        let tag = self.tag_of(&reply.headers);
+        reply.headers.tag_to(&tag);
+        if matches!(reply.status, 405 | 501) {
+            reply.headers.push(Name::Allow, ALLOW);
+        }
+        reply.headers.push(Name::Server, PRODUCT);
+        let path = reply_path(&reply.headers, path);
+        self.transmit(path, reply.to_bytes());
+    }
+
+    /// Sends a response. Returns its bytes, for 2xx that the transaction user repeats.
+    pub(crate) fn respond(&mut self, reply: ReplyTo, response: &Response) -> Bytes {
+        let bytes = response.to_bytes();
+        let now = self.mono();
+        match reply.server {
+            None => {
+                self.transmit(reply.path, bytes.clone());
+            }
+            Some(id) => {
+                let Some(server) = self.servers.table.get_mut(&id) else { return bytes };
+                if server.machine.on_respond(response.status, now) {
+                    server.last = Some(bytes.clone());
+                    self.transmit(reply.path, bytes.clone());
+                }
+                self.rearm_server(id);
+            }
+        }
+        bytes
+    }
+
+    /// A 2xx again (RFC 3261 §13.3.1.4).
+    pub(crate) fn resend(&mut self, reply: ReplyTo, bytes: Bytes) {
+        self.counters.response_retransmissions += 1;
+        self.transmit(reply.path, bytes);
+    }
+
+    pub(super) fn on_server_timer(&mut self, id: ServerId) {
+        let now = self.mono();
+        let Some(server) = self.servers.table.get_mut(&id) else { return };
+        server.alarm = None;
+        match server.machine.on_timeout(now) {
+            Fired::Resend => {
+                if let Some(bytes) = server.last.clone() {
+                    let path = server.path;
+                    self.counters.response_retransmissions += 1;
+                    self.transmit(path, bytes);
+                }
+            }
+            // Timer H: a refusal was never acknowledged. Nobody waits for that.
+            Fired::TimedOut => self.counters.transaction_timeouts += 1,
+            Fired::Nothing | Fired::Terminated => {}
+        }
+        self.rearm_server(id);
+    }
+
+    fn rearm_server(&mut self, id: ServerId) {
+        let Some(server) = self.servers.table.get_mut(&id) else { return };
+        if let Some(alarm) = server.alarm.take() {
+            self.timers.cancel(alarm);
+        }
+        if server.machine.is_terminated() {
+            self.forget_server(id);
+        } else if let Some(at) = server.machine.deadline() {
+            server.alarm = Some(self.timers.set(at, Timer::Server(id)));
+        }
+    }
+
+    fn forget_server(&mut self, id: ServerId) {
+        let Some(server) = self.servers.table.remove(&id) else { return };
+        self.servers.by_key.remove(&server.key);
+        if let Some(key) = server.merge_key {
+            // A later INVITE may have taken the place.
+            if self.servers.by_merge_key.get(&key) == Some(&id) {
+                self.servers.by_merge_key.remove(&key);
+            }
+        }
+    }
+}
+
+/// Over the same connection; over UDP as RFC 3261 §18.2.2 and RFC 3581 §4 say, from the stamped `Via`.
+fn reply_path(headers: &Headers, path: Path) -> Path {
+    if path.transport == Transport::Tcp {
+        return path;
+    }
+    let remote = headers.via_top().ok().and_then(|via| via.reply_to());
+    Path { remote: remote.unwrap_or(path.remote), ..path }
+}
+
+/// What all repetitions of a request share, and nothing else does (RFC 3261 §17.2.3). An ACK is looked up as INVITE.
+fn key(request: &Request, method: Method) -> String {
+    let headers = &request.headers;
+    let via = headers.first(&Name::Via).unwrap_or("");
+    let parsed = headers.via_top().ok();
+    if let Some((branch, via)) = parsed.as_ref().and_then(|via| Some((via.unique_branch()?, via))) {
+        return format!("{branch}\n{}\n{}\n{}", via.host, via.port.unwrap_or(5060), method_name(method));
+    }
+    // RFC 2543: no unique branch. The To tag is left out: an ACK has one where its INVITE had none.
+    let from = headers.from().ok();
+    let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or("");
+    let seq = headers.cseq().map_or(0, |cseq| cseq.seq);
+    let call_id = headers.call_id().unwrap_or("");
+    format!("{}\n{tag}\n{call_id}\n{seq}\n{via}\n{}", request.uri, method_name(method))
+}
+
+/// What merged requests share (RFC 3261 §8.2.2.2). Inside a dialog nothing merges.
+fn merge_key(request: &Request) -> Option<String> {
+    let headers = &request.headers;
+    if headers.to().ok()?.tag().is_some() {
+        return None;
+    }
+    let from = headers.from().ok()?;
+    Some(format!("{}\n{}\n{}", from.tag()?, headers.call_id().ok()?, headers.cseq().ok()?.seq))
+}

@@ -1,0 +1,313 @@
+//! The one lexer: from the bytes of a head to its start line and headers.
+//!
+//! It reads to the end whatever it meets, and remembers the first problem: the answer to a bad request needs the
+//! headers that stand behind the bad one.
+
+use bytes::Bytes;
+
+use super::check::judge;
+use super::cseq::method_from_token;
+use super::error::{KEEP_ALIVE, Malformed, ParseError};
+use super::headers::Value;
+use super::limits::{MAX_HEAD, MAX_HEADERS, MAX_LINE, MAX_MESSAGE, MAX_URI};
+use super::{Headers, Message, Name, Uri, scan};
+use crate::Method;
+
+/// Reads one datagram (or one WebSocket message). A `Content-Length` shorter than the rest cuts it off (RFC 3261
+/// §18.3), a longer one is answered 400, none means all of the rest.
+pub fn parse_datagram(bytes: &[u8]) -> Result<Message, ParseError> {
+    if bytes.iter().all(|b| b"\r\n\0".contains(b)) {
+        return Err(ParseError { why: KEEP_ALIVE, reply: None, fatal: false });
+    }
+    let mut bytes = bytes;
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
+    let Some(head_len) = find_head_end(bytes, 0) else {
+        let mut head = Head::lex(&bytes[..bytes.len().min(MAX_HEAD)]);
+        head.fail(unended(bytes.len()));
+        return judge(head, Bytes::new());
+    };
+    let mut head = Head::lex(&bytes[..head_len]);
+    let rest = &bytes[head_len + 2..];
+    let body = match head.content_length {
+        None => rest,
+        Some(length) => rest.get(..length).unwrap_or_else(|| {
+            head.fail(Problem::fatal(400, "Content-Length beyond the datagram"));
+            &[]
+        }),
+    };
+    if head_len + 2 + body.len() > MAX_MESSAGE {
+        head.fail(Problem::fatal(513, "message too large"));
+    }
+    judge(head, Bytes::copy_from_slice(body))
+}
+
+/// What the head says, as far as it can be read.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) start: Start,
+    pub(crate) headers: Headers,
+    pub(crate) content_length: Option<usize>,
+    /// The first one met.
+    pub(crate) problem: Option<Problem>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// `uri` is `None` only beside a problem; `method` is `None` for one that we do not know.
+    Request {
+        method: Option<Method>,
+        uri: Option<Uri>,
+        is_ack: bool,
+    },
+    Response {
+        status: u16,
+        reason: String,
+    },
+    /// Not to be answered: nobody knows what it was.
+    Unreadable,
+}
+
+/// What is wrong with a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: u16,
+    pub(crate) why: &'static str,
+    /// On a stream, the next message's start can not be trusted.
+    pub(crate) fatal: bool,
+}
+
+impl Problem {
+    pub(crate) const fn new(status: u16, why: &'static str) -> Self {
+        Self { status, why, fatal: false }
+    }
+
+    pub(crate) const fn fatal(status: u16, why: &'static str) -> Self {
+        Self { status, why, fatal: true }
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        Self::new(400, malformed.0)
+    }
+}
+
+/// A head that has no blank line within `len` bytes.
+pub(crate) const fn unended(len: usize) -> Problem {
+    if len >= MAX_HEAD {
+        Problem::fatal(513, "head too large")
+    } else {
+        Problem::fatal(400, "no blank line after the headers")
+    }
+}
+
+/// Where the head ends: behind the CRLF of its last line, before that of the blank line. Looks at no more than
+/// [`MAX_HEAD`] bytes, from `from` on.
+pub(crate) fn find_head_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let window = &bytes[..bytes.len().min(MAX_HEAD)];
+    let found = window.get(from..)?.windows(4).position(|four| four == b"\r\n\r\n")?;
+    Some(from + found + 2)
+}
+
+impl Head {
+    /// `bytes` end behind the last line's CRLF.
+    pub(crate) fn lex(bytes: &[u8]) -> Self {
+        let mut lines = Lines(bytes);
+        let mut head =
+            Self { start: Start::Unreadable, headers: Headers::new(), content_length: None, problem: None };
+        if let Some(line) = lines.next() {
+            head.lex_start(line);
+        }
+        let mut folded = Vec::new();
+        let mut line = lines.next();
+        while let Some(first) = line {
+            folded.clear();
+            line = lines.next();
+            while let Some(fold) = line.filter(|line| line.starts_with(b" ") || line.starts_with(b"\t")) {
+                if folded.is_empty() {
+                    folded.extend_from_slice(first);
+                }
+                folded.push(b' ');
+                folded.extend_from_slice(trim(fold));
+                line = lines.next();
+            }
+            if let Err(problem) = head.lex_header(if folded.is_empty() { first } else { &folded }) {
+                head.fail(problem);
+            }
+        }
+        head
+    }
+
+    /// Remembers the first problem; a fatal one outweighs.
+    pub(crate) fn fail(&mut self, problem: Problem) {
+        match &mut self.problem {
+            None => self.problem = Some(problem),
+            Some(first) => first.fatal |= problem.fatal,
+        }
+    }
+
+    fn lex_start(&mut self, line: &[u8]) {
+        if !is_text(line) {
+            self.fail(Problem::fatal(400, "control character"));
+        }
+        let value = Value::from_wire(line);
+        let text = value.text();
+        if text.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("SIP/")) {
+            self.lex_status_line(text);
+        } else {
+            self.lex_request_line(text);
+        }
+    }
+
+    fn lex_status_line(&mut self, text: &str) {
+        let mut parts = text.splitn(3, ' ');
+        let version = parts.next().unwrap_or("");
+        let status = parts.next().filter(|status| status.len() == 3).and_then(scan::digits::<u16>);
+        let status = status.filter(|status| (100..700).contains(status));
+        let reason = parts.next().unwrap_or("").replace(|c: char| c.is_ascii_control(), " ");
+        match status {
+            Some(status) if is_our_version(version) => self.start = Start::Response { status, reason },
+            _ => self.fail(Problem::new(400, "status line")),
+        }
+    }
+
+    /// `Method SP Request-URI SP SIP-Version`. Trailing space is dropped (RFC 4475, trws); any other space too
+    /// many leaves it open where the URI ends.
+    fn lex_request_line(&mut self, text: &str) {
+        let parts: Vec<&str> = text.trim_end_matches(' ').split(' ').collect();
+        let token = parts[0];
+        if !scan::is_token(token) {
+            return self.fail(Problem::new(400, "request line"));
+        }
+        let method = method_from_token(token);
+        let mut uri = None;
+        match parts[..] {
+            [_, text, version] if is_our_version(version) => {
+                if text.len() > MAX_URI {
+                    self.fail(Problem::new(414, "Request-URI too long"));
+                } else {
+                    uri = Uri::parse(text).ok().filter(|uri| !has_headers(uri));
+                }
+            }
+            [.., version] if parts.len() > 2 && is_foreign_version(version) => {
+                self.fail(Problem::new(505, "SIP version"));
+            }
+            _ => {}
+        }
+        if uri.is_none() {
+            self.fail(Problem::new(400, "request line"));
+        }
+        if method.is_none() {
+            self.fail(Problem::new(501, "unknown method"));
+        }
+        self.start = Start::Request { method, uri, is_ack: method == Some(Method::Ack) };
+    }
+
+    fn lex_header(&mut self, line: &[u8]) -> Result<(), Problem> {
+        if line.len() > MAX_LINE {
+            return Err(Problem::fatal(513, "header too long"));
+        }
+        let colon =
+            line.iter().position(|b| *b == b':').ok_or(Problem::fatal(400, "header without colon"))?;
+        let name = std::str::from_utf8(&line[..colon]).map_or("", |name| name.trim_end_matches([' ', '\t']));
+        if !scan::is_token(name) {
+            return Err(Problem::fatal(400, "header name"));
+        }
+        let name = Name::from_token(name);
+        let value = trim(&line[colon + 1..]);
+        if !is_text(value) {
+            return Err(Problem::fatal(400, "control character"));
+        }
+        if name == Name::ContentLength {
+            return self.lex_content_length(value);
+        }
+        if name.is_single() && self.headers.has(&name) {
+            return Err(Problem::new(400, "header twice that may stand once"));
+        }
+        if !name.is_split() {
+            return self.push(name, value);
+        }
+        match scan::split_ranges(value, b',') {
+            Ok(parts) => parts.into_iter().try_for_each(|part| self.push(name.clone(), trim(&value[part]))),
+            Err(malformed) if name.is_routing() => Err(malformed.into()),
+            // Whoever wants it will find it malformed; the rest of the request is none the worse.
+            Err(_) => self.push(name, value),
+        }
+    }
+
+    fn push(&mut self, name: Name, value: &[u8]) -> Result<(), Problem> {
+        if self.headers.len() >= MAX_HEADERS {
+            return Err(Problem::fatal(513, "too many headers"));
+        }
+        self.headers.push_value(name, Value::from_wire(value));
+        Ok(())
+    }
+
+    /// Digits and nothing else, and only once, even if twice the same: whoever sits between the peer and us must
+    /// not be able to read another length than we do.
+    fn lex_content_length(&mut self, value: &[u8]) -> Result<(), Problem> {
+        if self.content_length.is_some() {
+            return Err(Problem::fatal(400, "Content-Length twice"));
+        }
+        let length = std::str::from_utf8(value).ok().and_then(scan::digits);
+        self.content_length = Some(length.ok_or(Problem::fatal(400, "Content-Length"))?);
+        Ok(())
+    }
+}
+
+/// The lines of a head, each without its CRLF; the last may lack it.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let end = self.0.windows(2).position(|two| two == b"\r\n");
+        let (line, rest) = match end {
+            Some(end) => (&self.0[..end], &self.0[end + 2..]),
+            None => (self.0, &[][..]),
+        };
+        self.0 = rest;
+        Some(line)
+    }
+}
+
+/// No control character but a tab, unless a backslash before it makes it part of a quoted pair (RFC 4475, intmeth
+/// has NUL and BEL so). CR and LF are refused even then: bare ones end no line here, but might elsewhere.
+fn is_text(value: &[u8]) -> bool {
+    value.iter().enumerate().all(|(at, byte)| match byte {
+        b'\t' => true,
+        b'\r' | b'\n' => false,
+        byte if byte.is_ascii_control() => at > 0 && value[at - 1] == b'\\',
+        _ => true,
+    })
+}
+
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// `?Route=…` may not stand in a Request-URI (RFC 3261 §19.1.1, table 1; RFC 4475, escruri).
+fn has_headers(uri: &Uri) -> bool {
+    uri.as_sip().is_some_and(|sip| !sip.headers.is_empty())
+}
+
+fn is_our_version(text: &str) -> bool {
+    text.eq_ignore_ascii_case("SIP/2.0")
+}
+
+/// `SIP/7.0`: the protocol, in a version that is not ours.
+fn is_foreign_version(text: &str) -> bool {
+    let version = text.get(..4).filter(|name| name.eq_ignore_ascii_case("SIP/")).map(|_| &text[4..]);
+    version.and_then(|version| version.split_once('.')).is_some_and(|(major, minor)| {
+        !is_our_version(text) && [major, minor].iter().all(|n| scan::digits::<u32>(n).is_some())
+    })
+}

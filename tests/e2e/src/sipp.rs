@@ -1,0 +1,267 @@
+//! SIPp as the carrier: one scenario file of `tests/e2e/sipp/`, run against an address, judged by its exit code.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::{Host, Line, Process, Scratch, until};
+
+/// SIPp's own limit for one receive step, so that a forgotten call ends with an error and not with the test's limit.
+const STEP: Duration = Duration::from_secs(200);
+
+/// Longest time for a registration.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A SIPp to be started.
+pub struct Sipp {
+    scenario: String,
+    host: Host,
+    called: String,
+    tcp: bool,
+    port: u16,
+    call_id: String,
+    arguments: Vec<String>,
+}
+
+/// A message of a SIPp's log.
+pub struct Logged {
+    /// Time of day (UTC).
+    pub at: Duration,
+    /// Whether SIPp sent it.
+    pub sent: bool,
+    /// The message.
+    pub text: String,
+}
+
+/// A SIPp that runs.
+pub struct Run {
+    process: Process,
+    files: Scratch,
+    host: Host,
+    port: u16,
+    call_id: String,
+    tcp: bool,
+    scenario: String,
+}
+
+impl Sipp {
+    /// With the scenario `tests/e2e/sipp/NAME.xml`, on a host of its own, one call.
+    #[must_use]
+    pub fn new(scenario: &str) -> Self {
+        let (host, called) = (Host::claim(), crate::TOLL_FREE.to_owned());
+        let (scenario, call_id) = (scenario.into(), "call".into());
+        Self { scenario, host, called, tcp: false, port: 5060, call_id, arguments: Vec::new() }
+            .with("-m", "1")
+            .key("audio_port", "9")
+            .key("from", "+15145550123")
+    }
+
+    /// An advocate made of two SIPps: one registers `account`, the other, which is given, is the phone. It answers by
+    /// itself, answers OPTIONS, and sends no audio.
+    #[must_use]
+    pub fn advocate(line: &Line, account: &str) -> Run {
+        let phone = Host::claim();
+        let contact = phone.at(5060);
+        let run = Self::new("advocate").on_host(phone, 5060).start(line.sip());
+        Self::registration(account, &contact.to_string(), &line.password(account))
+            .start(line.sip())
+            .finish(LIMIT);
+        line.api().wait_for_state(account, "ready");
+        run
+    }
+
+    /// A registration of `account` at `contact`, for two minutes.
+    #[must_use]
+    pub fn registration(account: &str, contact: &str, password: &str) -> Self {
+        let sipp = Self::new("register").key("from", account).key("contact", contact).key("expires", "120");
+        sipp.with("-au", account).with("-ap", password)
+    }
+
+    /// From this port rather than 5060: two on one host.
+    #[must_use]
+    pub fn on_host(mut self, host: Host, port: u16) -> Self {
+        (self.host, self.port) = (host, port);
+        self
+    }
+
+    /// To this user rather than the line's number.
+    #[must_use]
+    pub fn called(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.called);
+        self
+    }
+
+    /// Over TCP.
+    #[must_use]
+    pub const fn over_tcp(mut self) -> Self {
+        self.tcp = true;
+        self
+    }
+
+    /// With this in its Call-ID.
+    #[must_use]
+    pub fn call_id(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.call_id);
+        self
+    }
+
+    /// Sets `[NAME]` of the scenario.
+    #[must_use]
+    pub fn key(mut self, name: &str, value: &str) -> Self {
+        // The last one counts for SIPp too, but repeating a key makes its command line hard to read.
+        if let Some(at) = self.arguments.windows(2).position(|w| w[0] == "-key" && w[1] == name) {
+            value.clone_into(&mut self.arguments[at + 2]);
+            return self;
+        }
+        self.arguments.extend(["-key".into(), name.into(), value.into()]);
+        self
+    }
+
+    /// The media port that the scenario's SDP names.
+    #[must_use]
+    pub fn audio(self, port: u16) -> Self {
+        self.key("audio_port", &port.to_string())
+    }
+
+    /// Any option of SIPp's with a value.
+    #[must_use]
+    pub fn with(mut self, option: &str, value: &str) -> Self {
+        if let Some(at) = self.arguments.iter().position(|a| a == option && a != "-key") {
+            value.clone_into(&mut self.arguments[at + 1]);
+        } else {
+            self.arguments.extend([option.into(), value.into()]);
+        }
+        self
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.host.at(self.port)
+    }
+
+    /// Starts it against `target`.
+    #[must_use]
+    pub fn start(self, target: SocketAddr) -> Run {
+        let files = Scratch::new(&format!("sipp-{}", self.scenario));
+        let scenario =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{}.xml", self.scenario));
+        let ip = self.host.ip().to_string();
+        let mut command = Command::new("sipp");
+        command
+            .current_dir(files.path())
+            .env("TERM", "xterm")
+            .env("TZ", "UTC")
+            .arg(target.to_string())
+            .arg("-sf")
+            .arg(scenario)
+            .args(["-i", &ip, "-mi", &ip, "-bind_local", "-p", &self.port.to_string()])
+            .args(["-s", &self.called, "-t", if self.tcp { "t1" } else { "u1" }])
+            .args(["-cid_str", &format!("%u-{}@{ip}", self.call_id), "-ci", &ip])
+            .args(["-trace_msg", "-message_file", "messages.log", "-message_overwrite", "true"])
+            .args(["-trace_err", "-error_file", "errors.log", "-nostdin", "-aa"])
+            .args(["-recv_timeout", &STEP.as_millis().to_string()])
+            .args(self.arguments);
+        let process = Process::spawn(&format!("sipp {}", self.scenario), &mut command);
+        Run {
+            process,
+            files,
+            host: self.host,
+            port: self.port,
+            call_id: self.call_id,
+            tcp: self.tcp,
+            scenario: self.scenario,
+        }
+    }
+}
+
+impl Run {
+    /// Every message sent and received so far, with times.
+    #[must_use]
+    pub fn messages(&self) -> String {
+        std::fs::read(self.files.file("messages.log"))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// A file that SIPp wrote.
+    #[must_use]
+    pub fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.files.file(name)).unwrap_or_default()
+    }
+
+    /// Only the messages that it received.
+    #[must_use]
+    pub fn received(&self) -> Vec<String> {
+        self.log().into_iter().filter(|m| !m.sent).map(|m| m.text).collect()
+    }
+
+    /// Every message so far, with its time.
+    #[must_use]
+    pub fn log(&self) -> Vec<Logged> {
+        self.messages().split("-----------------------------------------------").filter_map(logged).collect()
+    }
+
+    /// Waits until a received message contains `text`.
+    #[track_caller]
+    pub fn hears(&self, text: &str, limit: Duration) -> String {
+        until(&format!("{text:?} at SIPp's {}", self.scenario), limit, || {
+            self.received().into_iter().find(|m| m.contains(text))
+        })
+    }
+
+    /// Tells the scenario to go on where it waits for a `MESSAGE`: to hang up, to resume.
+    ///
+    /// SIPp has no console that survives being run by a program; it does match requests by Call-ID, from anywhere.
+    pub fn cue(&self) {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        assert!(!self.tcp, "a cue is a datagram: give a TCP scenario pauses instead");
+        let socket = UdpSocket::bind((self.host.ip(), 0)).expect("a UDP port");
+        let (ip, port, call_id) = (self.host.ip(), self.port, &self.call_id);
+        let cue = format!(
+            "MESSAGE sip:cue@{ip} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKcue{}\r\nFrom: <sip:cue@{ip}>;tag=cue\r\n\
+             To: <sip:cue@{ip}>\r\nCall-ID: 1-{call_id}@{ip}\r\nCSeq: {} MESSAGE\r\nContent-Length: 0\r\n\r\n",
+            socket.local_addr().expect("bound"),
+            NEXT.fetch_add(1, Ordering::Relaxed),
+            NEXT.fetch_add(1, Ordering::Relaxed),
+        );
+        socket.send_to(cue.as_bytes(), (ip, port)).expect("loopback takes a datagram");
+    }
+
+    /// Waits for the scenario's end and asserts that SIPp calls it a success.
+    #[track_caller]
+    pub fn finish(&mut self, limit: Duration) {
+        let status = self.process.wait(limit);
+        assert!(
+            status.success(),
+            "SIPp's {} ended with {status}\nerrors:\n{}\nmessages:\n{}",
+            self.scenario,
+            self.file("errors.log"),
+            self.messages()
+        );
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.process.ended().is_none()
+    }
+
+    /// Its process.
+    pub const fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// ` 2026-11-23 22:18:58.877051\nUDP message sent (578 bytes):\n\nINVITE …`
+fn logged(block: &str) -> Option<Logged> {
+    let (head, text) = block.split_once("\n\n")?;
+    let time = head.split_whitespace().nth(1)?;
+    let seconds = time.split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + part.parse::<f64>().ok()?))?;
+    Some(Logged {
+        at: Duration::from_secs_f64(seconds),
+        sent: head.contains("message sent"),
+        text: text.trim_end().to_owned(),
+    })
+}

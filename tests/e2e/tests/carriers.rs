@@ -1,0 +1,170 @@
+//! What carriers send: other transports, late offers, hold, numbers in their own spelling, and what is refused.
+
+use std::time::Duration;
+
+use havre_e2e::{Host, Line, Media, Sipp, holds_for, until};
+use toml_value::{list, table};
+
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_call_over_tcp() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let host = Host::claim();
+    let media = Media::open(host.ip(), None);
+    let mut call = Sipp::new("short_call")
+        .over_tcp()
+        .on_host(host, 5060)
+        .audio(media.port())
+        .with("-d", "1500")
+        .start(line.sip());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("1");
+    events.wait("joined", 1, SOON);
+    call.finish(SOON);
+    events.wait("ended", 1, SOON);
+}
+
+#[test]
+fn a_late_offer_hears_the_greeting_too() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let host = Host::claim();
+    let media = Media::open(host.ip(), None);
+    let mut call = Sipp::new("late_offer").on_host(host, 5060).audio(media.port()).start(line.sip());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("2");
+    events.wait("joined", 1, SOON);
+    call.cue();
+    call.finish(SOON);
+}
+
+#[test]
+fn hold_silences_and_resume_brings_the_sound_back() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let advocate = line.advocate("advocate-en", 700.0);
+    let host = Host::claim();
+    let media = Media::open(host.ip(), Some((440.0, -12.0)));
+    let mut call = Sipp::new("hold").on_host(host, 5060).audio(media.port()).start(line.sip());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("1");
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    advocate.hears_tone(440.0, SOON);
+    call.cue();
+    until("silence while held", SOON, || {
+        media.quiet_for().filter(|quiet| *quiet > Duration::from_millis(500))
+    });
+    // Held for longer than the media-loss limit: nobody is lost for it.
+    holds_for("the call is kept", Duration::from_secs(4), || call.runs());
+    call.cue();
+    until("the advocate's tone again", SOON, || {
+        media.tone(Duration::from_millis(500)).filter(|t| (t.hz - 700.0).abs() < 3.0 && t.purity > 15.0)
+    });
+    advocate.hears_tone(440.0, SOON);
+    assert!(events.of("agent_lost").is_empty(), "{}", events.log());
+    call.cue();
+    call.finish(SOON);
+}
+
+#[test]
+fn a_caller_who_gives_up_before_the_answer_is_cancelled() {
+    let line = Line::demo()
+        .with("trunks", demo_trunk(&[("ring_first", true.into())]))
+        .plan("answer.after", 4)
+        .start();
+    let events = line.events();
+    let mut call = Sipp::new("cancel").start(line.sip());
+    call.hears("180 Ringing", SOON);
+    call.cue();
+    call.finish(SOON);
+    let (_, ended) = events.wait("ended", 1, SOON);
+    assert_eq!(
+        (ended["outcome"].as_str(), ended["cause"].as_str()),
+        (Some("abandoned"), Some("caller_cancelled")),
+        "{ended}"
+    );
+}
+
+#[test]
+fn every_spelling_of_the_number_is_the_line_and_no_other_number_is() {
+    let line = Line::demo().start();
+    let events = line.events();
+    for (nth, number) in ["+18335550100", "18335550100", "8335550100", "+18335550101"].into_iter().enumerate()
+    {
+        let mut call = Sipp::new("caller").called(number).start(line.sip());
+        events.wait("picked", nth + 1, SOON);
+        call.cue();
+        call.finish(SOON);
+    }
+    for number in ["+18335550199", "911", "*40", "advocate-en"] {
+        let mut call = Sipp::new("refused").called(number).start(line.sip());
+        until(&format!("{number} to be refused"), SOON, || {
+            call.received().into_iter().find(|m| m.starts_with("SIP/2.0 4"))
+        });
+        call.finish(SOON);
+    }
+    Sipp::new("options").start(line.sip()).finish(SOON);
+}
+
+#[test]
+fn an_unknown_source_is_forbidden() {
+    let friend = Host::claim();
+    let line =
+        Line::demo().with("trunks", demo_trunk(&[("sources", list(&[&friend.ip().to_string()]))])).start();
+    let mut stranger = Sipp::new("refused").start(line.sip());
+    stranger.hears("SIP/2.0 403", SOON);
+    stranger.finish(SOON);
+    let mut known = Sipp::new("caller").on_host(friend, 5060).start(line.sip());
+    known.hears("SIP/2.0 200", SOON);
+    known.cue();
+    known.finish(SOON);
+    assert!(
+        line.api().metric("havre_trunk_errors_total", "")
+            + line.api().metric("havre_component_events_total", "")
+            > 0.0
+    );
+}
+
+#[test]
+fn a_trunk_with_digest_is_challenged_and_a_prefix_is_stripped() {
+    let trunk = demo_trunk(&[
+        ("sources", list(&[])),
+        ("user", "carrier".into()),
+        ("password", "carrier-secret".into()),
+        ("strip_prefixes", list(&["00"])),
+    ]);
+    let line = Line::demo().with("trunks", trunk).start();
+    let sipp = |password: &str| {
+        Sipp::new("digest_caller")
+            .called("0018335550100")
+            .with("-au", "carrier")
+            .with("-ap", password)
+            .start(line.sip())
+    };
+    let mut call = sipp("carrier-secret");
+    call.hears("SIP/2.0 200", SOON);
+    call.cue();
+    call.finish(SOON);
+    let mut wrong = sipp("wrong");
+    assert!(!wrong.process().wait(SOON).success());
+}
+
+fn demo_trunk(changes: &[(&str, toml::Value)]) -> Vec<toml::Value> {
+    vec![table(&[("id", "demo".into()), ("sources", list(&["127.0.0.0/8"]))], changes)]
+}
+
+/// Small TOML values.
+mod toml_value {
+    use toml::{Table, Value};
+
+    pub(super) fn list(texts: &[&str]) -> Value {
+        texts.iter().map(|&t| Value::from(t)).collect::<Vec<_>>().into()
+    }
+
+    pub(super) fn table(first: &[(&str, Value)], then: &[(&str, Value)]) -> Value {
+        let entries = first.iter().chain(then).map(|(k, v)| ((*k).to_owned(), v.clone()));
+        Value::Table(entries.collect::<Table>())
+    }
+}

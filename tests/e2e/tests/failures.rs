@@ -1,0 +1,167 @@
+//! What breaks: an advocate's phone in the talk, and Redis. The caller is kept through all of it.
+
+use std::time::{Duration, Instant};
+
+use havre_e2e::{Baresip, Host, Line, Media, Redis, Run, Sipp, TOLL_FREE, holds_for, until};
+
+const SOON: Duration = Duration::from_secs(5);
+/// From the loss of the advocate's phone to the caller's new place in the line (caller-journey, Offers).
+const REQUEUED: Duration = Duration::from_secs(10);
+
+#[test]
+fn an_advocate_s_phone_without_power_brings_the_caller_to_the_next_advocate() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let mut first = line.advocate("advocate-en", 700.0);
+    let second = line.advocate("advocate-bi", 900.0);
+    let (mut call, media) = carrier_call(&line);
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    hears(&media, 700.0);
+    let lost = Instant::now();
+    first.lose_power();
+    let back = events.wait("rejoined", 1, REQUEUED + SOON);
+    assert!(back.0 - lost <= REQUEUED, "requeued after {:?}", back.0 - lost);
+    assert_eq!(back.1["language"].as_str(), Some("en"), "the language is kept: {}", back.1);
+    assert_eq!(back.1["risk"].as_str(), Some("elevated"), "{}", back.1);
+    assert_eq!(events.of("agent_lost").len(), 1, "{}", events.log());
+    assert_eq!(events.answered_by(2, SOON * 4), "advocate-bi");
+    hears(&media, 900.0);
+    second.hears_tone(440.0, SOON);
+    call.cue();
+    call.finish(SOON);
+    let (_, ended) = events.wait("ended", 1, SOON);
+    assert_eq!(ended["outcome"].as_str(), Some("answered"), "{ended}");
+}
+
+#[test]
+fn a_frozen_phone_is_found_out_by_a_probe_and_the_caller_hears_sound_from_three_seconds_on() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let first = line.advocate("advocate-en", 700.0);
+    let (mut call, media) = carrier_call(&line);
+    events.answered_by(1, SOON);
+    hears(&media, 700.0);
+    let frozen = Instant::now();
+    first.freeze();
+    until("sound again", Duration::from_millis(4_000), || {
+        let quiet = media.quiet_for()?;
+        (frozen.elapsed() > SOON / 5 && quiet < Duration::from_millis(100)).then_some(())
+    });
+    let (back, _) = events.wait("rejoined", 1, REQUEUED + SOON);
+    assert!(back - frozen <= REQUEUED, "requeued after {:?}", back - frozen);
+    assert!(call.runs(), "the caller is kept");
+    call.cue();
+    call.finish(SOON);
+}
+
+#[test]
+fn a_muted_phone_that_answers_the_probe_is_alive() {
+    let line = Line::demo().start();
+    let events = line.events();
+    // SIPp answers OPTIONS (option -aa) and sends no audio at all.
+    let mut advocate = Sipp::advocate(&line, "advocate-en");
+    let (mut call, _media) = carrier_call(&line);
+    events.answered_by(1, SOON);
+    advocate.hears("OPTIONS", SOON);
+    holds_for("the talk goes on", REQUEUED, || events.of("agent_lost").is_empty());
+    call.cue();
+    call.finish(SOON);
+    advocate.finish(SOON);
+}
+
+#[test]
+fn redis_killed_in_the_talk_drops_nothing_and_is_rebuilt_when_it_is_back() {
+    let mut redis = Redis::start();
+    let mut line = Line::demo().with("store.url", redis.url()).start();
+    let events = line.events();
+    let advocate = line.advocate("advocate-en", 700.0);
+    let _other = line.advocate("advocate-bi", 900.0);
+    until("presence in Redis", SOON, || (redis.keys() > 0).then_some(()));
+    let (mut call, media) = carrier_call(&line);
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    hears(&media, 700.0);
+
+    redis.kill();
+    events.wait("store_down", 1, SOON);
+    hears(&media, 700.0);
+    advocate.hears_tone(440.0, SOON);
+    assert!(
+        line.api().ready().is_some_and(|r| r.status == 200 && r.body.contains("store")),
+        "degraded, and says so"
+    );
+
+    // A caller who comes now reaches an advocate all the same.
+    let (mut later, later_media) = carrier_call(&line);
+    assert_eq!(events.answered_by(2, SOON), "advocate-bi");
+    hears(&later_media, 900.0);
+
+    redis.start_again();
+    events.wait("store_up", 1, SOON * 3);
+    until("the state in Redis again", SOON, || (redis.keys() > 0).then_some(()));
+    hears(&media, 700.0);
+    for call in [&mut call, &mut later] {
+        call.cue();
+        call.finish(SOON);
+    }
+    line.runs();
+}
+
+#[test]
+fn redis_frozen_delays_an_offer_by_a_tenth_of_a_second_at_most() {
+    let redis = Redis::start();
+    let line = Line::demo().with("store.url", redis.url()).start();
+    let events = line.events();
+    let _advocate = line.advocate("advocate-en", 700.0);
+    redis.freeze();
+    let (mut call, media) = carrier_call(&line);
+    let (joined, _) = events.wait("joined", 1, SOON);
+    let (offered, _) = events.wait("offered", 1, SOON);
+    // 100 ms by contract, and as much again for two busy cores and the event stream.
+    assert!(offered - joined < Duration::from_millis(200), "offered after {:?}", offered - joined);
+    events.answered_by(1, SOON);
+    hears(&media, 700.0);
+    redis.thaw();
+    events.wait("store_up", 1, SOON * 3);
+    hears(&media, 700.0);
+    call.cue();
+    call.finish(SOON);
+}
+
+#[test]
+fn an_advocate_who_signs_off_is_signed_out_and_one_who_hangs_up_ends_the_talk() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let mut advocate = line.advocate("advocate-en", 700.0);
+    let mut caller = Baresip::caller(440.0).start();
+    caller.dial_line(&line, TOLL_FREE);
+    caller.talks(SOON);
+    caller.press("1");
+    caller.hears_tone(700.0, SOON);
+    advocate.hang_up();
+    let (_, ended) = events.wait("ended", 1, SOON);
+    assert_eq!(
+        (ended["outcome"].as_str(), ended["cause"].as_str()),
+        (Some("answered"), Some("agent_hung_up")),
+        "{ended}"
+    );
+    until("the caller to be hung up on", SOON, || caller.has_hung_up().then_some(()));
+    advocate.switch_off();
+    line.api().wait_for_state("advocate-en", "signed_out");
+}
+
+/// A carrier's call that sends 440 Hz and pressed 1.
+fn carrier_call(line: &Line) -> (Run, Media) {
+    let host = Host::claim();
+    let media = Media::open(host.ip(), Some((440.0, -12.0)));
+    let call = Sipp::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("1");
+    (call, media)
+}
+
+#[track_caller]
+fn hears(media: &Media, hz: f64) {
+    until(&format!("{hz} Hz at the carrier"), SOON, || {
+        media.tone(Duration::from_millis(500)).filter(|t| (t.hz - hz).abs() < 3.0 && t.purity > 15.0)
+    });
+}

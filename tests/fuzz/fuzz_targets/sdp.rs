@@ -1,0 +1,22 @@
+//! An offer and an answer: no panic; what is accepted has a codec, and what we answer to it anybody can read.
+#![no_main]
+
+use havre_media::Codec;
+use havre_media::sdp::{Local, Session};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| {
+    let local = Local { addr: [192, 0, 2, 1].into(), rtp: 4_000, rtcp: 4_001, codecs: Codec::ALL.to_vec() };
+    let mut session = Session::new(local, 1);
+    session.offer();
+    if let Ok(agreed) = session.accept(body) {
+        assert!(!agreed.send.is_empty() && !agreed.receive.is_empty());
+    }
+    if let Ok((answer, agreed)) = session.answer(body) {
+        assert!(!agreed.send.is_empty() && (10..=60).contains(&agreed.ptime));
+        let (again, _) = session.clone().answer(&answer).expect("our own answer is a good offer");
+        assert!(!again.is_empty());
+        assert_eq!(session.answer(body).map(|(body, _)| body), Ok(answer), "the same offer, the same answer");
+        session.offer();
+    }
+});
