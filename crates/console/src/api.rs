@@ -52,6 +52,7 @@ pub(crate) fn routes() -> Vec<(&'static str, Access, MethodRouter<Shared>)> {
         ("/api/v1/calls", Token, get(calls::calls)),
         ("/api/v1/calls/{id}", Token, get(calls::call)),
         ("/api/v1/agents", Token, get(agents::agents)),
+        ("/api/v1/agents/{id}", Token, get(agents::agent)),
         ("/api/v1/agents/{id}/state", Token, put(agents::set_state)),
         ("/api/v1/events", Token, get(stream::events)),
         ("/api/v1/reload", Token, post(reload::reload)),

@@ -44,6 +44,7 @@ impl Running {
                 for finding in &findings {
                     error!(%finding, "reload refused; the old plan stays");
                 }
+                self.control.reload_refused().await;
                 return Err(findings);
             }
         };

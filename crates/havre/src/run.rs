@@ -27,6 +27,8 @@ use crate::{banner, logging};
 
 /// Events of the data plane that may wait for the control thread: every leg of a full node at once.
 const MEDIA_EVENTS: usize = 16_384;
+/// Time for the last BYEs to be answered.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 /// Answers of the store that may wait.
 const ACKS: usize = 4_096;
 
@@ -99,6 +101,8 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode
             ExitCode::FAILURE
         }
     };
+    // Whoever is still there is told (BYE), not left with silence.
+    let _ = tokio::time::timeout(FAREWELL, handle.hang_up()).await;
     handle.stop().await;
     let _ = stop_console.send(());
     let _ = console_task.await;

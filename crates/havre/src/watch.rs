@@ -12,7 +12,7 @@ use havre_switch::Switch;
 use tracing::{Span, info, info_span, warn};
 
 /// Counters are gathered once in this many ticks (of 100 ms).
-const MEASURE_EVERY: u32 = 10;
+const MEASURE_EVERY: u32 = 2;
 
 /// What the API reads, and the control thread writes.
 pub(crate) struct Published {
@@ -27,6 +27,10 @@ impl Published {
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_measures(&self, measures: &Measures) {
+        self.measures.lock().unwrap_or_else(PoisonError::into_inner).clone_from(measures);
     }
 
     pub(crate) fn measures(&self) -> Measures {
@@ -64,7 +68,11 @@ impl Watcher {
     }
 
     fn log(&mut self, event: &CallEvent) {
-        let span = self.spans.entry(event.call).or_insert_with(|| info_span!("call", id = %event.call));
+        if matches!(event.what, What::Arrived { .. }) {
+            self.spans.insert(event.call, info_span!("call", id = %event.call));
+        }
+        // Offers of a caller who left end after the call.
+        let span = self.spans.get(&event.call).cloned().unwrap_or_else(|| info_span!("call", id = %event.call));
         let what = event.what.as_str();
         span.in_scope(|| match &event.what {
             What::Arrived { line, trunk } => info!(%line, %trunk, "{what}"),
@@ -112,6 +120,8 @@ impl Observer for Watcher {
             info!("the store answers: state is rebuilt from what is true");
         }
         self.measures.store_up = !degraded;
+        // Readiness says so at once, not at the next tick.
+        self.published.set_measures(&self.measures);
         self.board.on_system(if degraded { System::StoreDown } else { System::StoreUp }, now.unix);
         self.changed = true;
     }
@@ -156,6 +166,11 @@ impl Observer for Watcher {
         self.changed = true;
     }
 
+    fn on_reload_refused(&mut self, now: Now) {
+        self.board.on_system(System::ReloadRefused, now.unix);
+        self.changed = true;
+    }
+
     fn on_tick(&mut self, switch: &Switch, media: &MediaThreads, now: Now) {
         self.ticks = self.ticks.wrapping_add(1);
         let second = self.ticks.is_multiple_of(MEASURE_EVERY);
@@ -172,7 +187,7 @@ impl Observer for Watcher {
                 .map(|trunk| (trunk.clone(), "any", 0))
                 .chain(self.refused.iter().map(|((trunk, why), count)| (trunk.clone(), *why, *count)))
                 .collect();
-            *self.published.measures.lock().unwrap_or_else(PoisonError::into_inner) = self.measures.clone();
+            self.published.set_measures(&self.measures);
         }
     }
 }

@@ -26,6 +26,13 @@ pub enum Request {
         /// Told when it is in force.
         done: oneshot::Sender<()>,
     },
+    /// A new plan was wrong: say so to whoever watches.
+    ReloadRefused,
+    /// End every call; told when the last leg is gone.
+    HangUp {
+        /// Told when no leg is left.
+        idle: oneshot::Sender<()>,
+    },
     /// Take no new calls; told when the last one ended.
     Drain {
         /// Told when no leg is left.
@@ -61,6 +68,19 @@ impl Handle {
     pub async fn reload(&self, plan: Box<ReloadPlan>) -> bool {
         let (done, told) = oneshot::channel();
         self.0.send(Request::Reload { plan, done }).await.is_ok() && told.await.is_ok()
+    }
+
+    /// Tells whoever watches that a new plan was wrong.
+    pub async fn reload_refused(&self) {
+        let _ = self.0.send(Request::ReloadRefused).await;
+    }
+
+    /// Ends every call, and returns when the last leg is gone.
+    pub async fn hang_up(&self) {
+        let (idle, told) = oneshot::channel();
+        if self.0.send(Request::HangUp { idle }).await.is_ok() {
+            let _ = told.await;
+        }
     }
 
     /// Takes no new calls, and returns when the last one ended.

@@ -316,6 +316,11 @@ impl Core {
                 self.step(Input::Drain);
                 info!("taking no new calls");
             }
+            Request::ReloadRefused => self.plane.borrow_mut().observer.on_reload_refused(self.clock.now()),
+            Request::HangUp { idle } => {
+                self.idle.borrow_mut().push(idle);
+                self.step(Input::HangUp);
+            }
             Request::Count { answer } => {
                 let _ = answer.send(self.plane.borrow().switch.calls().count());
             }

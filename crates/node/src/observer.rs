@@ -23,6 +23,8 @@ pub trait Observer {
     fn on_drain(&mut self, now: Now);
     /// A new plan and new accounts are in force.
     fn on_reload(&mut self, switch: &Switch, now: Now);
+    /// A new plan was wrong; the old one stays.
+    fn on_reload_refused(&mut self, now: Now);
     /// About ten times a second, to publish what changed.
     fn on_tick(&mut self, switch: &Switch, media: &MediaThreads, now: Now);
 }

@@ -2,11 +2,14 @@
 
 use havre_call::Input as CallInput;
 use havre_media as media;
-use havre_model::{AgentId, CallId, Cause, LegId, Now, OfferId, OfferKind, Spoken, WithdrawReason};
+use havre_model::{
+    AgentId, CallEvent, CallId, Cause, LegId, Now, OfferId, OfferKind, Spoken, What, WithdrawReason,
+};
 use havre_queue as queue;
 use havre_sip as sip;
 
 use crate::caller::end_of;
+use crate::io::Output;
 use crate::label;
 use crate::leg::{Leg, Role};
 use crate::switch::Switch;
@@ -118,7 +121,13 @@ impl Switch {
     /// The queue takes an offer back.
     pub(crate) fn on_withdraw(&mut self, offer: OfferId, call: CallId, agent: AgentId, why: WithdrawReason, now: Now) {
         self.end_offer(offer, now);
-        self.tell_call(call, CallInput::Withdrawn { offer, agent, why }, now);
+        if self.calls.contains_key(&call) {
+            self.tell_call(call, CallInput::Withdrawn { offer, agent, why }, now);
+        } else {
+            // The caller left: the call is over, and its offers end after it.
+            let what = What::Withdrawn { offer, agent, why };
+            self.outputs.push_back(Output::Event(CallEvent { call, at: now.unix, what }));
+        }
     }
 
     /// Stops an offer's phone from ringing, or hangs it up if it was answered meanwhile.

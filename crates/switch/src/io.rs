@@ -103,6 +103,8 @@ pub enum Input<'a> {
     Reload(Box<ReloadPlan>),
     /// Take no new calls.
     Drain,
+    /// End every call: the time to drain is over.
+    HangUp,
 }
 
 /// What the data plane noticed.

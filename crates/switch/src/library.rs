@@ -16,17 +16,24 @@ impl Library {
     /// Encodes every clip of `catalogue` for every codec. Takes a while: not for a thread that serves calls.
     #[must_use]
     pub fn new(catalogue: &Catalogue) -> Self {
-        let prompts = catalogue
-            .clips()
-            .map(|clip| {
-                let prompt = Prompt::new(&clip.samples);
-                for codec in Codec::ALL {
-                    prompt.prepare(codec);
-                }
-                (clip.key.clone(), prompt)
-            })
-            .collect();
-        Self { prompts }
+        let this = Self::unencoded(catalogue);
+        for (_, prompt) in this.prompts() {
+            for codec in Codec::ALL {
+                prompt.prepare(codec);
+            }
+        }
+        this
+    }
+
+    /// Every clip, each encoded when it is first played: for simulations, which send no audio.
+    #[must_use]
+    pub fn unencoded(catalogue: &Catalogue) -> Self {
+        Self { prompts: catalogue.clips().map(|clip| (clip.key.clone(), Prompt::new(&clip.samples))).collect() }
+    }
+
+    /// All of them.
+    pub fn prompts(&self) -> impl Iterator<Item = (&ClipKey, &Arc<Prompt>)> {
+        self.prompts.iter()
     }
 
     /// The prompt of a clip of the catalogue that this library was made from.

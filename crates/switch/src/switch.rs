@@ -137,6 +137,12 @@ impl Switch {
             }
             Input::Reload(reload) => self.on_reload(*reload, now),
             Input::Drain => self.command_sip(sip::Command::Drain, now),
+            Input::HangUp => {
+                let calls: Vec<CallId> = self.calls.keys().copied().collect();
+                for call in calls {
+                    self.tell_call(call, havre_call::Input::Fail(Cause::Draining), now);
+                }
+            }
         }
         self.carry(now);
     }
@@ -182,6 +188,18 @@ impl Switch {
     /// The calls in progress, to look at.
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
         self.calls.values().map(|entry| &entry.call)
+    }
+
+    /// Legs in progress, callers' and agents'.
+    #[must_use]
+    pub fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Offers whose phones ring or are answered, and that nobody has been connected by yet.
+    #[must_use]
+    pub fn offers(&self) -> usize {
+        self.offers.len()
     }
 
     /// What was counted here (the children count their own).

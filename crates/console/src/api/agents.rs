@@ -30,6 +30,19 @@ pub(crate) async fn agents(State(shared): State<Shared>) -> Json<Agents> {
     Json(views::agents(&shared.line.snapshot()))
 }
 
+/// One advocate.
+#[utoipa::path(get, path = "/api/v1/agents/{id}", tag = "advocates", params(("id" = String, Path)), responses(
+    (status = 200, body = Agent),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "No such advocate.", body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn agent(State(shared): State<Shared>, Part(id): Part) -> Result<Json<Agent>, Problem> {
+    let snapshot = shared.line.snapshot();
+    let entry = snapshot.agents.iter().find(|entry| entry.profile.id.as_str() == id);
+    let entry = entry.ok_or_else(|| Problem::no_such("advocate", &id, "/api/v1/agents"))?;
+    Ok(Json(views::agent(entry, snapshot.at)))
+}
+
 /// Ask for an advocate's state to change. Answers with the advocate as it then is.
 #[utoipa::path(put, path = "/api/v1/agents/{id}/state", tag = "advocates", params(("id" = String, Path)),
     request_body = StateWish, responses(

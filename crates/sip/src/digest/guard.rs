@@ -159,7 +159,8 @@ impl<'a> Claim<'a> {
 fn same_target(claimed: &str, asked: &Uri) -> bool {
     match (Uri::parse(claimed), asked) {
         (Ok(Uri::Sip(claimed)), Uri::Sip(asked)) => {
-            claimed.user() == asked.user() && claimed.host.equivalent(&asked.host)
+            // SIPp and some carriers leave the user out of `uri`; the response is bound to the nonce all the same.
+            claimed.user().is_none_or(|user| Some(user) == asked.user()) && claimed.host.equivalent(&asked.host)
         }
         (Ok(claimed), asked) => claimed.equivalent(asked),
         (Err(_), _) => false,
