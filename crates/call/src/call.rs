@@ -16,6 +16,10 @@ use crate::{End, Input, Output, Redial};
 /// Without an ACK the greeting starts this long after the 200: a carrier that loses ACKs still has a caller on the line.
 const GREET_WITHOUT_ACK: Duration = Duration::from_millis(500);
 
+/// Phones may open their port a moment after they answer: until then an unreachable port says nothing, and a phone that
+/// stays silent is found out by that.
+const PORT_GRACE: Duration = Duration::from_secs(3);
+
 /// A call as it arrives.
 #[derive(Debug)]
 pub struct Arrival {
@@ -69,6 +73,7 @@ pub struct Talk {
     pub agent: AgentId,
     /// Their leg.
     pub leg: LegId,
+    since: Mono,
     health: AgentHealth,
     held: bool,
 }
@@ -186,7 +191,8 @@ impl Call {
             Input::Withdrawn { offer, agent, why } => self.event(What::Withdrawn { offer, agent, why }, now),
             Input::Connected { agent, leg } => self.on_connected(agent, leg, now),
             Input::AgentEnded(End::HungUp | End::Cancelled) => self.end(Cause::AgentHungUp, now),
-            Input::AgentEnded(End::Unknown | End::Lost) | Input::AgentUnreachable => self.agent_lost(now),
+            Input::AgentEnded(End::Unknown | End::Lost) => self.agent_lost(now),
+            Input::AgentUnreachable => self.on_agent_unreachable(now),
             Input::AgentProbed { alive } => self.on_agent_probed(alive, now),
             Input::AgentMedia(flowing) => self.on_agent_media(flowing, now),
             Input::AgentHeld(held) => self.on_agent_held(held, now),
@@ -357,7 +363,7 @@ impl Call {
         };
         self.answered = true;
         self.event(What::Answered { agent: agent.clone(), waited: now.mono.since(since) }, now);
-        self.stage = Stage::Talking(Talk { agent, leg, health: AgentHealth::new(now.mono), held: false });
+        self.stage = Stage::Talking(Talk { agent, leg, since: now.mono, health: AgentHealth::new(now.mono), held: false });
         self.tell_walk(dialplan::Input::Answered, now);
         self.outputs.push_back(Output::Bridge { agent: leg });
     }
@@ -387,6 +393,14 @@ impl Call {
         talk.health.on_alive(now.mono);
         if was_doubtful {
             self.tell_walk(dialplan::Input::AgentBack, now);
+        }
+    }
+
+    fn on_agent_unreachable(&mut self, now: Now) {
+        if let Stage::Talking(talk) = &self.stage
+            && now.mono.since(talk.since) >= PORT_GRACE
+        {
+            self.agent_lost(now);
         }
     }
 

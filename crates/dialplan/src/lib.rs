@@ -5,7 +5,7 @@
 //! the audio, and must reach a person within [`limits`]. The prompts are a [`Catalogue`]: texts in both languages
 //! and one 16 kHz recording each, checked for format, loudness, length and staleness.
 //!
-//! Pure but for the loaders, which read (and, for prompts::replace, write) the files they are given. No clock,
+//! Pure but for the loaders, which read (and, for [`prompts::replace`], write) the files they are given. No clock,
 //! no sockets, no media types: a [`Clip`] hands out plain samples.
 
 mod catalogue;

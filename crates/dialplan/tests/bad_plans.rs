@@ -4,8 +4,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{ALL, HOTLINE, NONE, list, silent_prompts, without_tests};
-use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Severity, Targets};
+use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Input, Output, Severity, Targets, Walk};
+use havre_model::{Digit, Mono, Now, Unix};
 
 /// A change to the shipped plan, and what is then found: the line is the first one that holds `at`; `LINE 2` is the head
 /// of the second line's table.
@@ -422,6 +425,17 @@ fn a_second_menu_must_join_within_five_seconds_of_the_key() {
     assert!(longest.takes.as_secs_f64() > 1.0 && longest.takes.as_secs_f64() <= 5.0, "{longest:?}");
     assert!(longest.keys.contains("3 at"), "{longest:?}");
     assert!(plan.graph_svg().contains(">second<"));
+    // Should media never say that the second menu is over, the walk joins five seconds after the key all the same.
+    let now = |millis| Now { mono: Mono::from_start(Duration::from_millis(millis)), unix: Unix::default() };
+    let mut walk = Walk::new(plan.clone(), &plan.lines()[0].id, false, now(0));
+    walk.handle_input(Input::Picked, now(0));
+    walk.handle_input(Input::Digit(Digit::from_char('3').unwrap()), now(1_000));
+    let joins =
+        |walk: &mut Walk| std::iter::from_fn(|| walk.poll_output()).any(|o| matches!(o, Output::Join { .. }));
+    assert!(!joins(&mut walk));
+    assert_eq!(walk.poll_timeout().unwrap().at, now(6_000).mono);
+    walk.handle_timeout(now(6_000));
+    assert!(joins(&mut walk));
 }
 
 #[test]

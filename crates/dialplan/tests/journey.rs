@@ -280,6 +280,10 @@ fn more_than_ten_keys_in_five_seconds_raise_the_class() {
     assert_eq!(storm(9, 0.2), Risk::Standard, "ten with the 1");
     assert_eq!(storm(10, 0.2), Risk::Elevated, "eleven with the 1");
     assert_eq!(storm(40, 0.6), Risk::Standard, "slowly");
+    // Only the last eleven count.
+    let late =
+        (0..11).fold(dial().press(1.0, "1").press(2.0, "4"), |c, i| c.press(20.0 + 0.4 * f64::from(i), "4"));
+    assert_eq!(late.until(60.0).risk, Some(Risk::Elevated));
     // In the greeting the storm goes nowhere, but the caller joins as elevated.
     let greeting = (0..30).fold(dial(), |c, i| c.press(0.1 * f64::from(i), "4")).until(30.0);
     assert_eq!(joins(&greeting), [(Language::Unknown, Risk::Elevated, Mode::default())]);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -28,7 +29,7 @@ use crate::{banner, logging};
 /// Events of the data plane that may wait for the control thread: every leg of a full node at once.
 const MEDIA_EVENTS: usize = 16_384;
 /// Time for the last BYEs to be answered.
-const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Answers of the store that may wait.
 const ACKS: usize = 4_096;
 
@@ -126,7 +127,8 @@ fn start_control(
         listen: config.rtp_listen,
         ports: config.rtp_ports.clone(),
         shards: config.shards,
-        shard: havre_media::Config::default(),
+        // Often enough for a live screen, seldom enough for the control thread: 500 legs say 250 things a second.
+        shard: havre_media::Config { quality_every: Duration::from_secs(2), ..havre_media::Config::default() },
     };
     let media = MediaThreads::start(media_config, clock, rand::random(), media_sender)?;
     let configuration = Configuration {
@@ -175,7 +177,7 @@ async fn open_console(config: &Config, running: Arc<Running>, events: Arc<Events
 }
 
 /// Serves signals: SIGHUP reloads; the first SIGTERM or SIGINT drains, the second ends at once.
-async fn until_told_to_stop(running: &Arc<Running>, drain: std::time::Duration) {
+async fn until_told_to_stop(running: &Arc<Running>, drain: Duration) {
     let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

@@ -87,10 +87,6 @@ impl Line {
     pub(crate) fn len(&self) -> usize {
         self.filed.len()
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.filed.is_empty()
-    }
 }
 
 #[cfg(test)]

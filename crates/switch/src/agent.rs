@@ -62,10 +62,8 @@ impl Switch {
             sip::Event::Ringing { .. } | sip::Event::Progress { .. } => {
                 self.queue.handle_input(queue::Input::Ringing { offer }, now);
             }
-            sip::Event::Answered { sdp, .. } => {
-                if self.take_answer(leg, sdp, now) {
-                    self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
-                }
+            sip::Event::Answered { sdp, .. } if self.take_answer(leg, sdp.as_deref(), now) => {
+                self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
             }
             sip::Event::Reoffered { sdp, .. } => {
                 if let (Some(held), true) = (self.answer_reoffer(leg, sdp, now), talking) {

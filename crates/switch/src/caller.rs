@@ -108,7 +108,7 @@ impl Switch {
     pub(crate) fn on_caller_event(&mut self, call: CallId, event: sip::Event, now: Now) {
         let input = match event {
             sip::Event::Confirmed { leg, sdp } => {
-                if !self.take_answer(leg, sdp, now) {
+                if !self.take_answer(leg, sdp.as_deref(), now) {
                     return;
                 }
                 CallInput::Confirmed
@@ -189,11 +189,11 @@ impl Switch {
     }
 
     /// The far side's answer to an offer of ours, where there is one. `false` if the leg ended for it.
-    pub(crate) fn take_answer(&mut self, leg: LegId, sdp: Option<Bytes>, now: Now) -> bool {
+    pub(crate) fn take_answer(&mut self, leg: LegId, sdp: Option<&[u8]>, now: Now) -> bool {
         let Some(entry) = self.legs.get_mut(&leg) else { return false };
         // What was agreed before stays in force (RFC 3264 §8): nobody is hung up for a bad second answer.
         let agreed = entry.agreed.is_some();
-        let accepted = match (entry.session(), &sdp) {
+        let accepted = match (entry.session(), sdp) {
             (Some(session), Some(answer)) => session.accept(answer).ok(),
             _ => None,
         };

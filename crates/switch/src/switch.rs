@@ -272,7 +272,7 @@ impl Switch {
 
     fn on_feature_event(&mut self, leg: LegId, event: sip::Event, now: Now) {
         match event {
-            sip::Event::Confirmed { sdp, .. } if self.take_answer(leg, sdp.clone(), now) => {
+            sip::Event::Confirmed { sdp, .. } if self.take_answer(leg, sdp.as_deref(), now) => {
                 self.play_confirmation(leg);
             }
             sip::Event::Reoffered { sdp, .. } => {
@@ -295,7 +295,7 @@ impl Switch {
                 self.counters.no_port += 1;
                 self.fail_leg(leg, Cause::Overloaded, now);
             }
-            MediaInput::Event(event) => self.on_media_event(event, now),
+            MediaInput::Event(event) => self.on_media_event(&event, now),
         }
     }
 
@@ -330,8 +330,8 @@ impl Switch {
         codecs
     }
 
-    fn on_media_event(&mut self, event: media::Event, now: Now) {
-        let leg = match &event {
+    fn on_media_event(&mut self, event: &media::Event, now: Now) {
+        let leg = match event {
             media::Event::Digit { leg, .. }
             | media::Event::PlayDone { leg, .. }
             | media::Event::MediaLost { leg, .. }
@@ -345,7 +345,7 @@ impl Switch {
             self.counters.late_media += 1;
             return;
         };
-        if let media::Event::Quality { received, lost, jitter_ms, round_trip_ms, .. } = event {
+        if let media::Event::Quality { received, lost, jitter_ms, round_trip_ms, .. } = *event {
             let (before, missing) = std::mem::replace(&mut entry.reported, (received, lost));
             let (received, lost) = (received.saturating_sub(before), lost.saturating_sub(missing));
             self.outputs.push_back(Output::Quality { received, lost, jitter_ms, round_trip_ms });
@@ -355,8 +355,8 @@ impl Switch {
             self.counters.media_unreachable += 1;
         }
         match entry.role {
-            Role::Caller { call, .. } => self.on_caller_media(call, &event, now),
-            Role::Agent { call, talking: true, .. } => self.on_agent_media(call, &event, now),
+            Role::Caller { call, .. } => self.on_caller_media(call, event, now),
+            Role::Agent { call, talking: true, .. } => self.on_agent_media(call, event, now),
             Role::Agent { .. } => {}
             Role::Feature(_) => {
                 if matches!(event, media::Event::PlayDone { .. }) {

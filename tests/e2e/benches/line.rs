@@ -218,14 +218,13 @@ fn advocates_line(count: usize) -> LineBuilder {
 
 /// One SIPp that is the phone of every account, all with the media port `audio`.
 fn phones(line: &Line, count: usize, host: Host, audio: u16) -> Run {
-    let contact = host.at(5060).to_string();
-    let run = Sipp::new("advocate").on_host(host, 5060).with("-m", "1000").audio(audio).start(line.sip());
-    for n in 0..count {
+    let register = |host, n| {
         let account = format!("a{n}");
-        Sipp::registration(&account, &contact, &line.password(&account)).start(line.sip()).finish(SOON);
-    }
+        Sipp::register(line, &account, &line.password(&account), host)
+    };
+    let host = (0..count).fold(host, register);
     line.api().wait_for_state(&format!("a{}", count - 1), "ready");
-    run
+    Sipp::new("advocate").on_host(host, 5060).with("-m", "1000").audio(audio).start(line.sip())
 }
 
 /// `count` calls that press 1 and last `millis`.

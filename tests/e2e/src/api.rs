@@ -73,6 +73,14 @@ impl Api {
         list(&self.json("/api/v1/calls"), "calls").clone()
     }
 
+    /// Everything about one agent.
+    #[must_use]
+    pub fn agent(&self, id: &str) -> Value {
+        let answer = self.json("/api/v1/agents");
+        let found = list(&answer, "agents").iter().find(|agent| agent["id"] == id);
+        found.unwrap_or_else(|| panic!("no {id} in {answer}")).clone()
+    }
+
     /// Waits for an agent's state.
     #[track_caller]
     pub fn wait_for_state(&self, agent: &str, state: &str) {

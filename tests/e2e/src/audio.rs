@@ -2,6 +2,10 @@
 
 use std::f64::consts::TAU;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::until;
 
 /// Samples per second of everything measured here (G.711; G.722 recordings are read at their own rate).
 pub const RATE: u32 = 8_000;
@@ -15,6 +19,21 @@ pub struct Tone {
     pub dbfs: f64,
     /// How much stronger it is than all the rest together, in dB: a clean tone is above 15.
     pub purity: f64,
+}
+
+/// How much of what is heard is measured at a time.
+pub const WINDOW: Duration = Duration::from_millis(500);
+
+/// Waits until `measure` (of the last [`WINDOW`]) finds a clean tone of `hz`, twice with nothing else between: so that
+/// the second measures the tone alone, and not its beginning.
+#[track_caller]
+pub fn steady(what: &str, hz: f64, limit: Duration, measure: impl Fn() -> Option<Tone>) -> Tone {
+    let clean = || measure().filter(|tone| (tone.hz - hz).abs() < 3.0 && tone.purity > 15.0);
+    until(what, limit, || {
+        clean()?;
+        thread::sleep(WINDOW + Duration::from_millis(50));
+        clean()
+    })
 }
 
 /// A sine of `hz` at `dbfs` under full scale.

@@ -237,9 +237,7 @@ impl Baresip {
     #[track_caller]
     pub fn hears_tone(&self, hz: f64, limit: Duration) -> Tone {
         let name = self.files.path().display();
-        until(&format!("a clean tone of {hz} Hz at {name}"), limit, || {
-            self.tone(Duration::from_millis(500)).filter(|t| (t.hz - hz).abs() < 3.0 && t.purity > 15.0)
-        })
+        audio::steady(&format!("a clean tone of {hz} Hz at {name}"), hz, limit, || self.tone(audio::WINDOW))
     }
 
     /// Every SIP message of the phone, as it printed them.

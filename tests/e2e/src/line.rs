@@ -210,6 +210,8 @@ impl LineBuilder {
     #[must_use]
     pub fn plan(self, key: &str, value: impl Into<Value>) -> Self {
         let mut plan = shipped_plan();
+        // Its own tests say what the shipped plan does.
+        plan.remove("test");
         put(&mut plan, key, value.into());
         let path = self.files.write("dialplan.toml", plan.to_string());
         self.with("dialplan.file", path.display().to_string())

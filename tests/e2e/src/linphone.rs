@@ -96,10 +96,9 @@ impl Linphone {
     /// Waits until it hears a clean tone of `hz`.
     #[track_caller]
     pub fn hears_tone(&self, hz: f64, limit: Duration) -> Tone {
-        until(&format!("a clean tone of {hz} Hz at linphonec"), limit, || {
+        audio::steady(&format!("a clean tone of {hz} Hz at linphonec"), hz, limit, || {
             let (rate, samples) = audio::read_growing_wav(&self.files.file("heard.wav")).ok()?;
-            let last = &samples[samples.len().saturating_sub(rate as usize / 2)..];
-            audio::tone(last, rate).filter(|t| (t.hz - hz).abs() < 3.0 && t.purity > 15.0)
+            audio::tone(&samples[samples.len().saturating_sub(rate as usize / 2)..], rate)
         })
     }
 

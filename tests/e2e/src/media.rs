@@ -110,6 +110,14 @@ impl Media {
         audio::tone(&self.heard(time), RATE)
     }
 
+    /// Waits until a clean tone of `hz` is heard.
+    #[track_caller]
+    pub fn hears_tone(&self, hz: f64, limit: Duration) -> Tone {
+        audio::steady(&format!("a clean tone of {hz} Hz at the carrier"), hz, limit, || {
+            self.tone(audio::WINDOW)
+        })
+    }
+
     /// Keys that arrived as telephone-events.
     #[must_use]
     pub fn digits(&self) -> String {

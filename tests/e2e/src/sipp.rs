@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::{Host, Line, Process, Scratch, until};
+use crate::{Host, Line, Media, Process, Scratch, until};
 
 /// SIPp's own limit for one receive step, so that a forgotten call ends with an error and not with the test's limit.
 const STEP: Duration = Duration::from_secs(200);
@@ -58,25 +58,31 @@ impl Sipp {
             .key("from", "+15145550123")
     }
 
-    /// An advocate made of two SIPps: one registers `account`, the other, which is given, is the phone. It answers by
-    /// itself, answers OPTIONS, and sends no audio.
+    /// An advocate made of SIPp: it answers by itself, answers OPTIONS, and sends silence, or nothing once muted.
     #[must_use]
-    pub fn advocate(line: &Line, account: &str) -> Run {
-        let phone = Host::claim();
-        let contact = phone.at(5060);
-        let run = Self::new("advocate").on_host(phone, 5060).start(line.sip());
-        Self::registration(account, &contact.to_string(), &line.password(account))
-            .start(line.sip())
-            .finish(LIMIT);
+    pub fn advocate(line: &Line, account: &str) -> (Run, Media) {
+        let host = Self::register(line, account, &line.password(account), Host::claim());
         line.api().wait_for_state(account, "ready");
-        run
+        let media = Media::open(host.ip(), None);
+        (Self::new("advocate").on_host(host, 5060).audio(media.port()).start(line.sip()), media)
     }
 
-    /// A registration of `account` at `contact`, for two minutes.
+    /// Registers `account` at `host`, for two minutes. SIPp cannot wait for an INVITE with another Call-ID in the same
+    /// run, so the phone is a second run on the same port, after this one: the line may send to the registration's
+    /// source, as to a phone behind a NAT.
     #[must_use]
-    pub fn registration(account: &str, contact: &str, password: &str) -> Self {
-        let sipp = Self::new("register").key("from", account).key("contact", contact).key("expires", "120");
-        sipp.with("-au", account).with("-ap", password)
+    pub fn register(line: &Line, account: &str, password: &str, host: Host) -> Host {
+        let mut run = Self::registration(account, password, host).start(line.sip());
+        run.finish(LIMIT);
+        run.host
+    }
+
+    /// A registration of `account` at `host`.
+    #[must_use]
+    pub fn registration(account: &str, password: &str, host: Host) -> Self {
+        let contact = host.at(5060).to_string();
+        let sipp = Self::new("register").on_host(host, 5060).key("from", account).key("contact", &contact);
+        sipp.key("expires", "120").with("-au", account).with("-ap", password)
     }
 
     /// From this port rather than 5060: two on one host.
@@ -161,7 +167,7 @@ impl Sipp {
             .args(["-s", &self.called, "-t", if self.tcp { "t1" } else { "u1" }])
             .args(["-cid_str", &format!("%u-{}@{ip}", self.call_id), "-ci", &ip])
             .args(["-trace_msg", "-message_file", "messages.log", "-message_overwrite", "true"])
-            .args(["-trace_err", "-error_file", "errors.log", "-nostdin", "-aa"])
+            .args(["-trace_err", "-error_file", "errors.log", "-nostdin", "-aa", "-deadcall_wait", "0"])
             .args(["-recv_timeout", &STEP.as_millis().to_string()])
             .args(self.arguments);
         let process = Process::spawn(&format!("sipp {}", self.scenario), &mut command);

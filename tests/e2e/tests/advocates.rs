@@ -152,9 +152,7 @@ fn an_advocate_s_phone_over_tcp_is_rung_on_its_own_connection() {
     until("the greeting", SOON, || media.first_packet());
     media.press("1");
     assert_eq!(events.answered_by(1, SOON), "advocate-en");
-    until("the advocate's tone", SOON, || {
-        media.tone(Duration::from_millis(500)).filter(|t| (t.hz - 700.0).abs() < 3.0 && t.purity > 15.0)
-    });
+    media.hears_tone(700.0, SOON);
     call.cue();
     call.finish(SOON);
 }

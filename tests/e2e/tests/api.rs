@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use havre_e2e::{Baresip, Line, Sipp, TOLL_FREE, audio, until};
+use havre_e2e::{Baresip, Host, Line, Sipp, TOLL_FREE, audio, until};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -73,7 +73,9 @@ fn states_queues_calls_and_metrics_follow_a_call() {
             .map(|n| api.metric(&format!("havre_calls_{n}_total"), ""));
         (counts == [1.0, 1.0, 0.0, 0.0]).then_some(())
     });
-    assert!(api.metric("havre_rtp_packets_received_total", "") > 10.0);
+    until("received packets to be counted", SOON, || {
+        (api.metric("havre_rtp_packets_received_total", "") > 10.0).then_some(())
+    });
     assert!(api.get("/metrics").body.contains("# TYPE havre_wait_seconds histogram"));
 }
 
@@ -101,7 +103,7 @@ fn feature_codes_set_the_state_and_are_answered_by_a_voice() {
     let line = Line::demo().start();
     let api = line.api();
     let mut advocate = line.advocate("advocate-fr", 900.0);
-    let reason = || api.json("/api/v1/agents/advocate-fr")["reason"].as_str().map(str::to_owned);
+    let reason = || api.agent("advocate-fr")["reason"].as_str().map(str::to_owned);
     for (nth, (code, state, why)) in [
         ("*41", "not_ready", Some("break")),
         ("*44", "not_ready", Some("break")),
@@ -132,7 +134,7 @@ fn feature_codes_set_the_state_and_are_answered_by_a_voice() {
 #[test]
 fn a_wrong_password_registers_nobody() {
     let line = Line::demo().start();
-    let mut wrong = Sipp::registration("advocate-en", "127.0.0.9:5060", "guess").start(line.sip());
+    let mut wrong = Sipp::registration("advocate-en", "guess", Host::claim()).start(line.sip());
     let status = wrong.process().wait(SOON);
     assert!(!status.success());
     assert_eq!(line.api().agents()["advocate-en"], "signed_out");

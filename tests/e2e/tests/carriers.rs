@@ -59,9 +59,7 @@ fn hold_silences_and_resume_brings_the_sound_back() {
     // Held for longer than the media-loss limit: nobody is lost for it.
     holds_for("the call is kept", Duration::from_secs(4), || call.runs());
     call.cue();
-    until("the advocate's tone again", SOON, || {
-        media.tone(Duration::from_millis(500)).filter(|t| (t.hz - 700.0).abs() < 3.0 && t.purity > 15.0)
-    });
+    media.hears_tone(700.0, SOON);
     advocate.hears_tone(440.0, SOON);
     assert!(events.of("agent_lost").is_empty(), "{}", events.log());
     call.cue();
@@ -120,11 +118,12 @@ fn an_unknown_source_is_forbidden() {
     known.hears("SIP/2.0 200", SOON);
     known.cue();
     known.finish(SOON);
-    assert!(
-        line.api().metric("havre_trunk_errors_total", "")
-            + line.api().metric("havre_component_events_total", "")
-            > 0.0
-    );
+    until("the refusal to be counted", SOON, || {
+        let api = line.api();
+        let counted = api.metric("havre_trunk_errors_total", "")
+            + api.metric("havre_component_events_total", "refused");
+        (counted > 0.0).then_some(())
+    });
 }
 
 #[test]
@@ -141,14 +140,19 @@ fn a_trunk_with_digest_is_challenged_and_a_prefix_is_stripped() {
             .called("0018335550100")
             .with("-au", "carrier")
             .with("-ap", password)
+            .with("-auth_uri", &format!("0018335550100@{}", line.sip()))
             .start(line.sip())
     };
     let mut call = sipp("carrier-secret");
     call.hears("SIP/2.0 200", SOON);
     call.cue();
     call.finish(SOON);
-    let mut wrong = sipp("wrong");
-    assert!(!wrong.process().wait(SOON).success());
+    // SIPp takes the second 401 for a repeated first one, and would try again for long.
+    let wrong = sipp("wrong");
+    until("the second challenge", SOON, || {
+        wrong.received().into_iter().find(|m| m.contains("CSeq: 2 INVITE"))
+    });
+    assert!(wrong.received().iter().all(|m| m.starts_with("SIP/2.0 401")), "{}", wrong.messages());
 }
 
 fn demo_trunk(changes: &[(&str, toml::Value)]) -> Vec<toml::Value> {

@@ -31,8 +31,8 @@ fn an_advocate_who_does_not_answer_loses_the_offer_and_the_next_one_gets_it() {
     caller.hears_tone(900.0, SOON);
     next.hears_tone(440.0, SOON);
     until("the ringing to stop", SOON, || deaf.has_hung_up().then_some(()));
-    let agents = line.api().json("/api/v1/agents/advocate-en");
-    assert_eq!((agents["state"].as_str(), agents["reason"].as_str()), (Some("not_ready"), Some("no_answer")));
+    let first = line.api().agent("advocate-en");
+    assert_eq!((first["state"].as_str(), first["reason"].as_str()), (Some("not_ready"), Some("no_answer")));
     caller.hang_up();
 }
 

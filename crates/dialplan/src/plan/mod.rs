@@ -22,7 +22,7 @@ use crate::{Catalogue, Clip, Diagnostic, PromptId};
 
 pub use graph::Line;
 pub(crate) use graph::{Graph, Menu, NoMatch, PartnerKey, Set, Then, WaitingKey};
-pub use prove::{Path as ProvenPath, Proof};
+pub use prove::{Proof, ProvenPath};
 
 /// Which optional steps have somebody to ring. A step that is switched on without is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -34,14 +34,14 @@ pub struct Proof {
     /// Key paths walked.
     pub paths: usize,
     /// The longest way from INVITE to queue.
-    pub longest: Path,
+    pub longest: ProvenPath,
     /// The longest way from the first key that does something to queue.
-    pub longest_after_key: Path,
+    pub longest_after_key: ProvenPath,
 }
 
 /// One path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path {
+pub struct ProvenPath {
     /// Which line, in which order, and which keys: for people.
     pub keys: String,
     /// How long it takes.
@@ -198,13 +198,13 @@ impl Prover<'_> {
         };
         self.proof.paths += 1;
         if joined > self.proof.longest.takes || self.proof.longest.keys.is_empty() {
-            self.proof.longest = Path { keys: way.describe(), takes: joined };
+            self.proof.longest = ProvenPath { keys: way.describe(), takes: joined };
         }
         let after_key = way.first_key.map(|first| joined.saturating_sub(first));
         if let Some(takes) = after_key.filter(|t| {
             *t > self.proof.longest_after_key.takes || self.proof.longest_after_key.keys.is_empty()
         }) {
-            self.proof.longest_after_key = Path { keys: way.describe(), takes };
+            self.proof.longest_after_key = ProvenPath { keys: way.describe(), takes };
         }
         let (language, risk, mode) = (run.walk.language(), run.walk.risk(), run.walk.mode());
         if self.watched.insert((language, risk, mode, way.french_first)) {

@@ -6,10 +6,10 @@ use super::Engine;
 use crate::reach::{Groups, Terms};
 
 impl Engine {
-    /// Rings everyone who is to be rung now. It ends: each round takes a free agent, or serves a caller for whom no
-    /// ready advocate rang, and none undoes what another has done.
+    /// Rings everyone who is to be rung now. Each round takes a free agent, or serves a caller who had nobody to
+    /// hope for, and undoes no other; so the bound is never met. If it were, a phone would ring late: the line lives.
     pub(super) fn dispatch(&mut self, now: Now) {
-        while !self.line.is_empty() {
+        for _ in 0..self.free.len() + 2 * self.line.len() {
             // Free agents are spread over the waiting callers in order, the surplus rings for the head; and who
             // rings only as surplus is free for a caller who has nobody.
             if let Some((call, agent)) = self.next_first().or_else(|| self.next_reserve()) {

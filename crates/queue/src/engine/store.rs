@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use havre_model::{Mono, Now, OfferId};
+use havre_model::{Mono, Now, WithdrawReason};
 
 use super::Engine;
 use crate::caller::Standing;
@@ -131,11 +131,10 @@ impl Engine {
                     self.emit(Output::Degraded(true));
                 }
                 self.peer.link = Link::Down;
-                let awaited: Vec<u64> = self.peer.asks.keys().copied().collect();
+                let asks = self.peer.asks.iter();
+                let awaited: Vec<u64> = asks.filter(|(_, ask)| ask.awaited).map(|(op, _)| *op).collect();
                 for op in awaited {
-                    if self.peer.awaits(op) {
-                        self.go_on_without(op, now);
-                    }
+                    self.go_on_without(op, now);
                 }
             }
         }
@@ -200,17 +199,16 @@ impl Engine {
         self.counters.late_refusals += u64::from(!ok);
         match self.offers.get(&lease.offer).map(|offer| offer.stage) {
             Some(Stage::Ringing { .. }) if !ok => {
-                let why = havre_model::WithdrawReason::Claimed;
-                self.withdraw(lease.offer, why, Aftermath::HeldElsewhere, now);
+                self.withdraw(lease.offer, WithdrawReason::Claimed, Aftermath::HeldElsewhere, now);
             }
-            None if ok && !self.talks_under(lease.offer, lease) => self.send(Op::Release(lease.clone())),
+            None if ok && !self.talks_under(lease) => self.send(Op::Release(lease.clone())),
             _ => {}
         }
     }
 
-    fn talks_under(&self, token: OfferId, lease: &Lease) -> bool {
+    fn talks_under(&self, lease: &Lease) -> bool {
         self.callers.get(&lease.call).is_some_and(|caller| match &caller.place {
-            Standing::Talking { offer, .. } => *offer == token,
+            Standing::Talking { offer, .. } => *offer == lease.offer,
             Standing::Waiting(_) => false,
         })
     }
