@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use havre_dialplan::{self as dialplan, Dialplan, Walk};
 use havre_model::{
-    AgentId, CallEvent, CallId, Cause, Digit, LegId, LineId, Mono, Now, Outcome, Pii, Risk, TrunkId, Unix, Wakeup, What,
-    limits,
+    AgentId, CallEvent, CallId, Cause, Digit, LegId, LineId, Mono, Now, Outcome, Pii, Risk, TrunkId, Unix,
+    Wakeup, What, limits,
 };
 
 use crate::health::{AgentHealth, CallerHealth, Verdict};
@@ -262,7 +262,10 @@ impl Call {
     }
 
     fn is_established(&self) -> bool {
-        matches!(self.stage, Stage::Picked { .. } | Stage::Greeting | Stage::Waiting { .. } | Stage::Talking(_))
+        matches!(
+            self.stage,
+            Stage::Picked { .. } | Stage::Greeting | Stage::Waiting { .. } | Stage::Talking(_)
+        )
     }
 
     fn on_talking_key(&mut self, digit: Digit, now: Now) {
@@ -363,7 +366,13 @@ impl Call {
         };
         self.answered = true;
         self.event(What::Answered { agent: agent.clone(), waited: now.mono.since(since) }, now);
-        self.stage = Stage::Talking(Talk { agent, leg, since: now.mono, health: AgentHealth::new(now.mono), held: false });
+        self.stage = Stage::Talking(Talk {
+            agent,
+            leg,
+            since: now.mono,
+            health: AgentHealth::new(now.mono),
+            held: false,
+        });
         self.tell_walk(dialplan::Input::Answered, now);
         self.outputs.push_back(Output::Bridge { agent: leg });
     }

@@ -26,7 +26,8 @@ fn text(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr, colour: bool) -> 
     }
     let loopback = sip.first().is_some_and(|address| address.ip().is_loopback());
     for account in &loaded.config.agents {
-        let languages: Vec<&str> = account.profile.languages.iter().map(havre_model::Spoken::as_str).collect();
+        let languages: Vec<&str> =
+            account.profile.languages.iter().map(havre_model::Spoken::as_str).collect();
         let role = if account.profile.roles.contains(Role::Supervisor) { "supervisor" } else { "advocate" };
         // Passwords are shown for the loopback demo only.
         let password = if loopback { format!("  password {}", account.password) } else { String::new() };

@@ -27,7 +27,10 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();
             if args.json {
                 let proof = plan.proof().to_string();
-                println!("{}", json!({"ok": true, "dialplan": plan.hash(), "proof": proof, "warnings": warnings}));
+                println!(
+                    "{}",
+                    json!({"ok": true, "dialplan": plan.hash(), "proof": proof, "warnings": warnings})
+                );
             } else {
                 for warning in warnings {
                     println!("{warning}");

@@ -73,7 +73,8 @@ pub(crate) fn run(command: DialplanCommand) -> anyhow::Result<ExitCode> {
     match command {
         DialplanCommand::Graph(graph) => match graph.output {
             Some(path) => {
-                std::fs::write(&path, plan.graph_svg()).with_context(|| format!("cannot write {}", path.display()))?;
+                std::fs::write(&path, plan.graph_svg())
+                    .with_context(|| format!("cannot write {}", path.display()))?;
             }
             None => println!("{}", plan.graph_svg()),
         },
@@ -97,7 +98,8 @@ pub(crate) fn run(command: DialplanCommand) -> anyhow::Result<ExitCode> {
 fn load(args: &PlanArgs) -> Result<Arc<Dialplan>, Vec<Finding>> {
     let config = Config::load(args.config.as_deref())
         .map_err(|ConfigErrors(errors)| errors.into_iter().map(Finding::from).collect::<Vec<_>>())?;
-    let found = |found: Vec<havre_dialplan::Diagnostic>| found.into_iter().map(Finding::from).collect::<Vec<_>>();
+    let found =
+        |found: Vec<havre_dialplan::Diagnostic>| found.into_iter().map(Finding::from).collect::<Vec<_>>();
     let catalogue = Catalogue::load(&config.prompts).map_err(found)?;
     let file = args.file.as_ref().unwrap_or(&config.dialplan);
     Dialplan::load(file, &catalogue, targets(&config)).map_err(found)

@@ -63,7 +63,10 @@ impl Running {
                 remedy: "look at the log; the old plan stays".into(),
             }]);
         }
-        info!(dialplan = reloaded.dialplan, "reloaded: new calls get the new plan, calls in progress keep theirs");
+        info!(
+            dialplan = reloaded.dialplan,
+            "reloaded: new calls get the new plan, calls in progress keep theirs"
+        );
         Ok(reloaded)
     }
 }
@@ -79,7 +82,12 @@ impl Line for Running {
 
     fn readiness(&self) -> Readiness {
         let store_up = self.published.measures().store_up;
-        Readiness { starting: false, draining: self.draining.load(Ordering::Relaxed), store_up, notes: Vec::new() }
+        Readiness {
+            starting: false,
+            draining: self.draining.load(Ordering::Relaxed),
+            store_up,
+            notes: Vec::new(),
+        }
     }
 
     fn command(&self, agent: AgentId, command: AgentCommand) -> Answer<'_, Result<AgentState, CommandError>> {

@@ -6,9 +6,11 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging. `RUST_LOG` wins over the configured level.
 pub(crate) fn init(json: bool, level: &str) -> anyhow::Result<()> {
-    let configured = EnvFilter::try_new(level).with_context(|| format!("log.level: {level:?} is not understood"))?;
+    let configured =
+        EnvFilter::try_new(level).with_context(|| format!("log.level: {level:?} is not understood"))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or(configured);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
     let done = if json {
         builder.json().with_current_span(true).with_span_list(false).try_init()
     } else {

@@ -128,7 +128,10 @@ fn start_control(
         ports: config.rtp_ports.clone(),
         shards: config.shards,
         // Often enough for a live screen, seldom enough for the control thread: 500 legs say 250 things a second.
-        shard: havre_media::Config { quality_every: Duration::from_secs(2), ..havre_media::Config::default() },
+        shard: havre_media::Config {
+            quality_every: Duration::from_secs(2),
+            ..havre_media::Config::default()
+        },
     };
     let media = MediaThreads::start(media_config, clock, rand::random(), media_sender)?;
     let configuration = Configuration {
@@ -165,7 +168,11 @@ async fn open_store(config: &Config, acks: mpsc::Sender<Ack>) -> anyhow::Result<
     Ok(Box::new(move |op| redis.submit(op)))
 }
 
-async fn open_console(config: &Config, running: Arc<Running>, events: Arc<Events>) -> anyhow::Result<Console> {
+async fn open_console(
+    config: &Config,
+    running: Arc<Running>,
+    events: Arc<Events>,
+) -> anyhow::Result<Console> {
     let console_config = havre_console::Config {
         token: Token::new(&config.http_token)?,
         open_page: config.open_page,

@@ -22,7 +22,10 @@ pub(crate) struct Published {
 
 impl Published {
     pub(crate) fn new(first: Snapshot) -> Arc<Self> {
-        Arc::new(Self { snapshot: Mutex::new(Arc::new(first)), measures: Mutex::new(Measures { store_up: true, ..Measures::default() }) })
+        Arc::new(Self {
+            snapshot: Mutex::new(Arc::new(first)),
+            measures: Mutex::new(Measures { store_up: true, ..Measures::default() }),
+        })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -52,7 +55,12 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn new(board: Board, published: Arc<Published>, records: Records, trunks: Vec<TrunkId>) -> Self {
+    pub(crate) fn new(
+        board: Board,
+        published: Arc<Published>,
+        records: Records,
+        trunks: Vec<TrunkId>,
+    ) -> Self {
         let measures = Measures { store_up: true, ..Measures::default() };
         Self {
             board,
@@ -72,11 +80,14 @@ impl Watcher {
             self.spans.insert(event.call, info_span!("call", id = %event.call));
         }
         // Offers of a caller who left end after the call.
-        let span = self.spans.get(&event.call).cloned().unwrap_or_else(|| info_span!("call", id = %event.call));
+        let span =
+            self.spans.get(&event.call).cloned().unwrap_or_else(|| info_span!("call", id = %event.call));
         let what = event.what.as_str();
         span.in_scope(|| match &event.what {
             What::Arrived { line, trunk } => info!(%line, %trunk, "{what}"),
-            What::Joined { language, risk } | What::Rejoined { language, risk } => info!(%language, %risk, "{what}"),
+            What::Joined { language, risk } | What::Rejoined { language, risk } => {
+                info!(%language, %risk, "{what}")
+            }
             What::Language(language) => info!(%language, "{what}"),
             What::Risk(risk) => info!(%risk, "{what}"),
             What::Mode(mode) => {
@@ -115,7 +126,9 @@ impl Observer for Watcher {
 
     fn on_degraded(&mut self, degraded: bool, now: Now) {
         if degraded {
-            warn!("the store does not answer: this node goes on with the callers and advocates that it holds itself");
+            warn!(
+                "the store does not answer: this node goes on with the callers and advocates that it holds itself"
+            );
         } else {
             info!("the store answers: state is rebuilt from what is true");
         }
@@ -193,7 +206,9 @@ impl Observer for Watcher {
 }
 
 fn gather(switch: &Switch, media: &MediaThreads, records: &Records) -> Vec<Counter> {
-    let named = |component: &'static str| move |(name, value): (&'static str, u64)| Counter { component, name, value };
+    let named = |component: &'static str| {
+        move |(name, value): (&'static str, u64)| Counter { component, name, value }
+    };
     switch
         .sip()
         .counters()

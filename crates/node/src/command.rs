@@ -58,7 +58,11 @@ impl Handle {
     }
 
     /// Asks for an agent's state; `None` if the control thread has too much to do or is gone.
-    pub async fn command(&self, agent: AgentId, command: AgentCommand) -> Option<Result<AgentState, CommandError>> {
+    pub async fn command(
+        &self,
+        agent: AgentId,
+        command: AgentCommand,
+    ) -> Option<Result<AgentState, CommandError>> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Request::Agent { agent, command, answer }).ok()?;
         answered.await.ok()

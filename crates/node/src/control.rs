@@ -205,7 +205,10 @@ impl Core {
         }));
         if result.is_err() {
             self.panics.set(self.panics.get() + 1);
-            error!(panics = self.panics.get(), "the control plane panicked in one step and goes on; please report this");
+            error!(
+                panics = self.panics.get(),
+                "the control plane panicked in one step and goes on; please report this"
+            );
             self.wake.notify_one();
         }
     }
@@ -235,7 +238,9 @@ impl Core {
 
     fn carry_out(self: &Rc<Self>, plane: &mut Plane, output: Output, now: havre_model::Now) {
         match output {
-            Output::Transmit { path, bytes } => self.transmit(plane, path.transport, path.local, path.remote, path.flow, bytes),
+            Output::Transmit { path, bytes } => {
+                self.transmit(plane, path.transport, path.local, path.remote, path.flow, bytes)
+            }
             Output::Connect { local, remote, flow } => {
                 tokio::task::spawn_local(tcp::connect(Rc::clone(self), local, remote, flow));
             }
@@ -281,7 +286,8 @@ impl Core {
                 self.udp.get(&local).is_some_and(|socket| socket.try_send_to(&bytes, remote).is_ok())
             }
             (Transport::Tcp, Some(flow)) => {
-                let full = self.flows.borrow().get(&flow).is_none_or(|sender| sender.try_send(bytes).is_err());
+                let full =
+                    self.flows.borrow().get(&flow).is_none_or(|sender| sender.try_send(bytes).is_err());
                 if full {
                     // A reader this slow is dead: its writer task ends and reports `Closed`.
                     self.remove_flow(flow);

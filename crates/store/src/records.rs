@@ -47,7 +47,9 @@ pub enum RecordsError {
         source: std::io::Error,
     },
     /// The file cannot be opened or read.
-    #[error("records.path: cannot use {path}: {source}; check permissions and free space, or move a damaged file away")]
+    #[error(
+        "records.path: cannot use {path}: {source}; check permissions and free space, or move a damaged file away"
+    )]
     Database {
         /// Which.
         path: PathBuf,
@@ -129,7 +131,10 @@ impl Records {
         if self.jobs.try_send(Job::Event(event)).is_err() {
             let lost = self.counters.lost.fetch_add(1, Ordering::Relaxed) + 1;
             if lost.is_power_of_two() {
-                error!(lost, "the record cannot be written and its queue is full: events are lost (calls go on)");
+                error!(
+                    lost,
+                    "the record cannot be written and its queue is full: events are lost (calls go on)"
+                );
             }
         }
     }
@@ -257,7 +262,9 @@ mod tests {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("the condition holds within 20 s");
+        tokio::time::timeout(Duration::from_secs(20), waiting)
+            .await
+            .expect("the condition holds within 20 s");
     }
 
     #[tokio::test]

@@ -27,8 +27,12 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A node that said nothing for this long is lost.
 const HEARTBEAT_EXPIRY: Duration = Duration::from_secs(15);
 /// Pauses between attempts to reconnect.
-const BACK_OFF: [Duration; 4] =
-    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
+const BACK_OFF: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+];
 
 /// Where Redis is, and who we are there.
 #[derive(Clone)]
@@ -90,7 +94,8 @@ impl Redis {
     /// Redis does not answer within 3 s.
     pub async fn connect(config: RedisConfig, acks: mpsc::Sender<Ack>) -> Result<Self, StoreError> {
         // Messages of the client may quote the address, and so its password.
-        let client = Client::open(config.url.as_str()).map_err(|error| StoreError::Address(category(&error)))?;
+        let client =
+            Client::open(config.url.as_str()).map_err(|error| StoreError::Address(category(&error)))?;
         let connection = timeout(CONNECT, connect(&client))
             .await
             .map_err(|_| StoreError::Unreachable("no answer in 3 s".into()))?
@@ -249,9 +254,13 @@ impl Carrier {
                 self.lease_script(&self.scripts.release.clone(), &lease).await?;
             }
             Op::PutCaller(record) => self.put_caller(&record).await?,
-            Op::DropCaller(call) => self.run_script(&self.scripts.drop_caller.clone(), &[call.to_string()]).await?,
+            Op::DropCaller(call) => {
+                self.run_script(&self.scripts.drop_caller.clone(), &[call.to_string()]).await?
+            }
             Op::PutAgent(record) => self.put_agent(&record).await?,
-            Op::DropAgent(agent) => self.run_script(&self.scripts.drop_agent.clone(), &[agent.to_string()]).await?,
+            Op::DropAgent(agent) => {
+                self.run_script(&self.scripts.drop_agent.clone(), &[agent.to_string()]).await?
+            }
             Op::Sync { callers, agents, leases } => {
                 self.run_script(&self.scripts.forget.clone(), &[]).await?;
                 for record in &callers {

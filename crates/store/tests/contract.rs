@@ -38,14 +38,26 @@ async fn contract(submit: &mut dyn FnMut(Op), mut acks: mpsc::Receiver<Ack>) {
     assert_eq!(next(&mut acks).await, Ack::Confirmed { op: 3, ok: false }, "the older offer lost the agent");
     submit(Op::Release(lease(1, 1, "anna")));
     submit(Op::Confirm { op: 4, lease: lease(2, 2, "anna") });
-    assert_eq!(next(&mut acks).await, Ack::Confirmed { op: 4, ok: true }, "a stranger's release frees nobody");
+    assert_eq!(
+        next(&mut acks).await,
+        Ack::Confirmed { op: 4, ok: true },
+        "a stranger's release frees nobody"
+    );
     submit(Op::Release(lease(2, 2, "anna")));
     submit(Op::Release(lease(2, 2, "anna")));
     submit(Op::Confirm { op: 5, lease: lease(3, 3, "anna") });
     assert_eq!(next(&mut acks).await, Ack::Confirmed { op: 5, ok: true }, "what ran out may be taken again");
-    submit(Op::Sync { callers: vec![caller(9)], agents: vec![agent("anna")], leases: vec![lease(7, 7, "anna")] });
+    submit(Op::Sync {
+        callers: vec![caller(9)],
+        agents: vec![agent("anna")],
+        leases: vec![lease(7, 7, "anna")],
+    });
     submit(Op::Confirm { op: 6, lease: lease(3, 3, "anna") });
-    assert_eq!(next(&mut acks).await, Ack::Confirmed { op: 6, ok: false }, "a sync replaces what was said before");
+    assert_eq!(
+        next(&mut acks).await,
+        Ack::Confirmed { op: 6, ok: false },
+        "a sync replaces what was said before"
+    );
     submit(Op::DropCaller(CallId(9)));
     submit(Op::DropAgent("anna".parse().unwrap()));
 }
@@ -119,7 +131,11 @@ async fn a_redis_that_comes_back_empty_is_told_everything_again() {
     server.restart();
     assert_eq!(next(&mut acks).await, Ack::Down);
     assert_eq!(next(&mut acks).await, Ack::Up);
-    redis.submit(Op::Sync { callers: vec![caller(2)], agents: vec![agent("anna")], leases: vec![talk(1, 5, "anna")] });
+    redis.submit(Op::Sync {
+        callers: vec![caller(2)],
+        agents: vec![agent("anna")],
+        leases: vec![talk(1, 5, "anna")],
+    });
     redis.submit(Op::Claim { op: 1, lease: lease(1, 1, "other") });
     assert!(granted(&mut acks).await, "ops are in order: the sync is done");
     assert_eq!(server.cli(&["ZRANGE", "{test}:waiting", "0", "-1"]).trim(), CallId(2).to_string());
@@ -140,7 +156,10 @@ async fn a_redis_that_is_not_there_refuses_the_start_and_hides_the_password() {
 }
 
 async fn next(acks: &mut mpsc::Receiver<Ack>) -> Ack {
-    tokio::time::timeout(Duration::from_secs(15), acks.recv()).await.expect("an answer in 15 s").expect("a store")
+    tokio::time::timeout(Duration::from_secs(15), acks.recv())
+        .await
+        .expect("an answer in 15 s")
+        .expect("a store")
 }
 
 async fn granted(acks: &mut mpsc::Receiver<Ack>) -> bool {
@@ -186,7 +205,17 @@ impl Server {
 
     fn spawn(port: u16, dir: &std::path::Path) -> Child {
         let mut process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--dir",
+            ])
             .arg(dir)
             .stdout(Stdio::null())
             .spawn()
@@ -214,12 +243,14 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
         assert!(status.unwrap().success());
     }
 
     fn cli(&self, words: &[&str]) -> String {
-        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output().unwrap();
+        let output =
+            Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 }

@@ -28,7 +28,9 @@ impl Switch {
         interpreter: bool,
         now: Now,
     ) {
-        let Some(shard) = self.calls.get(&call).and_then(|entry| self.legs.get(&entry.leg)).map(|leg| leg.shard) else {
+        let Some(shard) =
+            self.calls.get(&call).and_then(|entry| self.legs.get(&entry.leg)).map(|leg| leg.shard)
+        else {
             let why = WithdrawReason::CallerLeft;
             self.queue.handle_input(queue::Input::OfferEnded { offer, why }, now);
             return;
@@ -56,7 +58,9 @@ impl Switch {
 
     /// SIP said something about an agent's leg.
     pub(crate) fn on_agent_event(&mut self, leg: LegId, event: sip::Event, now: Now) {
-        let Some(Leg { role: Role::Agent { call, offer, talking, .. }, .. }) = self.legs.get(&leg) else { return };
+        let Some(Leg { role: Role::Agent { call, offer, talking, .. }, .. }) = self.legs.get(&leg) else {
+            return;
+        };
         let (call, offer, talking) = (*call, *offer, *talking);
         match event {
             sip::Event::Ringing { .. } | sip::Event::Progress { .. } => {
@@ -117,7 +121,14 @@ impl Switch {
     }
 
     /// The queue takes an offer back.
-    pub(crate) fn on_withdraw(&mut self, offer: OfferId, call: CallId, agent: AgentId, why: WithdrawReason, now: Now) {
+    pub(crate) fn on_withdraw(
+        &mut self,
+        offer: OfferId,
+        call: CallId,
+        agent: AgentId,
+        why: WithdrawReason,
+        now: Now,
+    ) {
         self.end_offer(offer, now);
         if self.calls.contains_key(&call) {
             self.tell_call(call, CallInput::Withdrawn { offer, agent, why }, now);

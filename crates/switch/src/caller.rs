@@ -81,7 +81,9 @@ impl Switch {
                 self.queue.handle_input(queue::Input::Change { call: id, language, risk, mode }, now);
             }
             CallOutput::Leave => self.queue.handle_input(queue::Input::Leave { call: id }, now),
-            CallOutput::Bridge { agent } => self.command_media(leg, media::Command::Bridge { a: leg, b: agent }),
+            CallOutput::Bridge { agent } => {
+                self.command_media(leg, media::Command::Bridge { a: leg, b: agent })
+            }
             CallOutput::ProbeCaller => self.command_sip(sip::Command::Probe { leg }, now),
             CallOutput::ProbeAgent { agent } => self.command_sip(sip::Command::Probe { leg: agent }, now),
             CallOutput::HangUpCaller(cause) => {

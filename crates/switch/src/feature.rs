@@ -15,7 +15,11 @@ const HEAR_STATE: &str = "*44";
 
 /// The codes, as the edge must know them.
 pub(crate) fn codes() -> Vec<String> {
-    AgentCommand::ALL.iter().map(|command| code_of(*command).to_owned()).chain([HEAR_STATE.to_owned()]).collect()
+    AgentCommand::ALL
+        .iter()
+        .map(|command| code_of(*command).to_owned())
+        .chain([HEAR_STATE.to_owned()])
+        .collect()
 }
 
 const fn code_of(command: AgentCommand) -> &'static str {
@@ -40,7 +44,14 @@ pub(crate) struct Feature {
 
 impl Switch {
     /// An agent, proven by digest, dialled `code`. What it asks is done at once; hearing of it comes with the answer.
-    pub(crate) fn on_feature(&mut self, leg: LegId, agent: &AgentId, code: &str, offer: Option<Bytes>, now: Now) {
+    pub(crate) fn on_feature(
+        &mut self,
+        leg: LegId,
+        agent: &AgentId,
+        code: &str,
+        offer: Option<Bytes>,
+        now: Now,
+    ) {
         let Some(profile) = self.agents.get(agent) else {
             self.command_sip(sip::Command::Reject { leg, status: Cause::Forbidden.sip_status() }, now);
             return;
@@ -52,7 +63,8 @@ impl Switch {
         self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature)));
         if let Some(command) = asks {
             // The endpoint's ids of incoming legs have the top bit set, which the API's replies never have.
-            self.queue.handle_input(queue::Input::Command { agent: agent.clone(), command, reply: leg.0 }, now);
+            self.queue
+                .handle_input(queue::Input::Command { agent: agent.clone(), command, reply: leg.0 }, now);
         }
     }
 

@@ -3,7 +3,13 @@
 use havre_model::{Language, Mode, Risk, Spoken};
 
 /// The display name of an offer: `FR · urgent · silent`.
-pub(crate) fn of_offer(language: Language, risk: Risk, mode: Mode, interpreter: bool, reader: Spoken) -> String {
+pub(crate) fn of_offer(
+    language: Language,
+    risk: Risk,
+    mode: Mode,
+    interpreter: bool,
+    reader: Spoken,
+) -> String {
     let french = reader == Spoken::Fr;
     let pick = |en: &'static str, fr: &'static str| if french { fr } else { en };
     let mut parts = vec![match language {
@@ -38,7 +44,10 @@ mod tests {
     fn labels_are_in_the_advocates_language() {
         let silent = Mode { silent: true, ..Mode::default() };
         assert_eq!(of_offer(Language::Fr, Risk::Urgent, silent, false, Spoken::En), "FR · urgent · silent");
-        assert_eq!(of_offer(Language::Fr, Risk::Urgent, silent, false, Spoken::Fr), "FR · urgent · silencieux");
+        assert_eq!(
+            of_offer(Language::Fr, Risk::Urgent, silent, false, Spoken::Fr),
+            "FR · urgent · silencieux"
+        );
         assert_eq!(
             of_offer(Language::Other, Risk::Elevated, Mode::default(), true, Spoken::Fr),
             "autre langue · élevé · interprète requis"

@@ -28,7 +28,9 @@ impl Library {
     /// Every clip, each encoded when it is first played: for simulations, which send no audio.
     #[must_use]
     pub fn unencoded(catalogue: &Catalogue) -> Self {
-        Self { prompts: catalogue.clips().map(|clip| (clip.key.clone(), Prompt::new(&clip.samples))).collect() }
+        Self {
+            prompts: catalogue.clips().map(|clip| (clip.key.clone(), Prompt::new(&clip.samples))).collect(),
+        }
     }
 
     /// All of them.
@@ -46,9 +48,10 @@ impl Library {
             .map(|cue| match cue {
                 Cue::Pause(duration) => media::Clip::Silence(*duration),
                 // A clip of another catalogue would be a fault of ours; its time passes in silence.
-                Cue::Clip(clip) => self
-                    .prompt(clip)
-                    .map_or_else(|| media::Clip::Silence(clip.duration()), |prompt| media::Clip::Prompt(Arc::clone(prompt))),
+                Cue::Clip(clip) => self.prompt(clip).map_or_else(
+                    || media::Clip::Silence(clip.duration()),
+                    |prompt| media::Clip::Prompt(Arc::clone(prompt)),
+                ),
             })
             .collect()
     }

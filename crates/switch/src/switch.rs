@@ -241,7 +241,9 @@ impl Switch {
     fn on_sip_event(&mut self, event: sip::Event, now: Now) {
         match event {
             sip::Event::Incoming { leg, origin, called, line, caller, offer, .. } => match (origin, line) {
-                (sip::Origin::Trunk(trunk), Some(line)) => self.on_caller(leg, trunk, line, &caller, offer, now),
+                (sip::Origin::Trunk(trunk), Some(line)) => {
+                    self.on_caller(leg, trunk, line, &caller, offer, now)
+                }
                 (sip::Origin::Agent(agent), _) => self.on_feature(leg, &agent, &called, offer, now),
                 (sip::Origin::Trunk(_) | sip::Origin::Anyone, _) => {
                     self.command_sip(sip::Command::Reject { leg, status: Cause::NotFound.sip_status() }, now);
@@ -323,7 +325,8 @@ impl Switch {
     /// Every codec, the caller's first: what both legs speak is relayed rather than transcoded.
     fn codecs_for(&self, leg: LegId) -> Vec<Codec> {
         let mut codecs = Codec::ALL.to_vec();
-        let caller = self.legs.get(&leg).and_then(Leg::call).and_then(|call| self.calls.get(&call)).map(|e| e.leg);
+        let caller =
+            self.legs.get(&leg).and_then(Leg::call).and_then(|call| self.calls.get(&call)).map(|e| e.leg);
         if let Some(agreed) = caller.and_then(|caller| self.legs.get(&caller)).and_then(|leg| leg.agreed) {
             codecs.sort_by_key(|codec| *codec != agreed.codec);
         }
@@ -371,11 +374,17 @@ impl Switch {
             queue::Output::Offer { offer, call, agent, kind, interpreter } => {
                 self.on_offer(offer, call, &agent, kind, interpreter, now);
             }
-            queue::Output::Withdraw { offer, call, agent, why } => self.on_withdraw(offer, call, agent, why, now),
+            queue::Output::Withdraw { offer, call, agent, why } => {
+                self.on_withdraw(offer, call, agent, why, now)
+            }
             queue::Output::Connect { call, agent, offer } => self.on_connect(call, agent, offer, now),
             queue::Output::Reject { offer } => self.end_offer(offer, now),
-            queue::Output::Alert { call } => self.tell_call(call, havre_call::Input::Alerted { paged: false }, now),
-            queue::Output::Page { call } => self.tell_call(call, havre_call::Input::Alerted { paged: true }, now),
+            queue::Output::Alert { call } => {
+                self.tell_call(call, havre_call::Input::Alerted { paged: false }, now)
+            }
+            queue::Output::Page { call } => {
+                self.tell_call(call, havre_call::Input::Alerted { paged: true }, now)
+            }
             queue::Output::MoreHelp { call } => self.tell_call(call, havre_call::Input::MoreHelp, now),
             queue::Output::Partner { call } => self.tell_call(call, havre_call::Input::PartnerOffered, now),
             queue::Output::Agent { agent, state } => self.outputs.push_back(Output::Agent { agent, state }),

@@ -66,15 +66,16 @@ fn states_queues_calls_and_metrics_follow_a_call() {
     api.wait_for_state("advocate-fr", "talking");
     caller.hears_tone(900.0, SOON);
     assert_eq!(api.calls()[0]["stage"].as_str(), Some("talking"));
+    // Measured every five seconds, like RTCP.
+    until("received packets to be counted", SOON * 2, || {
+        (api.metric("havre_rtp_packets_received_total", "") > 10.0).then_some(())
+    });
     caller.hang_up();
     events.wait("ended", 1, SOON);
     until("the metrics to count it", SOON, || {
         let counts = ["offered", "answered", "abandoned", "lost"]
             .map(|n| api.metric(&format!("havre_calls_{n}_total"), ""));
         (counts == [1.0, 1.0, 0.0, 0.0]).then_some(())
-    });
-    until("received packets to be counted", SOON, || {
-        (api.metric("havre_rtp_packets_received_total", "") > 10.0).then_some(())
     });
     assert!(api.get("/metrics").body.contains("# TYPE havre_wait_seconds histogram"));
 }

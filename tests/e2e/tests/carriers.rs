@@ -119,10 +119,7 @@ fn an_unknown_source_is_forbidden() {
     known.cue();
     known.finish(SOON);
     until("the refusal to be counted", SOON, || {
-        let api = line.api();
-        let counted = api.metric("havre_trunk_errors_total", "")
-            + api.metric("havre_component_events_total", "refused");
-        (counted > 0.0).then_some(())
+        (line.api().metric("havre_component_events_total", "edge_refusals") > 0.0).then_some(())
     });
 }
 

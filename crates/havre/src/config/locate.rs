@@ -35,7 +35,8 @@ fn entry<'a>(table: &'a DeTable<'_>, key: &str) -> Option<(usize, &'a DeValue<'a
 mod tests {
     use super::line_of;
 
-    const TEXT: &str = "[sip]\nlisten = \"x\"\n\n[[agents]]\nid = \"a\"\n\n[[agents]]\nid = \"b\"\nroles = []\n";
+    const TEXT: &str =
+        "[sip]\nlisten = \"x\"\n\n[[agents]]\nid = \"a\"\n\n[[agents]]\nid = \"b\"\nroles = []\n";
 
     #[test]
     fn keys_are_found_in_tables_and_lists() {

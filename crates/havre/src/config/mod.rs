@@ -158,7 +158,8 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigErrors> {
-        let environment: Vec<(String, String)> = std::env::vars().filter(|(k, _)| k.starts_with("HAVRE__")).collect();
+        let environment: Vec<(String, String)> =
+            std::env::vars().filter(|(k, _)| k.starts_with("HAVRE__")).collect();
         let Some(path) = path else {
             return Self::parse(DEMO, DEMO_NAME, Path::new("config"), &environment);
         };
@@ -228,7 +229,8 @@ fn read_raw(text: &str, name: &str, environment: &[(String, String)]) -> Result<
             line: None,
             key: String::new(),
             what: error.to_string(),
-            remedy: "check the file and the environment variables HAVRE__SECTION__KEY that override it".into(),
+            remedy: "check the file and the environment variables HAVRE__SECTION__KEY that override it"
+                .into(),
         })
 }
 
@@ -270,7 +272,11 @@ impl Check<'_> {
             listen.iter().map(|text| self.value("sip.listen", text, nowhere, address)).collect();
         for bound in sip_listen.iter().filter(|bound| bound.ip().is_unspecified()) {
             let what = format!("{bound} is a wildcard: peers could not be told where to answer");
-            self.error("sip.listen", what, "name the interface's own address; list several for several interfaces");
+            self.error(
+                "sip.listen",
+                what,
+                "name the interface's own address; list several for several interfaces",
+            );
         }
         let ip = "write an IP address, as 203.0.113.7";
         let advertise: BTreeMap<IpAddr, IpAddr> = raw
@@ -400,7 +406,11 @@ impl Check<'_> {
         for (i, trunk) in raw.iter().enumerate() {
             let key = |name: &str| format!("trunks.{i}.{name}");
             let Ok(id) = trunk.id.parse::<TrunkId>() else {
-                self.error(&key("id"), format!("{:?} is not a name", trunk.id), "use letters, digits, '.', '_', '-'");
+                self.error(
+                    &key("id"),
+                    format!("{:?} is not a name", trunk.id),
+                    "use letters, digits, '.', '_', '-'",
+                );
                 continue;
             };
             if !names.insert(id.clone()) {
@@ -446,7 +456,11 @@ impl Check<'_> {
 
     fn agents(&mut self, raw: &[RawAgent]) -> Vec<Account> {
         if raw.len() > limits::MAX_AGENTS {
-            self.error("agents", format!("{} are too many", raw.len()), format!("{} at most", limits::MAX_AGENTS));
+            self.error(
+                "agents",
+                format!("{} are too many", raw.len()),
+                format!("{} at most", limits::MAX_AGENTS),
+            );
         }
         let mut names = HashSet::new();
         raw.iter().enumerate().filter_map(|(i, agent)| self.agent(i, agent, &mut names)).collect()
@@ -455,7 +469,11 @@ impl Check<'_> {
     fn agent(&mut self, i: usize, raw: &RawAgent, names: &mut HashSet<AgentId>) -> Option<Account> {
         let key = |name: &str| format!("agents.{i}.{name}");
         let Ok(id) = raw.id.parse::<AgentId>() else {
-            self.error(&key("id"), format!("{:?} is not a name", raw.id), "use letters, digits, '.', '_', '-'");
+            self.error(
+                &key("id"),
+                format!("{:?} is not a name", raw.id),
+                "use letters, digits, '.', '_', '-'",
+            );
             return None;
         };
         if !names.insert(id.clone()) {

@@ -77,7 +77,8 @@ pub(crate) async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
         Some(password) => password,
         None => configured_password(&config, &args.agent)?,
     };
-    let account = Account { user: args.agent.clone(), realm: config.realm.clone(), password: Password::new(password) };
+    let account =
+        Account { user: args.agent.clone(), realm: config.realm.clone(), password: Password::new(password) };
     let driver = Driver::start(line, vec![Codec::Pcmu, Codec::Pcma, Codec::G722]).await?;
     let after = args.after.or_else(|| (!stdin().is_terminal()).then_some(BY_ITSELF));
     let mut advocate = Advocate {
@@ -154,11 +155,18 @@ impl Advocate {
             };
             match turn {
                 Turn::Phone(Event::RegisterFailed { status: status @ (401 | 403 | 404) }) => {
-                    self.say(Tone::Bad, "refused", &hint(Some(status), self.line), json!({ "status": status }));
+                    self.say(
+                        Tone::Bad,
+                        "refused",
+                        &hint(Some(status), self.line),
+                        json!({ "status": status }),
+                    );
                     break ExitCode::FAILURE;
                 }
                 Turn::Phone(event) => self.on_event(event),
-                Turn::Typed(line) if line.eq_ignore_ascii_case("q") && !self.busy() => break ExitCode::SUCCESS,
+                Turn::Typed(line) if line.eq_ignore_ascii_case("q") && !self.busy() => {
+                    break ExitCode::SUCCESS;
+                }
                 Turn::Typed(line) => self.on_typed(&line),
                 Turn::Interrupted => break ExitCode::SUCCESS,
             }
@@ -209,7 +217,9 @@ impl Advocate {
                 }
             }
             State::Idle if line.starts_with('*') => self.dial(line),
-            State::Idle if !line.is_empty() => self.screen.remark("No call now. *40 is ready, *41 a break, q leaves."),
+            State::Idle if !line.is_empty() => {
+                self.screen.remark("No call now. *40 is ready, *41 a break, q leaves.")
+            }
             _ => {}
         }
     }
@@ -254,7 +264,9 @@ impl Advocate {
                 let text = format!("no audio from the caller for {} s", for_.as_secs());
                 self.say(Tone::Bad, "media_lost", &text, json!({}));
             }
-            Event::MediaBack { .. } => self.say(Tone::Plain, "media_back", "audio from the caller again", json!({})),
+            Event::MediaBack { .. } => {
+                self.say(Tone::Plain, "media_back", "audio from the caller again", json!({}))
+            }
             Event::Ended { by, status, .. } => self.on_ended(by, status),
             _ => {}
         }
@@ -350,7 +362,12 @@ impl Advocate {
             self.calls_left = self.calls_left.map(|left| left.saturating_sub(1));
         }
         self.state = State::Idle;
-        self.say(Tone::Plain, "ended", &text, json!({ "by": format!("{by:?}").to_lowercase(), "status": status }));
+        self.say(
+            Tone::Plain,
+            "ended",
+            &text,
+            json!({ "by": format!("{by:?}").to_lowercase(), "status": status }),
+        );
     }
 
     fn say(&mut self, tone: Tone, what: &str, text: &str, fields: serde_json::Value) {

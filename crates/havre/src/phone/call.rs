@@ -81,7 +81,8 @@ pub(crate) async fn call(args: CallArgs) -> anyhow::Result<ExitCode> {
     let config = configuration(args.config.as_deref())?;
     let line = line_address(args.line, &config)?;
     let mut screen = Screen::new(args.json);
-    screen.remark(&format!("Calling {} at {line}. Keys and Enter press them, q and Enter hangs up.", args.to));
+    screen
+        .remark(&format!("Calling {} at {line}. Keys and Enter press them, q and Enter hangs up.", args.to));
     let ear = open_ear(&config.prompts, &mut screen).await;
     // Narrowband only: the prompts are recognised by what a telephone line lets through.
     let driver = Driver::start(line, vec![Codec::Pcmu, Codec::Pcma]).await?;
@@ -139,7 +140,8 @@ enum Turn {
 impl Caller {
     fn new(args: &CallArgs, line: SocketAddr, driver: Driver, screen: Screen, ear: Ear) -> Self {
         let asked = args.lang.map(|spoken| if spoken == Spoken::Fr { "2" } else { "1" });
-        let keys = args.keys.clone().or_else(|| asked.and_then(|key| parse_keys(key).ok())).unwrap_or_default();
+        let keys =
+            args.keys.clone().or_else(|| asked.and_then(|key| parse_keys(key).ok())).unwrap_or_default();
         Self {
             facts: Facts { knows_prompts: ear.knows_prompts(), ..Facts::default() },
             wanted: Wanted { language: args.lang, advocate: args.advocate },
@@ -240,7 +242,13 @@ impl Caller {
         let at = self.elapsed();
         self.driver.command(Command::Key { leg: LEG, digit: key, millis: KEY_MILLIS, by: self.by });
         self.facts.pressed.push(Pressed { key, at, change: None });
-        self.screen.line(at, Tone::Plain, "pressed", &format!("pressed {key}"), json!({ "key": key.to_string() }));
+        self.screen.line(
+            at,
+            Tone::Plain,
+            "pressed",
+            &format!("pressed {key}"),
+            json!({ "key": key.to_string() }),
+        );
     }
 
     /// What the phone says; true when the call is over.
@@ -265,7 +273,9 @@ impl Caller {
                 let text = format!("no audio has come for {} s", for_.as_secs());
                 self.screen.line(at, Tone::Bad, "media_lost", &text, json!({}));
             }
-            Event::MediaBack { .. } => self.screen.line(at, Tone::Plain, "media_back", "audio again", json!({})),
+            Event::MediaBack { .. } => {
+                self.screen.line(at, Tone::Plain, "media_back", "audio again", json!({}))
+            }
             Event::Ended { by, status, cause, .. } => {
                 self.on_ended(at, by, status, cause.as_str());
                 return true;
@@ -338,7 +348,8 @@ impl Caller {
     fn changed(&mut self, at: Duration, what: &str) {
         if let Some((key, after)) = self.facts.changed(at, what) {
             let text = format!("key {key} was taken: {what}");
-            let fields = json!({ "key": key.to_string(), "change": what, "after_ms": after.as_millis() as u64 });
+            let fields =
+                json!({ "key": key.to_string(), "change": what, "after_ms": after.as_millis() as u64 });
             self.screen.line(at, Tone::Good, "key_taken", &text, fields);
         }
     }

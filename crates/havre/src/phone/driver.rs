@@ -39,7 +39,8 @@ impl Driver {
     /// A phone that speaks with nobody but `line`.
     pub(super) async fn start(line: SocketAddr, codecs: Vec<Codec>) -> anyhow::Result<Self> {
         let clock = Clock::new();
-        let ip = address_towards(line).await.with_context(|| format!("there is no way to {line} from here"))?;
+        let ip =
+            address_towards(line).await.with_context(|| format!("there is no way to {line} from here"))?;
         let socket = UdpSocket::bind((ip, 0)).await.with_context(|| format!("cannot open a port on {ip}"))?;
         // Connected, the socket tells when nobody listens there, and takes nothing from others.
         socket.connect(line).await?;
@@ -87,7 +88,8 @@ impl Driver {
                 return event;
             }
             let now = self.clock.mono();
-            let wait = self.phone.poll_timeout().map_or(Duration::from_secs(3_600), |wakeup| wakeup.at.since(now));
+            let wait =
+                self.phone.poll_timeout().map_or(Duration::from_secs(3_600), |wakeup| wakeup.at.since(now));
             tokio::select! {
                 received = self.socket.recv(&mut self.buffer) => match received {
                     Ok(length) => self.on_datagram(length),

@@ -172,7 +172,11 @@ impl Ear {
 
     /// The voice that fits the last two seconds best, if one fits.
     fn best(&self) -> Option<usize> {
-        let fits = self.voices.iter().enumerate().filter_map(|(index, voice)| Some((index, voice.fit(&self.recent)?)));
+        let fits = self
+            .voices
+            .iter()
+            .enumerate()
+            .filter_map(|(index, voice)| Some((index, voice.fit(&self.recent)?)));
         fits.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
     }
 }

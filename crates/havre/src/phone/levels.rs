@@ -60,7 +60,9 @@ mod tests {
     use super::*;
 
     fn sine(hz: f32, peak: f32) -> Vec<i16> {
-        (0..16_000).map(|i| (peak * (std::f32::consts::TAU * hz * i as f32 / 16_000.0).sin()) as i16).collect()
+        (0..16_000)
+            .map(|i| (peak * (std::f32::consts::TAU * hz * i as f32 / 16_000.0).sin()) as i16)
+            .collect()
     }
 
     #[test]

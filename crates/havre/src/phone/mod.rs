@@ -42,8 +42,12 @@ fn line_address(asked: Option<SocketAddr>, config: &Config) -> anyhow::Result<So
 /// `refused`, in words that help.
 fn hint(status: Option<u16>, line: SocketAddr) -> String {
     match status {
-        None | Some(408 | 503) => format!("nobody answers at {line}. Is the line running? Start it with `havre run`"),
-        Some(401 | 403) => "the line does not let us in: wrong password, or not a source that it knows".to_owned(),
+        None | Some(408 | 503) => {
+            format!("nobody answers at {line}. Is the line running? Start it with `havre run`")
+        }
+        Some(401 | 403) => {
+            "the line does not let us in: wrong password, or not a source that it knows".to_owned()
+        }
         Some(404) => "the line has no such number or account".to_owned(),
         Some(480) => "nobody is there".to_owned(),
         Some(486 | 600) => "busy".to_owned(),

@@ -30,7 +30,8 @@ impl Screen {
     /// JSON if asked for; colours only where a person sees them.
     pub(super) fn new(json: bool) -> Self {
         // https://no-color.org
-        let colour = !json && stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let colour =
+            !json && stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         Self { json, colour, metered: false }
     }
 

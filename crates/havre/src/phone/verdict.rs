@@ -81,9 +81,12 @@ impl Facts {
         if self.sound.is_none() {
             faults.push("nothing was heard".to_owned());
         }
-        faults.extend(self.pressed.iter().filter(|pressed| self.ignored(pressed)).map(|pressed| {
-            format!("key {} was not taken: the greeting went on", pressed.key)
-        }));
+        faults.extend(
+            self.pressed
+                .iter()
+                .filter(|pressed| self.ignored(pressed))
+                .map(|pressed| format!("key {} was not taken: the greeting went on", pressed.key)),
+        );
         if let Some(language) = wanted.language {
             faults.extend(self.wrong_language(language));
         }
@@ -98,7 +101,10 @@ impl Facts {
 
     fn ignored(&self, pressed: &Pressed) -> bool {
         ENDS_GREETING.contains(pressed.key.as_char())
-            && self.prompts.iter().any(|(at, prompt, _)| Self::is_greeting(prompt) && *at > pressed.at + STUBBORN)
+            && self
+                .prompts
+                .iter()
+                .any(|(at, prompt, _)| Self::is_greeting(prompt) && *at > pressed.at + STUBBORN)
     }
 
     fn wrong_language(&self, wanted: Spoken) -> Option<String> {
@@ -155,7 +161,11 @@ mod tests {
         let press = |key| Pressed { key: Digit::from_char(key).unwrap(), at: secs(2), change: None };
         let mut facts = heard(&[(1, "P1.1", Spoken::En), (4, "P1.2", Spoken::Fr)]);
         facts.pressed.push(press('1'));
-        assert_eq!(facts.faults(NOTHING), Vec::<String>::new(), "the second clip may have begun before the key");
+        assert_eq!(
+            facts.faults(NOTHING),
+            Vec::<String>::new(),
+            "the second clip may have begun before the key"
+        );
         facts.prompts.push((secs(7), "P1.4".into(), Spoken::En));
         assert_eq!(facts.faults(NOTHING).len(), 1);
         facts.pressed[0] = press('8');

@@ -160,7 +160,8 @@ fn same_target(claimed: &str, asked: &Uri) -> bool {
     match (Uri::parse(claimed), asked) {
         (Ok(Uri::Sip(claimed)), Uri::Sip(asked)) => {
             // SIPp and some carriers leave the user out of `uri`; the response is bound to the nonce all the same.
-            claimed.user().is_none_or(|user| Some(user) == asked.user()) && claimed.host.equivalent(&asked.host)
+            claimed.user().is_none_or(|user| Some(user) == asked.user())
+                && claimed.host.equivalent(&asked.host)
         }
         (Ok(claimed), asked) => claimed.equivalent(asked),
         (Err(_), _) => false,
