@@ -86,7 +86,7 @@ impl Watcher {
         span.in_scope(|| match &event.what {
             What::Arrived { line, trunk } => info!(%line, %trunk, "{what}"),
             What::Joined { language, risk } | What::Rejoined { language, risk } => {
-                info!(%language, %risk, "{what}")
+                info!(%language, %risk, "{what}");
             }
             What::Language(language) => info!(%language, "{what}"),
             What::Risk(risk) => info!(%risk, "{what}"),

@@ -233,6 +233,17 @@ mod tests {
     }
 
     #[test]
+    fn a_straggler_of_an_earlier_press_is_no_press() {
+        let payload = |event| Payload { event, end: true, duration: 800 };
+        let mut receiver = Receiver::default();
+        assert_eq!(receiver.on_packet(1_000, true, payload(1)), Some(digit('1')));
+        assert_eq!(receiver.on_packet(3_000, true, payload(2)), Some(digit('2')));
+        assert_eq!(receiver.on_packet(1_000, false, payload(1)), None);
+        assert_eq!(receiver.on_packet(3_000, false, payload(2)), None);
+        assert_eq!(receiver.on_packet(5_000, true, payload(1)), Some(digit('1')));
+    }
+
+    #[test]
     fn a_phone_that_moves_the_timestamp_presses_once() {
         let mut receiver = Receiver::default();
         let press = |i: u32| (8_000 + i * 160, i == 0, Payload { event: 9, end: i > 5, duration: 160 });

@@ -4,7 +4,7 @@
 mod support;
 
 use havre_media::Codec::{self, G722, Pcma, Pcmu};
-use havre_media::{Clip, Command};
+use havre_media::{Clip, Command, rtp};
 use havre_model::Digit;
 use support::{At, Node, Weather, World, millis, sine};
 
@@ -53,6 +53,28 @@ fn a_codec_that_the_other_side_listed_is_relayed_though_it_is_not_its_first() {
     world.assert_heard(desk, 1_004.0, -10.0);
     let relayed = world.rtp_of(b).iter().filter(|s| s.rtp().payload_type == Pcma.payload_type()).count();
     assert!(relayed > 45, "{relayed}");
+}
+
+#[test]
+fn a_phone_that_changes_to_a_codec_in_common_is_relayed_from_then_on() {
+    let mut world = World::new(3);
+    let (phone, a) = world.call(CALLER, GATEWAY, &[G722, Pcmu], &Codec::ALL);
+    let (b, desk) = world.call(GATEWAY, AGENT, &[Pcmu], &[Pcmu]);
+    world.bridge(a, b);
+    world.command(CALLER, Command::Close { leg: phone.1 });
+    world.command(AGENT, Command::Close { leg: desk.1 });
+    world.run(300);
+    for sequence in 0..100 {
+        let payload_type = if sequence < 50 { 9 } else { 0 };
+        let timestamp = u32::from(sequence) * 160;
+        let header = rtp::Packet { marker: false, payload_type, sequence, timestamp, ssrc: 9, payload: &[] };
+        world.inject(world.address(phone), a, &[&header.header()[..], &[0x20; 160]].concat());
+        world.run(20);
+    }
+    let counters = world.shards[GATEWAY.0].counters();
+    assert_eq!(counters.relayed, 48, "after three packets in a row");
+    assert!((45..=53).contains(&counters.transcoded), "{}", counters.transcoded);
+    assert_steady(&world, b);
 }
 
 #[test]
@@ -184,6 +206,63 @@ fn a_key_pressed_in_the_bridge_is_reported_and_relayed_under_the_other_payload_t
 }
 
 #[test]
+fn a_key_for_a_phone_that_knows_none_is_reported_and_leaves_no_gap() {
+    let mut world = World::new(3);
+    let (phone, a) = world.call(CALLER, GATEWAY, &[Pcmu], &[Pcmu]);
+    let (b, desk) = (world.open(GATEWAY, &[Pcmu]), world.open(AGENT, &[Pcmu]));
+    let offer = String::from_utf8(world.session(desk).offer()).unwrap().replace("telephone-event", "x");
+    let (_, agreed) = world.session(b).answer(offer.as_bytes()).unwrap();
+    assert_eq!(agreed.send_event, None);
+    world.configure(b, agreed);
+    world.bridge(a, b);
+    world.run(100);
+    world.command(
+        CALLER,
+        Command::SendDigit { leg: phone.1, digit: Digit::from_char('7').unwrap(), millis: 100 },
+    );
+    world.run(1_000);
+    assert_eq!(world.digits(a), "7");
+    assert!(world.rtp_of(b).iter().all(|s| s.rtp().payload_type == 0));
+    assert_steady(&world, b);
+    world.command(
+        GATEWAY,
+        Command::SendDigit { leg: b.1, digit: Digit::from_char('7').unwrap(), millis: 100 },
+    );
+    assert_eq!(world.shards[GATEWAY.0].counters().refused_digits, 1);
+}
+
+#[test]
+fn keys_among_audio_are_no_loss_to_the_ear() {
+    let (mut world, phone, a, _, desk) = bridged(Pcmu, G722);
+    world.run(100);
+    world.command(CALLER, Command::Close { leg: phone.1 });
+    world.command(AGENT, Command::Close { leg: desk.1 });
+    world.run(300);
+    let from = world.address(phone);
+    let before = world.shards[GATEWAY.0].counters().transcoded;
+    let mut sequence = 0;
+    let mut packet = |payload_type, timestamp, payload: &[u8]| {
+        sequence += 1;
+        let header = rtp::Packet { marker: false, payload_type, sequence, timestamp, ssrc: 9, payload: &[] };
+        [&header.header()[..], payload].concat()
+    };
+    for i in 0..100_u16 {
+        let audio = packet(0, u32::from(i) * 160, &[0x20; 160]);
+        world.inject(from, a, &audio);
+        if i % 2 == 0 {
+            let [high, low] = (i * 160).to_be_bytes();
+            let key = packet(101, 0, &[5, 10, high, low]);
+            world.inject(from, a, &key);
+        }
+        world.run(20);
+    }
+    world.run(500);
+    let frames = world.shards[GATEWAY.0].counters().transcoded - before;
+    assert!((98..=104).contains(&frames), "{frames} frames of 100 packets");
+    assert_eq!(world.digits(a), "5");
+}
+
+#[test]
 fn speech_survives_loss_and_jitter_on_a_transcoded_bridge() {
     let (mut world, phone, _, _, desk) = bridged(Pcmu, G722);
     world.weather = Weather { delay_ms: 40, jitter_ms: 35, loss_percent: 2, double_percent: 2 };
@@ -250,6 +329,13 @@ fn a_new_bridge_undoes_an_old_one_and_closing_a_leg_frees_the_other() {
     world.bridge(a, b);
     world.run(700);
     world.assert_heard(desk, 1_004.0, -20.0);
+    // The one that is taken away from its peer frees it too, whichever side is named first.
+    let (d, third) = world.call(GATEWAY, AGENT, &[Pcmu], &[Pcmu]);
+    world.tone(third, 600.0, -20.0);
+    world.bridge(d, b);
+    world.run(700);
+    world.assert_heard(desk, 600.0, -20.0);
+    assert!(world.heard(phone).1 < -60.0);
     world.bridge(a, a);
     assert_eq!(world.shards[GATEWAY.0].counters().refused_bridges, 1);
 }

@@ -275,6 +275,39 @@ fn reports_give_loss_jitter_and_the_round_trip() {
 }
 
 #[test]
+fn reports_go_where_sdp_says_and_where_a_nat_is_learned_beside_its_rtp() {
+    for (host, rtcp) in [("198.51.100.1", "198.51.100.1:20000"), ("192.168.1.1", "198.51.100.1:10003")] {
+        let mut world = World::new(2);
+        let (phone, leg) = (world.open(PHONE, &[Pcmu]), world.open(GATEWAY, &[Pcmu]));
+        let offer = format!("v=0\r\nc=IN IP4 {host}\r\nm=audio 10002 RTP/AVP 0\r\na=rtcp:20000\r\n");
+        let (answer, agreed) = world.session(leg).answer(offer.as_bytes()).unwrap();
+        world.configure(leg, agreed);
+        world.session(phone).offer();
+        let agreed = world.session(phone).accept(&answer).unwrap();
+        world.configure(phone, agreed);
+        world.run(20_000);
+        let last = world.sent.iter().rfind(|s| s.by == leg && s.channel == Channel::Rtcp).unwrap();
+        assert_eq!(last.to.to_string(), rtcp);
+    }
+}
+
+#[test]
+fn keys_count_anew_in_a_new_stream() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.command(PHONE, Command::Close { leg: phone.1 });
+    let from = world.address(phone);
+    let key = |sequence, timestamp, ssrc| {
+        let header = rtp::Packet { marker: true, payload_type: 101, sequence, timestamp, ssrc, payload: &[] };
+        [&header.header()[..], &[5, 10, 1, 0]].concat()
+    };
+    world.inject(from, leg, &key(1, 900_000, 1));
+    // A new stream has to show two packets; its clock is its own.
+    world.inject(from, leg, &key(1, 5_000, 2));
+    world.inject(from, leg, &key(2, 5_000, 2));
+    assert_eq!(world.digits(leg), "55");
+}
+
+#[test]
 fn muxed_reports_go_over_the_rtp_port() {
     let mut world = World::new(2);
     let (phone, leg) = (world.open(PHONE, &[Pcmu]), world.open(GATEWAY, &[Pcmu]));

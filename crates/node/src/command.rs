@@ -35,7 +35,7 @@ pub enum Request {
     },
     /// Take no new calls; told when the last one ended.
     Drain {
-        /// Told when no leg is left.
+        /// Told when no call is left.
         idle: oneshot::Sender<()>,
     },
     /// How many calls are in progress.

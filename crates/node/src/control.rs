@@ -81,7 +81,8 @@ impl Control {
             udp: bound,
             plane: RefCell::new(Plane { switch, media, store, acks, observer, pending: HashMap::new() }),
             flows: RefCell::new(HashMap::new()),
-            idle: RefCell::new(Vec::new()),
+            no_calls: RefCell::new(Vec::new()),
+            no_legs: RefCell::new(Vec::new()),
             last_flow: Cell::new(0),
             last_reply: Cell::new(0),
             wake: Notify::new(),
@@ -164,12 +165,20 @@ pub(crate) struct Core {
     udp: HashMap<SocketAddr, Rc<UdpSocket>>,
     plane: RefCell<Plane>,
     flows: RefCell<HashMap<FlowId, mpsc::Sender<Bytes>>>,
-    /// Who waits for the last leg to end.
-    idle: RefCell<Vec<oneshot::Sender<()>>>,
+    /// Who waits for the last call to end, and who for the last leg (its BYE answered).
+    no_calls: RefCell<Vec<oneshot::Sender<()>>>,
+    no_legs: RefCell<Vec<oneshot::Sender<()>>>,
     last_flow: Cell<u64>,
     last_reply: Cell<u64>,
     wake: Notify,
     panics: Cell<u64>,
+}
+
+fn tell_all(waiting: &RefCell<Vec<oneshot::Sender<()>>>) {
+    for told in waiting.borrow_mut().drain(..) {
+        // Whoever asked may have given up meanwhile.
+        let _ = told.send(());
+    }
 }
 
 struct Plane {
@@ -228,18 +237,18 @@ impl Core {
                 Err(_) => break,
             }
         }
-        let mut idle = self.idle.borrow_mut();
-        if !idle.is_empty() && plane.switch.sip().legs() == 0 {
-            for told in idle.drain(..) {
-                let _ = told.send(());
-            }
+        if plane.switch.calls().next().is_none() {
+            tell_all(&self.no_calls);
+        }
+        if plane.switch.sip().legs() == 0 {
+            tell_all(&self.no_legs);
         }
     }
 
     fn carry_out(self: &Rc<Self>, plane: &mut Plane, output: Output, now: havre_model::Now) {
         match output {
             Output::Transmit { path, bytes } => {
-                self.transmit(plane, path.transport, path.local, path.remote, path.flow, bytes)
+                self.transmit(plane, path.transport, path.local, path.remote, path.flow, bytes);
             }
             Output::Connect { local, remote, flow } => {
                 tokio::task::spawn_local(tcp::connect(Rc::clone(self), local, remote, flow));
@@ -317,14 +326,14 @@ impl Core {
                 let _ = done.send(());
             }
             Request::Drain { idle } => {
-                self.idle.borrow_mut().push(idle);
+                self.no_calls.borrow_mut().push(idle);
                 self.plane.borrow_mut().observer.on_drain(self.clock.now());
                 self.step(Input::Drain);
                 info!("taking no new calls");
             }
             Request::ReloadRefused => self.plane.borrow_mut().observer.on_reload_refused(self.clock.now()),
             Request::HangUp { idle } => {
-                self.idle.borrow_mut().push(idle);
+                self.no_legs.borrow_mut().push(idle);
                 self.step(Input::HangUp);
             }
             Request::Count { answer } => {

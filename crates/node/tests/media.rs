@@ -1,6 +1,7 @@
 //! Data threads on real loopback sockets. Each test has an address of its own, so that ports never collide.
 
 #![allow(clippy::disallowed_methods, reason = "real sockets take real time")]
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};

@@ -1,10 +1,11 @@
 //! What the person holding the phone wants.
 
+use bytes::Bytes;
 use havre_media::Command as MediaCommand;
+use havre_media::sdp::Direction;
 use havre_model::{Cause, LegId, Now};
 use havre_sip::{Command as SipCommand, EndedBy};
 
-use crate::hold::revise;
 use crate::leg::{Dial, Leg};
 use crate::{Command, Event, Keying, Phone};
 
@@ -36,7 +37,7 @@ impl Phone {
             }
             Command::Play { leg, play, clips } => self.media_of(leg, MediaCommand::Play { leg, play, clips }),
             Command::Loop { leg, play, prompt } => {
-                self.media_of(leg, MediaCommand::Loop { leg, play, prompt })
+                self.media_of(leg, MediaCommand::Loop { leg, play, prompt });
             }
             Command::Stop { leg } => self.media_of(leg, MediaCommand::Stop { leg }),
             Command::Listen { leg, on } => self.media_of(leg, MediaCommand::Listen { leg, on }),
@@ -83,8 +84,8 @@ impl Phone {
         match self.legs.get_mut(&leg) {
             Some(Leg::Talking(talk)) if talk.asking.is_none() => {
                 talk.asking = Some(held);
-                talk.revision += 1;
-                let sdp = revise(&talk.session.offer(), held, talk.revision);
+                talk.session.wish(if held { Direction::SendOnly } else { Direction::SendRecv });
+                let sdp = Bytes::from(talk.session.offer());
                 self.sip(SipCommand::Reoffer { leg, sdp }, now);
             }
             _ => self.counters.commands_ignored += 1,

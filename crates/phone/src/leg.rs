@@ -72,8 +72,6 @@ pub(crate) struct Talking {
     pub(crate) held_by_us: bool,
     /// A re-INVITE of ours is out: whether it holds.
     pub(crate) asking: Option<bool>,
-    /// Hold and resume offers so far.
-    pub(crate) revision: u64,
 }
 
 impl Leg {
@@ -102,6 +100,6 @@ impl Leg {
 impl Talking {
     /// Just established, by an agreement in which the far side may or may not want to hear us.
     pub(crate) const fn new(session: Box<Session>, held_by_them: bool) -> Self {
-        Self { session, held_by_them, held_by_us: false, asking: None, revision: 0 }
+        Self { session, held_by_them, held_by_us: false, asking: None }
     }
 }

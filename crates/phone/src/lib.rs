@@ -5,7 +5,6 @@
 
 mod commands;
 mod config;
-mod hold;
 mod io;
 mod leg;
 mod network;

@@ -1,12 +1,11 @@
 //! What the far side and the data plane say.
 
 use bytes::Bytes;
-use havre_media::sdp::{Negotiated, Rejected};
+use havre_media::sdp::{Direction, Negotiated, Rejected};
 use havre_media::{Codec, Command as MediaCommand, Event as MediaEvent};
 use havre_model::{Cause, LegId, Now};
 use havre_sip::{Command as SipCommand, EndedBy, Event as SipEvent, Target};
 
-use crate::hold::{revise, silence};
 use crate::leg::{Calling, Leg, Talking};
 use crate::{Answering, Event, Keying, Phone};
 
@@ -37,7 +36,7 @@ impl Phone {
             }
             SipEvent::Ended { leg, by, status, cause } => self.on_ended(leg, by, status, cause),
             SipEvent::RegisterResult { status: 200, expires } if expires.is_zero() => {
-                self.report(Event::Unregistered)
+                self.report(Event::Unregistered);
             }
             SipEvent::RegisterResult { status: 200, expires } => self.report(Event::Registered { expires }),
             SipEvent::RegisterResult { status, .. } => self.report(Event::RegisterFailed { status }),
@@ -100,8 +99,8 @@ impl Phone {
         }
     }
 
-    pub(crate) fn on_media(&mut self, event: MediaEvent) {
-        let event = match event {
+    pub(crate) fn on_media(&mut self, event: &MediaEvent) {
+        let event = match *event {
             MediaEvent::Digit { leg, digit } => Event::Digit { leg, digit, by: Keying::Event },
             MediaEvent::PlayDone { leg, play } => Event::PlayDone { leg, play },
             MediaEvent::Heard { leg, hz, dbm0, purity } => Event::Heard { leg, hz, dbm0, purity },
@@ -226,17 +225,13 @@ impl Phone {
         let Some(Leg::Talking(talk)) = self.legs.get_mut(&leg) else {
             return self.sip(SipCommand::Reject { leg, status: PENDING }, now);
         };
-        let (held, revision) = (talk.held_by_us, talk.revision);
         let Some(offer) = sdp else {
-            let sdp = revise(&talk.session.offer(), held, revision);
+            let sdp = Bytes::from(talk.session.offer());
             return self.sip(SipCommand::Answer { leg, sdp }, now);
         };
         match talk.session.answer(&offer) {
-            Ok((answer, mut negotiated)) => {
-                if held {
-                    silence(&mut negotiated);
-                }
-                self.sip(SipCommand::Answer { leg, sdp: revise(&answer, held, revision) }, now);
+            Ok((answer, negotiated)) => {
+                self.sip(SipCommand::Answer { leg, sdp: Bytes::from(answer) }, now);
                 self.agreed(leg, negotiated);
             }
             Err(_) => {
@@ -266,6 +261,7 @@ impl Phone {
         if let Some(Leg::Talking(talk)) = self.legs.get_mut(&leg)
             && talk.asking.take().is_some()
         {
+            talk.session.wish(if talk.held_by_us { Direction::SendOnly } else { Direction::SendRecv });
             self.report(Event::HoldRefused { leg, status });
         }
     }

@@ -68,7 +68,7 @@ impl Phone {
             Input::Sip(input) => self.endpoint.handle_input(input, now),
             Input::Opened { leg, rtp, rtcp } => self.on_opened(leg, rtp, rtcp, now),
             Input::OpenFailed { leg } => self.on_open_failed(leg, now),
-            Input::Media(event) => self.on_media(event),
+            Input::Media(event) => self.on_media(&event),
             Input::Command(command) => self.on_command(command, now),
         }
         self.drain(now);
@@ -123,7 +123,7 @@ impl Phone {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 SipOutput::Transmit { path, bytes } => {
-                    self.outputs.push_back(Output::Transmit { path, bytes })
+                    self.outputs.push_back(Output::Transmit { path, bytes });
                 }
                 SipOutput::Connect { local, remote, flow } => {
                     self.outputs.push_back(Output::Connect { local, remote, flow });

@@ -255,11 +255,11 @@ impl Carrier {
             }
             Op::PutCaller(record) => self.put_caller(&record).await?,
             Op::DropCaller(call) => {
-                self.run_script(&self.scripts.drop_caller.clone(), &[call.to_string()]).await?
+                self.run_script(&self.scripts.drop_caller.clone(), &[call.to_string()]).await?;
             }
             Op::PutAgent(record) => self.put_agent(&record).await?,
             Op::DropAgent(agent) => {
-                self.run_script(&self.scripts.drop_agent.clone(), &[agent.to_string()]).await?
+                self.run_script(&self.scripts.drop_agent.clone(), &[agent.to_string()]).await?;
             }
             Op::Sync { callers, agents, leases } => {
                 self.run_script(&self.scripts.forget.clone(), &[]).await?;

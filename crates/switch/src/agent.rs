@@ -1,6 +1,6 @@
 //! Agents: between an offer of the queue and the phone that rings for it.
 
-use havre_call::Input as CallInput;
+use havre_call::{Input as CallInput, Stage};
 use havre_media as media;
 use havre_model::{
     AgentId, CallEvent, CallId, Cause, LegId, Now, OfferId, OfferKind, Spoken, What, WithdrawReason,
@@ -129,20 +129,31 @@ impl Switch {
         why: WithdrawReason,
         now: Now,
     ) {
-        self.end_offer(offer, now);
+        if let Some(leg) = self.offers.remove(&offer) {
+            self.drop_leg(leg, Cause::Withdrawn, now);
+        }
+        self.say_withdrawn(offer, call, agent, why, now);
+    }
+
+    /// The queue has no use for a phone that was answered: the record must see the end of its offer, too.
+    pub(crate) fn on_reject(&mut self, offer: OfferId, now: Now) {
+        let leg = self.offers.remove(&offer).and_then(|leg| self.drop_leg(leg, Cause::Withdrawn, now));
+        let Some(Leg { role: Role::Agent { call, agent, .. }, .. }) = leg else { return };
+        let why = match self.calls.get(&call).map(|entry| entry.call.stage()) {
+            None => WithdrawReason::CallerLeft,
+            Some(Stage::Talking(_)) => WithdrawReason::AnsweredElsewhere,
+            Some(_) => WithdrawReason::Claimed,
+        };
+        self.say_withdrawn(offer, call, agent, why, now);
+    }
+
+    fn say_withdrawn(&mut self, offer: OfferId, call: CallId, agent: AgentId, why: WithdrawReason, now: Now) {
         if self.calls.contains_key(&call) {
             self.tell_call(call, CallInput::Withdrawn { offer, agent, why }, now);
         } else {
             // The caller left: the call is over, and its offers end after it.
             let what = What::Withdrawn { offer, agent, why };
             self.outputs.push_back(Output::Event(CallEvent { call, at: now.unix, what }));
-        }
-    }
-
-    /// Stops an offer's phone from ringing, or hangs it up if it was answered meanwhile.
-    pub(crate) fn end_offer(&mut self, offer: OfferId, now: Now) {
-        if let Some(leg) = self.offers.remove(&offer) {
-            self.drop_leg(leg, Cause::Withdrawn, now);
         }
     }
 

@@ -82,7 +82,7 @@ impl Switch {
             }
             CallOutput::Leave => self.queue.handle_input(queue::Input::Leave { call: id }, now),
             CallOutput::Bridge { agent } => {
-                self.command_media(leg, media::Command::Bridge { a: leg, b: agent })
+                self.command_media(leg, media::Command::Bridge { a: leg, b: agent });
             }
             CallOutput::ProbeCaller => self.command_sip(sip::Command::Probe { leg }, now),
             CallOutput::ProbeAgent { agent } => self.command_sip(sip::Command::Probe { leg: agent }, now),
@@ -115,7 +115,13 @@ impl Switch {
                 }
                 CallInput::Confirmed
             }
-            sip::Event::NotConfirmed { .. } => CallInput::NotConfirmed,
+            sip::Event::NotConfirmed { leg } => {
+                // The ACK owed us the answer to our offer: the data plane watches no stream that was never agreed upon.
+                if self.legs.get(&leg).is_some_and(|leg| leg.agreed.is_none()) {
+                    self.tell_call(call, CallInput::CallerMedia(false), now);
+                }
+                CallInput::NotConfirmed
+            }
             sip::Event::Reoffered { leg, sdp } => {
                 self.answer_reoffer(leg, sdp, now);
                 return;
@@ -216,9 +222,7 @@ impl Switch {
         match self.legs.get(&leg).map(|leg| &leg.role) {
             Some(Role::Caller { call, .. }) => self.tell_call(*call, CallInput::Fail(cause), now),
             Some(Role::Agent { .. }) => self.fail_agent_leg(leg, cause, now),
-            Some(Role::Feature(_)) => {
-                self.drop_leg(leg, cause, now);
-            }
+            Some(Role::Feature(_)) => self.end_feature(leg, Some(cause), now),
             None => {}
         }
     }

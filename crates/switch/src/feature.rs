@@ -34,6 +34,7 @@ const fn code_of(command: AgentCommand) -> &'static str {
 /// One agent's call to a feature code.
 #[derive(Debug)]
 pub(crate) struct Feature {
+    agent: AgentId,
     /// The SDP offer of the INVITE.
     pub(crate) offer: Option<Bytes>,
     reader: Spoken,
@@ -59,8 +60,10 @@ impl Switch {
         let asks = AgentCommand::ALL.into_iter().find(|command| code_of(*command) == code);
         let state = self.queue.agent(agent).map(|view| view.state);
         let says = state.map_or(Confirmation::Failed, Confirmation::State);
-        let feature = Feature { offer, reader: profile.ui_language, asks, says };
+        let feature = Feature { agent: agent.clone(), offer, reader: profile.ui_language, asks, says };
         self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature)));
+        // Until it is answered the phone is in use: nothing is to ring there, though the agent may be ready already.
+        self.queue.handle_input(queue::Input::Busy { agent: agent.clone(), yes: true }, now);
         if let Some(command) = asks {
             // The endpoint's ids of incoming legs have the top bit set, which the API's replies never have.
             self.queue
@@ -87,6 +90,11 @@ impl Switch {
 
     /// It was said.
     pub(crate) fn on_confirmation_played(&mut self, leg: LegId, now: Now) {
-        self.drop_leg(leg, Cause::Done, now);
+        self.end_feature(leg, Some(Cause::Done), now);
+    }
+
+    /// The phone is free again.
+    pub(crate) fn on_feature_over(&mut self, feature: Feature, now: Now) {
+        self.queue.handle_input(queue::Input::Busy { agent: feature.agent, yes: false }, now);
     }
 }

@@ -242,7 +242,7 @@ impl Switch {
         match event {
             sip::Event::Incoming { leg, origin, called, line, caller, offer, .. } => match (origin, line) {
                 (sip::Origin::Trunk(trunk), Some(line)) => {
-                    self.on_caller(leg, trunk, line, &caller, offer, now)
+                    self.on_caller(leg, trunk, line, &caller, offer, now);
                 }
                 (sip::Origin::Agent(agent), _) => self.on_feature(leg, &agent, &called, offer, now),
                 (sip::Origin::Trunk(_) | sip::Origin::Anyone, _) => {
@@ -280,12 +280,8 @@ impl Switch {
             sip::Event::Reoffered { sdp, .. } => {
                 let _held = self.answer_reoffer(leg, sdp, now);
             }
-            sip::Event::NotConfirmed { .. } => {
-                self.drop_leg(leg, Cause::Done, now);
-            }
-            sip::Event::Ended { .. } => {
-                self.forget_leg(leg);
-            }
+            sip::Event::NotConfirmed { .. } => self.end_feature(leg, Some(Cause::Done), now),
+            sip::Event::Ended { .. } => self.end_feature(leg, None, now),
             _ => {}
         }
     }
@@ -375,15 +371,15 @@ impl Switch {
                 self.on_offer(offer, call, &agent, kind, interpreter, now);
             }
             queue::Output::Withdraw { offer, call, agent, why } => {
-                self.on_withdraw(offer, call, agent, why, now)
+                self.on_withdraw(offer, call, agent, why, now);
             }
             queue::Output::Connect { call, agent, offer } => self.on_connect(call, agent, offer, now),
-            queue::Output::Reject { offer } => self.end_offer(offer, now),
+            queue::Output::Reject { offer } => self.on_reject(offer, now),
             queue::Output::Alert { call } => {
-                self.tell_call(call, havre_call::Input::Alerted { paged: false }, now)
+                self.tell_call(call, havre_call::Input::Alerted { paged: false }, now);
             }
             queue::Output::Page { call } => {
-                self.tell_call(call, havre_call::Input::Alerted { paged: true }, now)
+                self.tell_call(call, havre_call::Input::Alerted { paged: true }, now);
             }
             queue::Output::MoreHelp { call } => self.tell_call(call, havre_call::Input::MoreHelp, now),
             queue::Output::Partner { call } => self.tell_call(call, havre_call::Input::PartnerOffered, now),
@@ -439,6 +435,17 @@ impl Switch {
     pub(crate) fn forget_leg(&mut self, id: LegId) -> Option<Leg> {
         self.command_media(id, media::Command::Close { leg: id });
         self.legs.remove(&id)
+    }
+
+    /// A feature code's leg is over, whoever ended it.
+    pub(crate) fn end_feature(&mut self, id: LegId, cause: Option<Cause>, now: Now) {
+        let leg = match cause {
+            Some(cause) => self.drop_leg(id, cause, now),
+            None => self.forget_leg(id),
+        };
+        if let Some(Leg { role: Role::Feature(feature), .. }) = leg {
+            self.on_feature_over(feature, now);
+        }
     }
 
     /// We end it.

@@ -20,6 +20,8 @@ const BRIDGES: usize = 50;
 /// How long packets are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 
+type Measurement = fn(&mut Results);
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let [_, mode, at, a, b] = &arguments[..]
@@ -27,20 +29,33 @@ fn main() {
     {
         bare_relay([at, a, b].map(|text| text.parse().expect("an address")));
     }
+    let all: [(&str, Measurement); 5] = [
+        ("answers", answer_times),
+        ("sounds", first_sounds_and_bridges),
+        ("calls", calls),
+        ("waiting", waiting_memory),
+        ("relays", relays),
+    ];
+    let wanted: Vec<&String> = arguments[1..].iter().filter(|a| !a.starts_with('-')).collect();
     let mut results = Results::default();
-    answer_times(&mut results);
-    first_sounds_and_bridges(&mut results);
-    calls(&mut results);
-    waiting_memory(&mut results);
-    relays(&mut results);
-    results.write();
+    for (name, measure) in all {
+        if wanted.is_empty() || wanted.iter().any(|w| *w == name) {
+            measure(&mut results);
+        }
+    }
+    // A part of the figures is for the one who asked.
+    if wanted.is_empty() {
+        results.write();
+    }
 }
 
 /// INVITE to 200 at 20 calls a second.
 fn answer_times(results: &mut Results) {
     let line = Line::demo().start();
-    let sink = Flood::open(Host::claim().ip());
+    let host = Host::claim();
+    let sink = Flood::open(host.ip());
     let mut run = Sipp::new("short_call")
+        .on_host(host, 5060)
         .with("-m", "600")
         .with("-r", "20")
         .with("-l", "200")
@@ -97,23 +112,29 @@ fn first_sounds_and_bridges(results: &mut Results) {
 /// Processor time of a complete call: greeting, key, offer, two seconds of talk (no media from either phone), BYE.
 fn calls(results: &mut Results) {
     const CALLS: u32 = 100;
-    let line = advocates_line(20).start();
-    let sink = Flood::open(Host::claim().ip());
-    let _phones = phones(&line, 20, Host::claim(), sink.port);
+    let line = advocates_line(40).start();
+    let (host, phone) = (Host::claim(), Host::claim());
+    let (callers, advocates) = (Flood::open(host.ip()), Flood::open(phone.ip()));
+    let _phones = phones(&line, 40, phone, advocates.port);
     let before = line.cpu_micros();
     let idle = Instant::now();
     thread::sleep(Duration::from_secs(5));
     let idle_rate = (line.cpu_micros() - before) / idle.elapsed().as_secs_f64();
     let (before, start) = (line.cpu_micros(), Instant::now());
     Sipp::new("hotline_call")
+        .on_host(host, 5060)
         .with("-m", &CALLS.to_string())
         .with("-r", "4")
         .with("-d", "2000")
-        .audio(sink.port)
+        .audio(callers.port)
         .start(line.sip())
         .finish(Duration::from_secs(120));
     let used = line.cpu_micros() - before - idle_rate * start.elapsed().as_secs_f64();
-    let answered = line.api().metric("havre_calls_answered_total", "");
+    let count = |name: &str| line.api().metric(&format!("havre_calls_{name}_total"), "");
+    until("all to be counted", SOON, || {
+        (count("answered") + count("abandoned") >= f64::from(CALLS)).then_some(())
+    });
+    let answered = count("answered");
     results.row(
         "processor time of a complete hotline call",
         format!("{:.2} ms", used / 1_000.0 / f64::from(CALLS)),
@@ -126,10 +147,11 @@ fn calls(results: &mut Results) {
 fn waiting_memory(results: &mut Results) {
     const CALLERS: usize = 200;
     let line = Line::demo().start();
-    let sink = Flood::open(Host::claim().ip());
+    let host = Host::claim();
+    let sink = Flood::open(host.ip());
     let before = line.memory();
-    let _calls = many_calls(&line, CALLERS, sink.port, 60_000);
-    until("all to wait", SOON, || (sink.streams() >= CALLERS).then_some(()));
+    let _calls = many_calls(&line, CALLERS, host, sink.port, 60_000);
+    until("all to wait", SOON * 2, || (sink.streams() >= CALLERS).then_some(()));
     thread::sleep(Duration::from_secs(3));
     let (cpu, start) = (line.cpu_micros(), Instant::now());
     thread::sleep(Duration::from_secs(5));
@@ -144,10 +166,10 @@ fn waiting_memory(results: &mut Results) {
 fn relays(results: &mut Results) {
     let line = advocates_line(BRIDGES).start();
     let before = line.memory();
-    let phone = Host::claim();
-    let (callers, advocates) = (Flood::open(Host::claim().ip()), Flood::open(phone.ip()));
+    let (host, phone) = (Host::claim(), Host::claim());
+    let (callers, advocates) = (Flood::open(host.ip()), Flood::open(phone.ip()));
     let _phones = phones(&line, BRIDGES, phone, advocates.port);
-    let _calls = many_calls(&line, BRIDGES, callers.port, 120_000);
+    let _calls = many_calls(&line, BRIDGES, host, callers.port, 120_000);
     until("all to talk", SOON * 2, || {
         (line.api().metric("havre_calls_in_progress", "talking") >= BRIDGES as f64).then_some(())
     });
@@ -228,8 +250,9 @@ fn phones(line: &Line, count: usize, host: Host, audio: u16) -> Run {
 }
 
 /// `count` calls that press 1 and last `millis`.
-fn many_calls(line: &Line, count: usize, audio: u16, millis: u32) -> Run {
+fn many_calls(line: &Line, count: usize, host: Host, audio: u16, millis: u32) -> Run {
     Sipp::new("hotline_call")
+        .on_host(host, 5060)
         .with("-m", &count.to_string())
         .with("-r", "20")
         .with("-l", "1000")

@@ -19,7 +19,10 @@ use super::driver::Driver;
 use super::ear::{Ear, Heard, Reading};
 use super::keys::parse_time;
 use super::screen::{Screen, Tone};
-use super::{ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, configuration, hint, line_address, typed};
+use super::{
+    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, codec_name, configuration, hint, line_address,
+    terminated, typed,
+};
 use crate::config::Config;
 
 /// How soon a call is answered when nobody is there to press Enter.
@@ -218,7 +221,7 @@ impl Advocate {
             }
             State::Idle if line.starts_with('*') => self.dial(line),
             State::Idle if !line.is_empty() => {
-                self.screen.remark("No call now. *40 is ready, *41 a break, q leaves.")
+                self.screen.remark("No call now. *40 is ready, *41 a break, q leaves.");
             }
             _ => {}
         }
@@ -265,7 +268,7 @@ impl Advocate {
                 self.say(Tone::Bad, "media_lost", &text, json!({}));
             }
             Event::MediaBack { .. } => {
-                self.say(Tone::Plain, "media_back", "audio from the caller again", json!({}))
+                self.say(Tone::Plain, "media_back", "audio from the caller again", json!({}));
             }
             Event::Ended { by, status, .. } => self.on_ended(by, status),
             _ => {}
@@ -306,20 +309,23 @@ impl Advocate {
         let ear = Ear::new(None, &[CALLER_HZ]);
         self.state = State::Talking(Talk { leg, ear, hz: ADVOCATE_HZ });
         self.tone(leg);
-        let text = format!("answered ({codec:?}); the caller hears a soft tone. q and Enter hangs up");
+        let text =
+            format!("answered ({}); the caller hears a soft tone. q and Enter hangs up", codec_name(codec));
         self.say(Tone::Good, "answered", &text, json!({}));
     }
 
     fn on_heard(&mut self, reading: Reading) {
         self.screen.meter(reading.dbm0);
         let State::Talking(talk) = &mut self.state else { return };
-        let leg = talk.leg;
+        let (leg, told) = (talk.leg, talk.hz == ADVOCATE_HEARS_HZ);
         for heard in talk.ear.hear(reading) {
             match heard {
                 Heard::Sound { dbm0 } => {
                     let text = format!("the caller is heard, {dbm0:.0} dBm0");
                     self.say(Tone::Plain, "sound", &text, json!({ "dbm0": dbm0 }));
                 }
+                // The caller's keys interrupt their tone; it is told once.
+                Heard::Tone { .. } if told => {}
                 Heard::Tone { hz, dbm0, .. } => {
                     let text = format!("the caller's tone: {hz:.0} Hz, {dbm0:.0} dBm0 (it is `havre call`)");
                     self.say(Tone::Good, "tone", &text, json!({ "hz": hz, "dbm0": dbm0 }));
@@ -382,21 +388,5 @@ const fn meaning(digit: Digit) -> &'static str {
         1 => ": yes / oui",
         2 => ": no / non",
         _ => "",
-    }
-}
-
-/// Ctrl-C, or a polite kill.
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
     }
 }

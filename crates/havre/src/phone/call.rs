@@ -20,7 +20,10 @@ use super::ear::{Ear, Heard, Reading};
 use super::keys::{Press, Presses, parse_keys, parse_time};
 use super::screen::{Screen, Tone};
 use super::verdict::{Facts, Pressed, Wanted, language_name};
-use super::{ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, configuration, hint, line_address, typed};
+use super::{
+    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, codec_name, configuration, hint, line_address,
+    terminated, typed,
+};
 
 /// The one call.
 const LEG: LegId = LegId(1);
@@ -32,6 +35,8 @@ const TONE_LENGTH: Duration = Duration::from_secs(86_400);
 const KEY_MILLIS: u16 = 120;
 /// How long we stay if not told otherwise.
 const STAY: Duration = Duration::from_secs(20);
+/// How long we stay after a key was typed by hand: somebody is there.
+const STAY_TYPED: Duration = Duration::from_secs(20);
 /// How long we stay once everything has been heard, if not told otherwise.
 const LINGER: Duration = Duration::from_secs(2);
 /// How long we wait for the answer: the longest that a carrier lets a phone ring.
@@ -126,6 +131,8 @@ struct Caller {
     keys: VecDeque<Press>,
     /// As asked for.
     stay: Option<Duration>,
+    /// When somebody last typed, since dialling.
+    typed: Option<Duration>,
     dialled: Mono,
 }
 
@@ -149,6 +156,7 @@ impl Caller {
             by: if args.info { Keying::Info } else { Keying::Event },
             keys: keys.0.into(),
             stay: args.stay,
+            typed: None,
             dialled: driver.now(),
             driver,
             screen,
@@ -165,10 +173,10 @@ impl Caller {
                 event = self.driver.next() => Turn::Phone(event),
                 line = typed::next(&mut lines) => Turn::Typed(line),
                 () = tokio::time::sleep(wait) => Turn::Due,
-                _ = tokio::signal::ctrl_c() => Turn::Interrupted,
+                () = terminated() => Turn::Interrupted,
             };
             let over = match turn {
-                Turn::Phone(event) => self.on_event(event),
+                Turn::Phone(event) => self.on_event(&event),
                 Turn::Typed(line) => self.on_typed(&line),
                 Turn::Due => self.on_due(),
                 Turn::Interrupted => true,
@@ -177,8 +185,9 @@ impl Caller {
                 break;
             }
         }
+        let at = self.elapsed();
         self.driver.goodbye(false).await;
-        Ok(judge(&self.facts, self.wanted, &mut self.screen))
+        Ok(judge(at, &self.facts, self.wanted, &mut self.screen))
     }
 
     fn dial(&mut self, to: &str) {
@@ -206,12 +215,15 @@ impl Caller {
     }
 
     fn end(&self, answered: Duration) -> Duration {
-        match (self.stay, self.facts.both_ways) {
-            (Some(stay), _) => answered + stay,
-            (None, Some(both_ways)) if self.keys.is_empty() => both_ways + LINGER,
-            // A key that is still to be pressed is waited for, and what it changes too.
-            (None, _) => answered + self.keys.back().map_or(STAY, |last| STAY.max(last.at + STAY / 2)),
+        if let Some(stay) = self.stay {
+            return answered + stay;
         }
+        let end = match self.facts.both_ways {
+            Some(both_ways) if self.keys.is_empty() => both_ways + LINGER,
+            // A key that is still to be pressed is waited for, and what it changes too.
+            _ => answered + self.keys.back().map_or(STAY, |last| STAY.max(last.at + STAY / 2)),
+        };
+        self.typed.map_or(end, |typed| end.max(typed + STAY_TYPED))
     }
 
     /// Presses a key, or ends the call.
@@ -232,6 +244,7 @@ impl Caller {
         if line.eq_ignore_ascii_case("q") {
             return true;
         }
+        self.typed = Some(self.elapsed());
         for key in line.chars().filter_map(Digit::from_char) {
             self.press(key);
         }
@@ -252,15 +265,15 @@ impl Caller {
     }
 
     /// What the phone says; true when the call is over.
-    fn on_event(&mut self, event: Event) -> bool {
+    fn on_event(&mut self, event: &Event) -> bool {
         let at = self.elapsed();
-        match event {
+        match *event {
             Event::Ringing { .. } => self.screen.line(at, Tone::Plain, "ringing", "it rings", json!({})),
             Event::Answered { codec, .. } => {
                 self.facts.answered = Some(at);
                 self.driver.command(Command::Listen { leg: LEG, on: true });
                 let millis = at.as_millis();
-                let text = format!("answered after {millis} ms ({codec:?})");
+                let text = format!("answered after {millis} ms ({})", codec_name(codec));
                 self.screen.line(at, Tone::Good, "answered", &text, json!({ "after_ms": millis as u64 }));
             }
             Event::Heard { hz, dbm0, purity, .. } => {
@@ -274,7 +287,7 @@ impl Caller {
                 self.screen.line(at, Tone::Bad, "media_lost", &text, json!({}));
             }
             Event::MediaBack { .. } => {
-                self.screen.line(at, Tone::Plain, "media_back", "audio again", json!({}))
+                self.screen.line(at, Tone::Plain, "media_back", "audio again", json!({}));
             }
             Event::Ended { by, status, cause, .. } => {
                 self.on_ended(at, by, status, cause.as_str());
@@ -287,7 +300,9 @@ impl Caller {
 
     fn on_ended(&mut self, at: Duration, by: EndedBy, status: Option<u16>, cause: &str) {
         let text = if self.facts.answered.is_some() {
-            "the line hung up".to_owned()
+            self.facts.hung_up = Some(at);
+            let who = if self.facts.advocate.is_some() { "advocate" } else { "line" };
+            format!("the {who} hung up")
         } else {
             let why = hint(status, self.line);
             self.facts.refused = Some(why.clone());
@@ -341,6 +356,7 @@ impl Caller {
         self.facts.advocate = Some(at);
         let text = format!("an advocate: tone of {hz:.0} Hz, {dbm0:.0} dBm0");
         self.screen.line(at, Tone::Good, "advocate", &text, json!({ "hz": hz, "dbm0": dbm0 }));
+        self.changed(at, "an advocate answered");
         let clips = vec![Clip::Tone { hz: CALLER_HZ, dbm0: TONE_DBM0, duration: TONE_LENGTH }];
         self.driver.command(Command::Play { leg: LEG, play: TONE, clips });
     }
@@ -356,7 +372,7 @@ impl Caller {
 }
 
 /// Sums up, and says whether what was asked held.
-fn judge(facts: &Facts, wanted: Wanted, screen: &mut Screen) -> ExitCode {
+fn judge(at: Duration, facts: &Facts, wanted: Wanted, screen: &mut Screen) -> ExitCode {
     let faults = facts.faults(wanted);
     let languages: Vec<&str> = facts.languages().into_iter().map(Spoken::as_str).collect();
     let yes = |at: Option<Duration>| if at.is_some() { "yes" } else { "no" };
@@ -379,7 +395,6 @@ fn judge(facts: &Facts, wanted: Wanted, screen: &mut Screen) -> ExitCode {
     if faults.is_empty() {
         screen.remark("All that was asked held.");
     }
-    let at = facts.answered.unwrap_or_default();
     let fields = json!({
         "ok": faults.is_empty(),
         "faults": faults,

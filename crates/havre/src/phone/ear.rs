@@ -8,24 +8,31 @@ use std::collections::VecDeque;
 use havre_dialplan::Catalogue;
 use havre_model::Spoken;
 
-use super::levels::{FLOOR_DBM0, HOPS_PER_WINDOW, floored, levels};
+use super::levels::{HOPS_PER_WINDOW, floored, levels};
 
 /// Measurements compared at once: two seconds.
 const LOOK_BACK: usize = 8;
-/// Fewer than these tell nothing: the shortest clips are under two seconds long.
+/// Fewer than these tell nothing; the shortest clips have hardly more.
 const ENOUGH: usize = 5;
-/// Mean difference, in dB, at which levels are called the same. Coding and packet edges cost about 0.2 dB.
-const SAME: f32 = 1.0;
+/// Mean difference, in dB, up to which [`ENOUGH`] measurements are called the same. A prompt differs from itself by 0.1
+/// dB through a G.711 line; five measurements of another one come as near as 0.2 dB, by chance.
+const SAME: f32 = 0.08;
+/// More for each further measurement: eight of them are near nothing else.
+const SAME_MORE: f32 = 0.08;
+/// A prompt that is known to play is followed through this much, in dB.
+const SAME_STILL: f32 = 0.8;
 /// Levels that differ less among themselves, in dB, look like anything.
 const TELLING: f32 = 1.0;
+/// Louder than this, in dBm0, is a sound.
+const SOUND_DBM0: f32 = -50.0;
 /// A frequency this near, in hertz, is the tone that is meant.
 const NEAR_HZ: f32 = 4.0;
 /// Share of the power that a tone has at its frequency.
 const PURE: f32 = 0.9;
 /// Measurements in a row that make a tone.
 const TONE_WINDOWS: u8 = 2;
-/// Measurements without a match after which a prompt counts as over.
-const GAP: u8 = 3;
+/// Measurements without a match after which a prompt counts as over. One lost packet spoils [`LOOK_BACK`] of them.
+const GAP: u8 = 10;
 
 /// What a quarter of a second was like.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +98,7 @@ impl Ear {
     pub(super) fn new(catalogue: Option<&Catalogue>, tones: &[f32]) -> Self {
         let clips = catalogue.into_iter().flat_map(Catalogue::clips);
         let voices = clips
-            // The tick of quiet waiting is too short and too faint to be told from noise.
-            .filter(|clip| clip.key.prompt.as_str() != "tick")
+            .filter(|clip| is_for_callers(clip.key.prompt.as_str()))
             .map(|clip| Voice {
                 prompt: clip.key.prompt.as_str().to_owned(),
                 spoken: clip.key.spoken,
@@ -118,7 +124,7 @@ impl Ear {
     /// The next quarter of a second.
     pub(super) fn hear(&mut self, reading: Reading) -> Vec<Heard> {
         let mut heard = Vec::new();
-        if self.silent_so_far && reading.dbm0 > FLOOR_DBM0 {
+        if self.silent_so_far && reading.dbm0 > SOUND_DBM0 {
             self.silent_so_far = false;
             heard.push(Heard::Sound { dbm0: reading.dbm0 });
         }
@@ -147,27 +153,22 @@ impl Ear {
     }
 
     fn prompt(&mut self) -> Option<Heard> {
-        match (self.best(), self.playing) {
-            (Some(voice), Some((playing, _))) if voice == playing => {
-                self.playing = Some((voice, 0));
-                None
+        if let Some((playing, missed)) = self.playing {
+            if self.voices[playing].still_fits(&self.recent) {
+                self.playing = Some((playing, 0));
+                return None;
             }
-            (Some(voice), _) => {
-                self.playing = Some((voice, 0));
-                let Voice { prompt, spoken, text, .. } = &self.voices[voice];
-                Some(match spoken {
-                    Some(spoken) => {
-                        Heard::Prompt { prompt: prompt.clone(), spoken: *spoken, text: text.clone() }
-                    }
-                    None => Heard::Waiting,
-                })
-            }
-            (None, Some((playing, missed))) => {
-                self.playing = (missed < GAP).then_some((playing, missed + 1));
-                None
-            }
-            (None, None) => None,
+            self.playing = (missed < GAP).then_some((playing, missed + 1));
         }
+        let voice = self.best()?;
+        let again = self.playing.is_some_and(|(playing, _)| playing == voice);
+        self.playing = Some((voice, 0));
+        let Voice { prompt, spoken, text, .. } = &self.voices[voice];
+        let heard = match spoken {
+            Some(spoken) => Heard::Prompt { prompt: prompt.clone(), spoken: *spoken, text: text.clone() },
+            None => Heard::Waiting,
+        };
+        (!again).then_some(heard)
     }
 
     /// The voice that fits the last two seconds best, if one fits.
@@ -184,25 +185,37 @@ impl Ear {
 impl Voice {
     /// How far the best place in this recording is from `recent`, in dB, if that is near enough.
     fn fit(&self, recent: &VecDeque<f32>) -> Option<f32> {
-        let fits = (0..self.levels.len()).filter_map(|last| self.fit_at(last, recent));
-        fits.min_by(f32::total_cmp)
+        let near = |(count, error): &(usize, f32)| {
+            *count >= ENOUGH && *error < SAME + SAME_MORE * (count - ENOUGH) as f32
+        };
+        let fits = self.places(recent, SAME + SAME_MORE * (LOOK_BACK - ENOUGH) as f32).filter(near);
+        fits.map(|(_, error)| error).min_by(f32::total_cmp)
     }
 
-    /// The same, if the last measurement began at hop `last`.
-    fn fit_at(&self, last: usize, recent: &VecDeque<f32>) -> Option<f32> {
-        let (mut count, mut error, mut sum, mut squares) = (0, 0.0, 0.0, 0.0);
+    /// Whether this recording, which was heard a moment ago, may still be playing.
+    fn still_fits(&self, recent: &VecDeque<f32>) -> bool {
+        self.places(recent, SAME_STILL).any(|(count, error)| count >= ENOUGH && error < SAME_STILL)
+    }
+
+    /// For each place in the recording where the last measurement may have begun: how many measurements lie within
+    /// it, and how far they are from it; surely those within `near` dB.
+    fn places(&self, recent: &VecDeque<f32>, near: f32) -> impl Iterator<Item = (usize, f32)> {
+        let places = if spread(recent) > TELLING { self.levels.len() } else { 0 };
+        (0..places).filter_map(move |last| self.at_place(last, recent, near * LOOK_BACK as f32))
+    }
+
+    fn at_place(&self, last: usize, recent: &VecDeque<f32>, most: f32) -> Option<(usize, f32)> {
+        let (mut count, mut error) = (0, 0.0);
         for (back, level) in recent.iter().rev().enumerate() {
             let Some(hop) = self.back(last, back * HOPS_PER_WINDOW) else { break };
             error += (self.levels[hop] - level).abs();
             // Far off already: the rest cannot mend it.
-            if error > SAME * LOOK_BACK as f32 {
+            if error > most {
                 return None;
             }
-            (count, sum, squares) = (count + 1, sum + level, squares + level * level);
+            count += 1;
         }
-        let n = count as f32;
-        let spread = (squares / n - (sum / n).powi(2)).max(0.0).sqrt();
-        (count >= ENOUGH && error / n < SAME && spread > TELLING).then_some(error / n)
+        (count > 0).then_some((count, error / count as f32))
     }
 
     /// `hops` before `from`: before the beginning there is nothing, but the waiting sound goes round.
@@ -214,10 +227,28 @@ impl Voice {
     }
 }
 
+/// Advocates' confirmations never reach a caller, and the tick of quiet waiting is too faint to be told from noise.
+fn is_for_callers(prompt: &str) -> bool {
+    !prompt.starts_with("A-") && prompt != "tick"
+}
+
+/// Standard deviation.
+fn spread(levels: &VecDeque<f32>) -> f32 {
+    let n = levels.len() as f32;
+    let (sum, squares) = levels.iter().fold((0.0, 0.0), |(sum, squares), l| (sum + l, squares + l * l));
+    (squares / n - (sum / n).powi(2)).max(0.0).sqrt()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::path::Path;
     use std::sync::Arc;
+    use std::time::Duration;
+
+    use havre_media::sdp::{Direction, Negotiated};
+    use havre_media::{Clip, Codec, Command, Event, Input, Output, Prompt, Shard};
+    use havre_model::{LegId, Now, PlayId};
 
     use super::*;
 
@@ -225,47 +256,112 @@ mod tests {
         Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../prompts")).unwrap()
     }
 
-    /// What a meter says of 16 kHz audio that begins `late` samples into its first window, through a noisy line.
-    fn listen(ear: &mut Ear, audio: &[i16], late: usize) -> Vec<Heard> {
-        let mut samples = vec![0_i16; late];
-        samples.extend_from_slice(audio);
-        let levels = levels(&samples);
-        let wobble = [0.2, -0.3, 0.1, -0.1, 0.3];
-        let readings = levels.iter().step_by(HOPS_PER_WINDOW).zip(wobble.iter().cycle());
-        let readings = readings.map(|(level, w)| Reading { hz: 300.0, dbm0: level + w, purity: 0.3 });
-        readings.flat_map(|reading| ear.hear(reading)).collect()
+    /// What an ear makes of clips that a real data plane plays, and a real one measures.
+    fn listen(ear: &mut Ear, clips: Vec<Clip>, late: Duration) -> Vec<Heard> {
+        let readings = through_the_line(clips, late);
+        readings.into_iter().flat_map(|reading| ear.hear(reading)).collect()
     }
 
-    #[test]
-    fn every_long_prompt_is_recognised_and_taken_for_no_other() {
-        let catalogue = catalogue();
-        for late in [0, 1_777, 3_210] {
-            for clip in catalogue.clips().filter(|clip| clip.duration().as_millis() >= 2_000) {
-                let Some(clips_language) = clip.key.spoken else { continue };
-                let mut ear = Ear::new(Some(&catalogue), &[]);
-                let heard = listen(&mut ear, &clip.samples, late);
-                let names: Vec<(&str, Spoken)> = heard
-                    .iter()
-                    .filter_map(|heard| match heard {
-                        Heard::Prompt { prompt, spoken, .. } => Some((prompt.as_str(), *spoken)),
-                        _ => None,
-                    })
-                    .collect();
-                assert_eq!(names, [(clip.key.prompt.as_str(), clips_language)], "{clip}, {late} late");
+    fn through_the_line(clips: Vec<Clip>, late: Duration) -> Vec<Reading> {
+        let legs = [LegId(1), LegId(2)];
+        let mut now = Now::default();
+        let config = Arc::new(havre_media::Config::default());
+        let mut shard = Shard::new(config, [4; 32], now);
+        let at = |leg: LegId| SocketAddr::from(([10, 0, 0, leg.0 as u8], 4_000));
+        for (leg, other) in [(legs[0], legs[1]), (legs[1], legs[0])] {
+            shard.handle_input(Input::Command(Command::Open { leg }), now);
+            let negotiated = Box::new(agreed(at(other)));
+            shard.handle_input(Input::Command(Command::Configure { leg, negotiated }), now);
+        }
+        shard.handle_input(Input::Command(Command::Listen { leg: legs[1], on: true }), now);
+        let clips = std::iter::once(Clip::Silence(late)).chain(clips).collect();
+        shard.handle_input(Input::Command(Command::Play { leg: legs[0], play: PlayId(1), clips }), now);
+        let mut readings = Vec::new();
+        loop {
+            let mut packets = Vec::new();
+            while let Some(output) = shard.poll_output() {
+                match output {
+                    Output::Transmit { leg, channel, bytes, .. } => {
+                        packets.push((leg, channel, bytes.to_vec()));
+                    }
+                    Output::Event(Event::Heard { leg, hz, dbm0, purity }) if leg == legs[1] => {
+                        readings.push(Reading { hz, dbm0, purity });
+                    }
+                    Output::Event(Event::PlayDone { .. }) => return readings,
+                    Output::Event(_) => {}
+                }
+            }
+            for (leg, channel, bytes) in &packets {
+                let leg = if *leg == legs[0] { legs[1] } else { legs[0] };
+                let source = at(if leg == legs[0] { legs[1] } else { legs[0] });
+                let (channel, leg) = (*channel, leg);
+                shard.handle_input(Input::Packet { leg, channel, source, bytes }, now);
+            }
+            if packets.is_empty() {
+                let next = shard.poll_timeout().unwrap().at;
+                now = now.after(next.since(now.mono));
+                shard.handle_timeout(now);
             }
         }
     }
 
-    #[test]
-    fn the_waiting_sound_is_recognised_wherever_one_joins_it() {
-        let catalogue = catalogue();
-        let waiting = catalogue.clip("waiting", None).unwrap();
-        for second in [1, 50, 120, 190] {
-            let mut ear = Ear::new(Some(&catalogue), &[]);
-            let heard = listen(&mut ear, &waiting.samples[second * 16_000..(second + 8) * 16_000], 0);
-            assert!(heard.contains(&Heard::Waiting), "from {second} s: {heard:?}");
-            assert!(!heard.iter().any(|h| matches!(h, Heard::Prompt { .. })), "from {second} s: {heard:?}");
+    fn agreed(remote: SocketAddr) -> Negotiated {
+        Negotiated {
+            remote_rtp: remote,
+            remote_rtcp: remote,
+            rtcp_mux: true,
+            direction: Direction::SendRecv,
+            send: vec![(Codec::Pcmu, 0)],
+            receive: vec![(0, Codec::Pcmu)],
+            send_event: None,
+            receive_event: None,
+            comfort_noise: false,
+            ptime: 20,
         }
+    }
+
+    fn prompts(heard: &[Heard]) -> Vec<String> {
+        let name = |heard: &Heard| match heard {
+            Heard::Prompt { prompt, spoken, .. } => Some(format!("{prompt} {spoken}")),
+            Heard::Waiting => Some("waiting".to_owned()),
+            _ => None,
+        };
+        heard.iter().filter_map(name).collect()
+    }
+
+    #[test]
+    fn every_prompt_is_recognised_and_taken_for_no_other() {
+        let catalogue = catalogue();
+        // Shorter ones end before there is enough to compare.
+        let long = |clip: &&Arc<havre_dialplan::Clip>| clip.duration() > Duration::from_secs(2);
+        let clips = catalogue.clips().filter(|clip| clip.key.spoken.is_some()).filter(long);
+        let mut mistakes = Vec::new();
+        for (nth, clip) in clips.filter(|clip| is_for_callers(clip.key.prompt.as_str())).enumerate() {
+            let mut ear = Ear::new(Some(&catalogue), &[]);
+            let played = vec![Clip::Prompt(Prompt::new(&clip.samples))];
+            let late = Duration::from_millis(37 * nth as u64 % 260);
+            let heard = prompts(&listen(&mut ear, played, late));
+            if heard != [clip.to_string()] {
+                mistakes.push(format!("{clip} ({:?}, {late:?} late): {heard:?}", clip.duration()));
+            }
+        }
+        assert!(mistakes.is_empty(), "{mistakes:#?}");
+    }
+
+    #[test]
+    fn a_caller_s_way_is_followed_to_the_waiting_sound() {
+        let catalogue = catalogue();
+        let clip = |prompt: &str, spoken| catalogue.clip(prompt, spoken).unwrap();
+        let (fr, en) = (Some(Spoken::Fr), Some(Spoken::En));
+        let mut played = Vec::new();
+        for clip in [clip("P1.1", en), clip("P1.2", fr), clip("P2", fr), clip("P3", fr)] {
+            played.push(Clip::Prompt(Prompt::new(&clip.samples)));
+            played.push(Clip::Silence(Duration::from_millis(300)));
+        }
+        played.push(Clip::Prompt(Prompt::new(&clip("waiting", None).samples[16_000 * 50..16_000 * 60])));
+        let mut ear = Ear::new(Some(&catalogue), &[]);
+        let heard = prompts(&listen(&mut ear, played, Duration::ZERO));
+        assert_eq!(heard, ["P1.1 en", "P1.2 fr", "P2 fr", "P3 fr", "waiting"]);
     }
 
     #[test]

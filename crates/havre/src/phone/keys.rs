@@ -30,9 +30,8 @@ pub(super) fn parse_keys(text: &str) -> Result<Presses, String> {
     for word in text.split(',').map(str::trim) {
         let (key, at) = word.split_once('@').map_or((word, None), |(key, at)| (key, Some(at)));
         let mut chars = key.chars();
-        let key = match (chars.next().and_then(Digit::from_char), chars.next()) {
-            (Some(key), None) => key,
-            _ => return Err(format!("{key:?} is no key: write 0-9, * or #, with commas between, as 2,5@3s")),
+        let (Some(key), None) = (chars.next().and_then(Digit::from_char), chars.next()) else {
+            return Err(format!("{key:?} is no key: write 0-9, * or #, with commas between, as 2,5@3s"));
         };
         let at = match at {
             Some(at) => parse_time(at)?,

@@ -2,10 +2,11 @@
 
 /// Windows begin this often: fine enough that one of them begins where any measurement did.
 pub(super) const HOPS_PER_SECOND: usize = 100;
-/// Hops from one measurement to the next (`media::Event::Heard`: a quarter of a second).
-pub(super) const HOPS_PER_WINDOW: usize = 25;
-/// Below this, levels are noise.
-pub(super) const FLOOR_DBM0: f32 = -50.0;
+/// Hops from one measurement to the next: `media::Event::Heard` comes with the first packet of 20 ms that completes a
+/// quarter of a second, which is the thirteenth.
+pub(super) const HOPS_PER_WINDOW: usize = 26;
+/// Below this, levels are those of the codec's noise rather than of the recording.
+pub(super) const FLOOR_DBM0: f32 = -42.0;
 
 /// Samples per hop at 8 kHz.
 const HOP: usize = 8_000 / HOPS_PER_SECOND;
@@ -14,7 +15,7 @@ const PEAK_AT_0_DBM0: f64 = 22_657.0;
 /// Half of the half-band filter's odd taps.
 const TAPS: usize = 12;
 
-/// Levels, in dBm0, of the quarter seconds of 16 kHz audio that begin at each hop.
+/// Levels, in dBm0, of the measurements of 16 kHz audio that would begin at each hop.
 pub(super) fn levels(samples_16k: &[i16]) -> Vec<f32> {
     let narrow = halve(samples_16k);
     let energies: Vec<f64> =
@@ -70,7 +71,7 @@ mod tests {
         for (hz, expected) in [(400.0, -10.0), (1_000.0, -10.0), (3_000.0, -10.0), (6_000.0, FLOOR_DBM0)] {
             // 10 dB below 22,657.
             let levels = levels(&sine(hz, 7_165.0));
-            assert_eq!(levels.len(), 76);
+            assert_eq!(levels.len(), 75);
             for level in &levels[5..70] {
                 assert!((level - expected).abs() < 0.3, "{hz} Hz: {level}, not {expected}");
             }

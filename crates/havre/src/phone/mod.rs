@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use havre_media::Codec;
 
 use crate::config::Config;
 
@@ -39,7 +40,16 @@ fn line_address(asked: Option<SocketAddr>, config: &Config) -> anyhow::Result<So
     asked.or(config.sip_listen.first().copied()).context("the configuration has no sip.listen; give --line")
 }
 
-/// `refused`, in words that help.
+/// A codec's name, as in SDP.
+const fn codec_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Pcmu => "PCMU",
+        Codec::Pcma => "PCMA",
+        Codec::G722 => "G722",
+    }
+}
+
+/// A refusal's status, in words that help.
 fn hint(status: Option<u16>, line: SocketAddr) -> String {
     match status {
         None | Some(408 | 503) => {
@@ -53,5 +63,21 @@ fn hint(status: Option<u16>, line: SocketAddr) -> String {
         Some(486 | 600) => "busy".to_owned(),
         Some(603) => "declined".to_owned(),
         Some(status) => format!("refused with SIP status {status}"),
+    }
+}
+
+/// Ctrl-C, or a polite kill.
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
     }
 }

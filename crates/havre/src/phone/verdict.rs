@@ -46,6 +46,8 @@ pub(super) struct Facts {
     pub(super) waiting: Option<Duration>,
     pub(super) advocate: Option<Duration>,
     pub(super) both_ways: Option<Duration>,
+    /// The line ended the call.
+    pub(super) hung_up: Option<Duration>,
 }
 
 impl Facts {
@@ -89,6 +91,10 @@ impl Facts {
         );
         if let Some(language) = wanted.language {
             faults.extend(self.wrong_language(language));
+        }
+        // An advocate may end a call. The line never does.
+        if let Some(at) = self.hung_up.filter(|_| self.advocate.is_none()) {
+            faults.push(format!("the line hung up after {:.1} s", at.as_secs_f64()));
         }
         if wanted.advocate && self.both_ways.is_none() {
             faults.push(match self.advocate {
@@ -193,6 +199,14 @@ mod tests {
         assert_eq!(facts.changed(secs(5), "P6"), None);
         facts.pressed.push(Pressed { key, at: secs(6), change: None });
         assert_eq!(facts.changed(secs(20), "P6"), None, "too late to be the key's doing");
+    }
+
+    #[test]
+    fn only_an_advocate_may_hang_up() {
+        let mut facts = Facts { hung_up: Some(secs(9)), ..heard(&[]) };
+        assert_eq!(facts.faults(NOTHING), ["the line hung up after 9.0 s"]);
+        facts.advocate = Some(secs(5));
+        assert_eq!(facts.faults(NOTHING), Vec::<String>::new());
     }
 
     #[test]

@@ -63,7 +63,13 @@ pub(crate) fn pass_on(
     let measured = from.meter.is_some();
     let Some(wire) = &mut from.wire else { return };
     let mut heard = measured;
-    if let Some(to) = to {
+    // A key that was pressed before the bridge was meant for us; its packets have one timestamp (RFC 4733 §2.5.1.1).
+    if to.is_none() && matches!(received.kind, Kind::Press(_)) {
+        wire.private_press = Some(received.packet.timestamp);
+    }
+    let private =
+        matches!(received.kind, Kind::Press(_)) && wire.private_press == Some(received.packet.timestamp);
+    if let Some(to) = to.filter(|_| !private) {
         let (peer, silent) = (to.id, to.player.sounds() || to.keys.holds());
         if let Some(out) = &mut to.wire {
             let relay = match received.kind {

@@ -43,6 +43,8 @@ pub(crate) struct Wire {
     agreed: Negotiated,
     source: Source,
     reception: Reception,
+    /// The timestamp of the last key that was pressed while there was no peer.
+    private_press: Option<u32>,
     presses: telephone_event::Receiver,
     outgoing: Outgoing,
     watch: Watch,
@@ -123,6 +125,7 @@ impl Wire {
         Self {
             source: Source::new(agreed.remote_rtp, now),
             reception: Reception::default(),
+            private_press: None,
             presses: telephone_event::Receiver::default(),
             // The timestamp's first bit is left alone, so that a capture reads well.
             outgoing: Outgoing::new(rng.next_u32(), rng.next_u32() as u16, rng.next_u32() >> 1, now),

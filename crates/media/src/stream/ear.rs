@@ -39,7 +39,9 @@ pub(crate) struct Ear {
     made_up: u8,
     /// Samples of the last packet: what a lost one is taken to have held.
     packet_samples: usize,
+    /// The next frame is made up, so that what follows comes later; or two are made one, so that it comes sooner.
     grow: bool,
+    shrink: bool,
     least: usize,
     watched: u32,
 }
@@ -81,6 +83,7 @@ impl Ear {
             made_up: 0,
             packet_samples: MAX_FRAME_SAMPLES / 2,
             grow: false,
+            shrink: false,
             least: usize::MAX,
             watched: 0,
         }
@@ -135,7 +138,9 @@ impl Ear {
         }
         let State::Playing { mut next, newest, mut paused } = self.state else { return None };
         let grow = std::mem::take(&mut self.grow) && self.depth(next, newest) < DEEPEST;
-        while !grow && self.samples.len() < self.frame() {
+        let shrink = std::mem::take(&mut self.shrink) && !grow;
+        let wanted = if shrink { 2 * self.frame() } else { self.frame() };
+        while !grow && self.samples.len() < wanted {
             if !self.take(next, newest, &mut paused) {
                 break;
             }
@@ -147,6 +152,9 @@ impl Ear {
         let (rate, frame) = (self.decoder.codec().sample_rate(), self.frame());
         let out = &mut out[..frame];
         if self.samples.len() >= frame {
+            if shrink {
+                self.fold(frame);
+            }
             out.iter_mut().zip(self.samples.drain(..frame)).for_each(|(o, s)| *o = s);
             self.concealer.heard(out);
             self.made_up = 0;
@@ -203,12 +211,22 @@ impl Ear {
         self.least = self.least.min(self.depth(next, newest));
         self.watched += 1;
         if self.watched >= WATCH {
-            let spare = self.frame().min(self.samples.len());
-            if self.least > SHALLOW {
-                self.samples.drain(..spare);
-            }
+            self.shrink = self.least > SHALLOW;
             (self.watched, self.least) = (0, usize::MAX);
         }
+    }
+
+    /// Makes one frame of the next two: the first fades into the second.
+    fn fold(&mut self, frame: usize) {
+        if self.samples.len() < 2 * frame {
+            return;
+        }
+        for i in 0..frame {
+            let (first, second) = (i32::from(self.samples[i]), i32::from(self.samples[frame + i]));
+            let mixed = first + (second - first) * i as i32 / frame as i32;
+            self.samples[frame + i] = mixed as i16;
+        }
+        self.samples.drain(..frame);
     }
 
     fn clear(&mut self) {
@@ -283,9 +301,20 @@ mod tests {
     }
 
     #[test]
+    fn packets_that_come_too_late_for_the_delay_make_it_grow() {
+        let late = |n: u16| if n % 2 == 1 { 70 } else { 0 };
+        let mut arrivals: Vec<_> = (0..20_u16).map(|n| (n, u64::from(n) * 20 + late(n))).collect();
+        arrivals.sort_by_key(|(_, arrival)| *arrival);
+        let frames = heard(&arrivals, 40);
+        for n in 10..20 {
+            assert!(frames.contains(&n), "packet {n} was not heard: {frames:?}");
+        }
+    }
+
+    #[test]
     fn a_needless_delay_is_played_out_of_the_way() {
-        // 100 ms late once, then on time again: depth returns to a few frames.
-        let late = |n: u16| if n == 5 { 120 } else { 0 };
+        // 120 ms late for a while, then on time again: the depth that this made goes away.
+        let late = |n: u16| if (5..60).contains(&n) { 120 } else { 0 };
         let mut arrivals: Vec<_> = (0..1_000_u16).map(|n| (n, u64::from(n) * 20 + late(n))).collect();
         arrivals.sort_by_key(|(_, arrival)| *arrival);
         let mut ear = Ear::new(Codec::Pcmu);

@@ -206,12 +206,12 @@ mod tests {
     #[test]
     fn loss_duplicates_and_order() {
         let mut reception = Reception::default();
-        let came: Vec<_> = [65_533, 65_534, 65_534, 1, 65_535, 1, 3]
+        let came: Vec<_> = [65_533, 65_534, 65_534, 1, 65_535, 1, 3, 65_535]
             .into_iter()
             .map(|s| feed(&mut reception, 7, s, 0))
             .collect();
         use Arrival::{Duplicate, First, Fresh};
-        assert_eq!(came, [First, Fresh, Duplicate, Fresh, Fresh, Duplicate, Fresh]);
+        assert_eq!(came, [First, Fresh, Duplicate, Fresh, Fresh, Duplicate, Fresh, Duplicate]);
         assert_eq!((reception.received(), reception.lost()), (5, 2)); // 0 and 2 are missing
         let block = reception.block(Mono::ZERO).unwrap();
         assert_eq!((block.highest, block.lost, block.fraction_lost), (65_536 + 3, 2, 73));

@@ -13,17 +13,17 @@ use havre_sip::{Account, EndedBy, Endpoint, Identity, Password, Path, Target};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-pub const ALICE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
-pub const BOB: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 5060);
-pub const REGISTRAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 5060);
+pub(crate) const ALICE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
+pub(crate) const BOB: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 5060);
+pub(crate) const REGISTRAR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 5060);
 /// One way.
 const DELAY: Duration = Duration::from_millis(10);
 
-pub fn secs(secs: u64) -> Duration {
+pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-pub fn register(user: &str, password: &str) -> Command {
+pub(crate) fn register(user: &str, password: &str) -> Command {
     Command::Register {
         account: Account { user: user.into(), realm: "havre".into(), password: Password::new(password) },
         // The phone's own address is put in by `Station::command`.
@@ -34,13 +34,13 @@ pub fn register(user: &str, password: &str) -> Command {
 }
 
 /// Everything there is.
-pub struct World {
-    pub now: Now,
-    pub alice: Station,
-    pub bob: Station,
-    pub registrar: Endpoint,
+pub(crate) struct World {
+    pub(crate) now: Now,
+    pub(crate) alice: Station,
+    pub(crate) bob: Station,
+    pub(crate) registrar: Endpoint,
     /// Datagrams to and from here are lost.
-    pub unplugged: Option<SocketAddr>,
+    pub(crate) unplugged: Option<SocketAddr>,
     wire: BTreeMap<(Mono, u64), Parcel>,
     sent: u64,
     random: ChaCha12Rng,
@@ -56,7 +56,7 @@ struct Parcel {
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Now::default();
         let accounts = [("bob".parse::<AgentId>().unwrap(), Password::new("secret"))];
         let config = havre_sip::Config {
@@ -78,7 +78,7 @@ impl World {
     }
 
     /// Alice and Bob talk; returns Bob's leg.
-    pub fn talking(leg: LegId) -> (Self, LegId) {
+    pub(crate) fn talking(leg: LegId) -> (Self, LegId) {
         let mut world = Self::new();
         world.bob.command(Command::Answering(Answering::After(Duration::ZERO)), world.now);
         world.alice_dials_bob(leg);
@@ -90,33 +90,33 @@ impl World {
     }
 
     /// From now on SIP and media are lost, doubled and delayed.
-    pub fn be_bad(&mut self, seed: u64) {
+    pub(crate) fn be_bad(&mut self, seed: u64) {
         self.random = ChaCha12Rng::seed_from_u64(seed);
         self.bad = true;
     }
 
-    pub fn random(&mut self, below: u64) -> u64 {
+    pub(crate) fn random(&mut self, below: u64) -> u64 {
         self.random.next_u64() % below
     }
 
-    pub fn station(&self, at: SocketAddr) -> &Station {
+    pub(crate) fn station(&self, at: SocketAddr) -> &Station {
         if at == ALICE { &self.alice } else { &self.bob }
     }
 
-    pub fn command(&mut self, at: SocketAddr, command: Command) {
+    pub(crate) fn command(&mut self, at: SocketAddr, command: Command) {
         let now = self.now;
         if at == ALICE { &mut self.alice } else { &mut self.bob }.command(command, now);
     }
 
-    pub fn alice_dials_bob(&mut self, leg: LegId) {
+    pub(crate) fn alice_dials_bob(&mut self, leg: LegId) {
         self.alice_dials(leg, false);
     }
 
-    pub fn alice_dials(&mut self, leg: LegId, late_offer: bool) {
+    pub(crate) fn alice_dials(&mut self, leg: LegId, late_offer: bool) {
         self.alice.command(dial(leg, late_offer), self.now);
     }
 
-    pub fn registrar_dials(&mut self, agent: &str, display: &str) {
+    pub(crate) fn registrar_dials(&mut self, agent: &str, display: &str) {
         let command = havre_sip::Command::Dial {
             leg: LegId(77),
             target: Target::Agent(agent.parse().unwrap()),
@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Lets everything happen that is due within `time`.
-    pub fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now.mono + time;
         loop {
             self.drain();
@@ -150,13 +150,13 @@ impl World {
         self.now = self.now.after(end.since(self.now.mono));
     }
 
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.alice.log.clear();
         self.bob.log.clear();
     }
 
     /// No legs, no ports, nothing due.
-    pub fn assert_idle(&self) {
+    pub(crate) fn assert_idle(&self) {
         for station in [&self.alice, &self.bob] {
             assert_eq!(station.phone.legs().count(), 0, "{:?}", station.log);
             assert!(station.ports.is_empty(), "{:?}", station.ports);
@@ -164,7 +164,7 @@ impl World {
     }
 
     /// What somebody might press; `new` is an id for a call that is placed.
-    pub fn random_command(&mut self, new: LegId) {
+    pub(crate) fn random_command(&mut self, new: LegId) {
         let station = if self.random(2) == 0 { ALICE } else { BOB };
         let theirs: Vec<LegId> = self.station(station).phone.legs().collect();
         let leg = theirs.first().copied().unwrap_or(new);
@@ -198,11 +198,11 @@ impl World {
             }
         }
         for parcel in parcels {
-            self.post(parcel);
+            self.post(&parcel);
         }
     }
 
-    fn post(&mut self, parcel: Parcel) {
+    fn post(&mut self, parcel: &Parcel) {
         if self.unplugged.is_some_and(|out| out == parcel.from || out == parcel.to) {
             return;
         }
@@ -252,13 +252,13 @@ fn dial(leg: LegId, late_offer: bool) -> Command {
 }
 
 /// A phone and its audio.
-pub struct Station {
-    pub phone: Phone,
-    pub log: Vec<Event>,
+pub(crate) struct Station {
+    pub(crate) phone: Phone,
+    pub(crate) log: Vec<Event>,
     /// Legs that still can be opened.
-    pub ports_left: u16,
+    pub(crate) ports_left: u16,
     /// Whose port.
-    pub ports: HashMap<u16, (LegId, Channel)>,
+    pub(crate) ports: HashMap<u16, (LegId, Channel)>,
     shard: Shard,
     at: SocketAddr,
     next_port: u16,
@@ -280,7 +280,7 @@ impl Station {
         }
     }
 
-    pub fn command(&mut self, command: Command, now: Now) {
+    pub(crate) fn command(&mut self, command: Command, now: Now) {
         let command = match command {
             Command::Register { account, registrar, uri, expires } => {
                 Command::Register { account, registrar: Path::udp(self.at, registrar.remote), uri, expires }
@@ -291,13 +291,13 @@ impl Station {
     }
 
     /// The leg of the last incoming call.
-    pub fn incoming(&self) -> LegId {
+    pub(crate) fn incoming(&self) -> LegId {
         let mut legs = self.phone.legs();
         legs.next().expect("somebody calls")
     }
 
     /// The log without measurements.
-    pub fn said(&self) -> Vec<Event> {
+    pub(crate) fn said(&self) -> Vec<Event> {
         let measured = |event: &&Event| {
             !matches!(
                 event,
@@ -307,21 +307,21 @@ impl Station {
         self.log.iter().filter(measured).cloned().collect()
     }
 
-    pub fn ended(&self, leg: LegId) -> Option<(EndedBy, Cause)> {
+    pub(crate) fn ended(&self, leg: LegId) -> Option<(EndedBy, Cause)> {
         self.log.iter().find_map(|event| match event {
             Event::Ended { leg: ended, by, cause, .. } if *ended == leg => Some((*by, *cause)),
             _ => None,
         })
     }
 
-    pub fn heard(&self) -> Option<(f32, f32, f32)> {
+    pub(crate) fn heard(&self) -> Option<(f32, f32, f32)> {
         self.log.iter().rev().find_map(|event| match event {
             Event::Heard { hz, dbm0, purity, .. } => Some((*hz, *dbm0, *purity)),
             _ => None,
         })
     }
 
-    pub fn keys(&self, on: LegId, how: Keying) -> String {
+    pub(crate) fn keys(&self, on: LegId, how: Keying) -> String {
         let key = |event: &Event| match event {
             Event::Digit { leg, digit, by } if (*leg, *by) == (on, how) => Some(digit.as_char()),
             _ => None,
@@ -330,7 +330,7 @@ impl Station {
     }
 
     /// Versions of the different session descriptions sent so far.
-    pub fn versions(&self) -> Vec<u64> {
+    pub(crate) fn versions(&self) -> Vec<u64> {
         let version = |sdp: &String| {
             let origin = sdp.lines().find(|line| line.starts_with("o=")).unwrap();
             origin.split(' ').nth(2).unwrap().parse().unwrap()
@@ -338,7 +338,7 @@ impl Station {
         self.sent_sdp.iter().map(version).collect()
     }
 
-    pub fn assert_each_leg_ends_once_and_last(&self, seed: u64) {
+    pub(crate) fn assert_each_leg_ends_once_and_last(&self, seed: u64) {
         let mut open = HashSet::new();
         let mut ended = HashSet::new();
         for event in &self.log {

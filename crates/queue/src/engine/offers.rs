@@ -196,7 +196,6 @@ impl Engine {
         let Some(offer) = self.offers.remove(&id) else { return };
         self.timers.set(Timer::Offer(id), None);
         self.lent.set(&offer.agent, None);
-        self.forget_claim(offer.stage);
         self.send(Op::Release(offer.lease(id, false)));
         if let Some(Caller { place: Standing::Waiting(wait), .. }) = self.callers.get_mut(&offer.call) {
             wait.offers.remove(id);

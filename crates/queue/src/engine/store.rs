@@ -84,13 +84,7 @@ impl Engine {
         awaited.then_some(op)
     }
 
-    /// The offer that asked is over: the answer is waited for no more, but a late grant is to be released.
-    pub(super) fn forget_claim(&mut self, stage: Stage) {
-        if let Stage::Claiming { op: Some(op) } | Stage::Confirming { op } = stage {
-            self.stop_waiting(op);
-        }
-    }
-
+    /// A late grant is still to be given back, so the question is not forgotten at once.
     fn stop_waiting(&mut self, op: u64) {
         if let Some(ask) = self.peer.asks.get_mut(&op) {
             ask.awaited = false;

@@ -121,6 +121,24 @@ fn a_rise_to_urgent_rings_the_reserve_at_once() {
 }
 
 #[test]
+fn from_t5_every_supervisor_rings_for_an_urgent_call_and_those_who_did_not_answer_again() {
+    let mut w = World::new();
+    for name in ["boss", "chief", "deputy"] {
+        w.supervisor(name, "en");
+    }
+    w.joins("Eva", Language::En, Risk::Urgent);
+    w.seconds(4);
+    w.declines("boss");
+    w.expect(&["  0.0 boss rings for Eva (reserve)", "  4.0 chief rings for Eva (reserve)"]);
+    w.seconds(5);
+    w.expect(&[
+        "  5.0 supervisors are alerted of Eva",
+        "  5.0 deputy rings for Eva (reserve)",
+        "  9.0 boss rings for Eva (reserve)",
+    ]);
+}
+
+#[test]
 fn two_urgent_calls_share_two_supervisors() {
     let mut w = World::new();
     w.supervisor("boss", "en");

@@ -306,6 +306,29 @@ fn nobody_new_is_rung_while_an_answer_is_confirmed() {
 }
 
 #[test]
+fn an_answered_phone_is_not_taken_for_another_caller() {
+    let mut w = World::with(Store::Manual);
+    w.joins("Ann", Language::En, Risk::Standard);
+    w.seconds(20);
+    for agent in ["a", "b"] {
+        w.ready(agent, "en");
+        grant(&mut w);
+    }
+    w.answers("a");
+    w.forget_log();
+    w.joins("Eva", Language::En, Risk::Standard);
+    w.expect(&[]);
+    let op = confirm(&w);
+    w.acks(Ack::Confirmed { op, ok: true });
+    grant(&mut w);
+    w.expect(&[
+        " 20.0 a talks with Ann",
+        " 20.0 b stops ringing (answered_elsewhere)",
+        " 20.0 b rings for Eva (single)",
+    ]);
+}
+
+#[test]
 fn a_phone_that_has_just_answered_proves_more_than_a_registration() {
     let mut w = world();
     w.joins("Ann", Language::En, Risk::Standard);

@@ -1,0 +1,363 @@
+//! What people do with their phones. Each verb is one thing that a person does, or that befalls a phone.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use havre_model::{Digit, LegId};
+use havre_phone::{Answering, Command, Input, Keying};
+use havre_sip::wire::Uri;
+use havre_sip::{Identity, Path};
+
+use crate::hotline::{REALM, SWITCH};
+use crate::station::{Life, Line, Station};
+use crate::world::{Inner, World};
+
+/// How long phones ask to be registered for.
+const REGISTERED_FOR: Duration = Duration::from_secs(300);
+
+/// Somebody at a carrier's phone.
+#[derive(Clone)]
+pub struct Caller {
+    pub(crate) world: World,
+    pub(crate) ip: IpAddr,
+}
+
+/// An advocate at a softphone.
+#[derive(Clone)]
+pub struct Advocate {
+    pub(crate) world: World,
+    pub(crate) ip: IpAddr,
+}
+
+impl Caller {
+    /// Dials a number.
+    pub fn dials(&self, number: &str) {
+        self.dial(number, false);
+    }
+
+    /// Dials a number through a carrier that sends no SDP with the INVITE.
+    pub fn dials_with_late_offer(&self, number: &str) {
+        self.dial(number, true);
+    }
+
+    fn dial(&self, number: &str, late_offer: bool) {
+        self.with(|inner, ip| {
+            inner.say(ip, format_args!("dials {number}"));
+            inner.left.remove(&ip);
+            inner.dial(ip, number, late_offer);
+        });
+    }
+
+    /// Presses a key, which goes as telephone-events.
+    pub fn presses(&self, key: char) {
+        self.key(key, Keying::Event);
+    }
+
+    /// Presses a key on a phone that sends SIP INFO.
+    pub fn presses_by_info(&self, key: char) {
+        self.key(key, Keying::Info);
+    }
+
+    fn key(&self, key: char, by: Keying) {
+        self.with(|inner, ip| {
+            inner.say(ip, format_args!("presses {key}"));
+            inner.key(ip, key, by);
+        });
+    }
+
+    /// Hangs up, or gives up before anybody answered.
+    pub fn hangs_up(&self) {
+        self.with(|inner, ip| {
+            inner.say(ip, format_args!("hangs up"));
+            inner.left.insert(ip);
+            let leg = inner.station(ip).any_leg().unwrap_or_else(|| panic!("there is nothing to hang up"));
+            inner.command(ip, Command::HangUp { leg });
+        });
+    }
+}
+
+impl Advocate {
+    /// Registers the phone.
+    pub fn signs_in(&self) {
+        self.with(|inner, ip| {
+            let station = inner.station(ip);
+            let account = station.account.clone().unwrap_or_else(|| panic!("callers do not sign in"));
+            let uri =
+                Uri::parse(&format!("sip:{}@{REALM}", account.user)).unwrap_or_else(|_| panic!("an account"));
+            let registrar = Path::udp(station.addr, SWITCH);
+            inner.command(ip, Command::Register { account, registrar, uri, expires: REGISTERED_FOR });
+        });
+    }
+
+    /// Removes the registration.
+    pub fn signs_out(&self) {
+        self.with(|inner, ip| {
+            inner.say(ip, format_args!("signs out"));
+            inner.command(ip, Command::Unregister);
+        });
+    }
+
+    /// Takes the call that rings.
+    ///
+    /// # Panics
+    /// Nothing rings.
+    pub fn answers(&self) {
+        self.with(|inner, ip| {
+            let leg = inner.ringing(ip);
+            inner.say(ip, format_args!("answers"));
+            inner.left.remove(&ip);
+            inner.command(ip, Command::Answer { leg });
+        });
+    }
+
+    /// Refuses the call that rings: 486 is busy, 603 is declined.
+    ///
+    /// # Panics
+    /// Nothing rings.
+    pub fn declines(&self, status: u16) {
+        self.with(|inner, ip| {
+            let leg = inner.ringing(ip);
+            inner.say(ip, format_args!("declines with {status}"));
+            inner.command(ip, Command::Decline { leg, status });
+        });
+    }
+
+    /// From now on whatever rings is answered after this time.
+    pub fn answers_after(&self, wait: Duration) {
+        self.with(|inner, ip| inner.command(ip, Command::Answering(Answering::After(wait))));
+    }
+
+    /// From now on the phone gives no answer to an INVITE, not even a 180.
+    pub fn is_out_of_reach(&self) {
+        self.with(|inner, ip| inner.command(ip, Command::Answering(Answering::Ignore)));
+    }
+
+    /// Ends the talk.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn hangs_up(&self) {
+        self.with(|inner, ip| {
+            inner.say(ip, format_args!("hangs up"));
+            let leg = inner.talk(ip);
+            inner.left.insert(ip);
+            inner.command(ip, Command::HangUp { leg });
+        });
+    }
+
+    /// Puts the caller on hold.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn holds(&self) {
+        self.with(|inner, ip| {
+            let leg = inner.talk(ip);
+            inner.command(ip, Command::Hold { leg });
+        });
+    }
+
+    /// Takes the caller back.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn resumes(&self) {
+        self.with(|inner, ip| {
+            let leg = inner.talk(ip);
+            inner.command(ip, Command::Resume { leg });
+        });
+    }
+
+    /// Presses a key.
+    pub fn presses(&self, key: char) {
+        self.with(|inner, ip| inner.key(ip, key, Keying::Event));
+    }
+
+    /// Dials a feature code.
+    pub fn dials(&self, code: &str) {
+        self.with(|inner, ip| {
+            inner.say(ip, format_args!("dials {code}"));
+            inner.dial(ip, code, false);
+        });
+    }
+
+    /// Puts down whatever line there is.
+    pub fn puts_down(&self) {
+        self.with(|inner, ip| {
+            inner.left.insert(ip);
+            let legs = inner.station(ip).lines.keys().copied().collect::<Vec<_>>();
+            for leg in legs {
+                inner.command(ip, Command::HangUp { leg });
+            }
+        });
+    }
+
+    /// Whether a line is established.
+    #[must_use]
+    pub fn talks(&self) -> bool {
+        self.world.0.borrow().station(self.ip).leg(&Line::Talking).is_some()
+    }
+
+    /// Whether something rings.
+    #[must_use]
+    pub fn rings(&self) -> bool {
+        self.world.0.borrow().station(self.ip).leg(&Line::Ringing).is_some()
+    }
+}
+
+/// What may befall any phone.
+macro_rules! phone {
+    ($who:ident) => {
+        impl $who {
+            /// The phone's battery is empty, or its network gone.
+            pub fn goes_dark(&self) {
+                self.with(|inner, ip| inner.befall(ip, Life::Dark, "goes dark"));
+            }
+
+            /// The phone's program ends; its host says so by ICMP.
+            pub fn crashes(&self) {
+                self.with(|inner, ip| inner.befall(ip, Life::Crashed, "crashes"));
+            }
+
+            /// The network is back, and the phone knows what it knew.
+            pub fn comes_back(&self) {
+                self.with(|inner, ip| inner.befall(ip, Life::Well, "comes back"));
+            }
+
+            /// The phone is started again and knows nothing of any call.
+            pub fn starts_again(&self) {
+                self.with(|inner, ip| {
+                    inner.say(ip, format_args!("starts again"));
+                    inner.failed.insert(ip);
+                    inner.restart_phone(ip);
+                });
+            }
+
+            /// The phone sends no RTP from now on.
+            pub fn mutes(&self) {
+                self.with(|inner, ip| inner.mute(ip, true));
+            }
+
+            /// It sends RTP again.
+            pub fn unmutes(&self) {
+                self.with(|inner, ip| inner.mute(ip, false));
+            }
+
+            /// Every datagram from this phone that begins like this is lost from now on.
+            pub fn loses(&self, beginning: &'static str) {
+                self.with(|inner, ip| {
+                    inner.failed.insert(ip);
+                    inner.loses(ip, beginning, true);
+                });
+            }
+
+            /// No longer.
+            pub fn loses_no_more(&self, beginning: &'static str) {
+                self.with(|inner, ip| inner.loses(ip, beginning, false));
+            }
+
+            /// Whether there is any line at this phone.
+            #[must_use]
+            pub fn is_on_the_phone(&self) -> bool {
+                self.world.0.borrow().station(self.ip).any_leg().is_some()
+            }
+
+            /// The phone's address.
+            #[must_use]
+            pub const fn ip(&self) -> IpAddr {
+                self.ip
+            }
+
+            fn with(&self, act: impl FnOnce(&mut Inner, IpAddr)) {
+                let inner = &mut *self.world.0.borrow_mut();
+                act(inner, self.ip);
+                inner.settle();
+            }
+        }
+    };
+}
+
+phone!(Caller);
+phone!(Advocate);
+
+impl Inner {
+    pub(crate) fn station(&self, ip: IpAddr) -> &Station {
+        self.stations.get(&ip).unwrap_or_else(|| panic!("nobody is at {ip}"))
+    }
+
+    fn say(&mut self, ip: IpAddr, what: std::fmt::Arguments<'_>) {
+        let Self { stations, log, now, .. } = self;
+        if let Some(station) = stations.get(&ip) {
+            log.say(now.mono, &station.name, what);
+        }
+    }
+
+    fn command(&mut self, ip: IpAddr, command: Command) {
+        let now = self.now;
+        if let Some(station) = self.stations.get_mut(&ip) {
+            station.phone.handle_input(Input::Command(command), now);
+        }
+        self.drain_station(ip);
+    }
+
+    fn dial(&mut self, ip: IpAddr, number: &str, late_offer: bool) {
+        let Some(station) = self.stations.get_mut(&ip) else { return };
+        station.dialled += 1;
+        let leg = LegId(station.dialled);
+        station.lines.insert(leg, Line::Calling);
+        let command = Command::Dial {
+            leg,
+            to: Uri::sip(Some(number), SWITCH),
+            path: Path::udp(station.addr, SWITCH),
+            from: Identity {
+                display: String::new(),
+                user: station.number.clone(),
+                host: Some(REALM.to_owned()),
+            },
+            account: station.account.clone(),
+            late_offer,
+        };
+        self.command(ip, command);
+    }
+
+    fn key(&mut self, ip: IpAddr, key: char, by: Keying) {
+        let digit = Digit::from_char(key).unwrap_or_else(|| panic!("{key:?} is no key"));
+        if let Some(leg) = self.station(ip).any_leg() {
+            self.command(ip, Command::Key { leg, digit, millis: 100, by });
+        }
+    }
+
+    fn ringing(&self, ip: IpAddr) -> LegId {
+        let station = self.station(ip);
+        station
+            .leg(&Line::Ringing)
+            .unwrap_or_else(|| panic!("nothing rings at {}\n{}", station.name, self.story()))
+    }
+
+    fn talk(&self, ip: IpAddr) -> LegId {
+        let station = self.station(ip);
+        station
+            .leg(&Line::Talking)
+            .unwrap_or_else(|| panic!("{} is in no talk\n{}", station.name, self.story()))
+    }
+
+    fn story(&self) -> String {
+        self.log.print(|_, _| true)
+    }
+
+    fn befall(&mut self, ip: IpAddr, life: Life, how: &str) {
+        self.say(ip, format_args!("{how}"));
+        self.failed.insert(ip);
+        if let Some(station) = self.stations.get_mut(&ip) {
+            station.life = life;
+        }
+        self.plane.changed = true;
+    }
+
+    fn mute(&mut self, ip: IpAddr, muted: bool) {
+        self.say(ip, format_args!("{}", if muted { "mutes" } else { "unmutes" }));
+        if let Some(station) = self.stations.get_mut(&ip) {
+            station.muted = muted;
+        }
+        self.plane.changed = true;
+    }
+}

@@ -1,0 +1,3 @@
+//! Calls to the line, told as logs.
+
+mod journey;
