@@ -48,7 +48,7 @@ const KEY_MILLIS: u16 = 120;
     0-9 * #     in a call: keys for the caller to hear\n\n\
     Ctrl-C hangs up, signs out and leaves.")]
 pub(crate) struct AnswerArgs {
-    /// Whose phone this is: an `id` of the configuration's [[agents]]
+    /// Whose phone this is: an `id` of the configuration's `[[agents]]`
     #[arg(long = "as", value_name = "ADVOCATE")]
     agent: String,
     /// The account's password; HAVRE_PASSWORD or that of the configuration if not given
