@@ -63,6 +63,8 @@ pub enum Stage {
     Ended {
         /// Why.
         cause: Cause,
+        /// Not by the people of a talk: while waiting, or because a phone was gone.
+        cut_off: bool,
     },
 }
 
@@ -456,7 +458,8 @@ impl Call {
 
     /// The call is over. The only ways here are the caller's, the advocate's, and a leg that cannot be set up.
     fn end(&mut self, cause: Cause, now: Now) {
-        match std::mem::replace(&mut self.stage, Stage::Ended { cause }) {
+        let cut_off = cause == Cause::CallerGone || !matches!(self.stage, Stage::Talking(_));
+        match std::mem::replace(&mut self.stage, Stage::Ended { cause, cut_off }) {
             Stage::Waiting { .. } => self.outputs.push_back(Output::Leave),
             Stage::Talking(talk) => {
                 if cause != Cause::AgentHungUp {
@@ -481,8 +484,8 @@ impl Call {
 
     /// Lets `redial` remember this caller; to be called when the call is over.
     pub fn farewell(&self, redial: &mut Redial, now: Now) {
-        let gone = matches!(self.stage, Stage::Ended { cause: Cause::CallerGone });
-        let urgent_cut_off = self.risk == Risk::Urgent && (gone || !self.answered);
+        let cut_off = matches!(self.stage, Stage::Ended { cut_off: true, .. });
+        let urgent_cut_off = self.risk == Risk::Urgent && cut_off;
         redial.remember(self.number.as_ref(), urgent_cut_off, now.mono);
     }
 

@@ -11,11 +11,17 @@ use havre_model::{
     AgentId, AgentProfile, AgentState, CallEvent, CallId, Language, LegId, Mono, Now, OfferId, OfferKind,
     Outcome, Risk, Role, Spoken, Unix, What,
 };
-use havre_queue::Place;
+use havre_queue::{ACK_WITHIN, Place};
 use havre_switch::Switch;
 
 use crate::plane::Plane;
 use crate::world::Inner;
+
+/// INVITE to queue (the journey's rule 2).
+const JOINED_BY: Duration = Duration::from_secs(20);
+/// A ready advocate may be left in peace beside a waiting caller for so long: a breath between two ringings, and a
+/// claim that gets no answer.
+const IDLE_BESIDE_A_CALLER: Duration = Duration::from_secs(6);
 
 macro_rules! ensure {
     ($holds:expr, $($what:tt)+) => {
@@ -69,6 +75,12 @@ pub(crate) struct Checks {
     calls: BTreeMap<CallId, Followed>,
     /// The state before the present offer.
     states: BTreeMap<AgentId, AgentState>,
+    /// When somebody was last seen with a line at their phone: a feature code keeps it from ringing.
+    on_the_phone: BTreeMap<AgentId, Mono>,
+    /// Whom another node has, and until when.
+    elsewhere: BTreeMap<AgentId, Mono>,
+    /// Who is ready, and was last told so.
+    ready: BTreeMap<AgentId, Mono>,
     tally: Tally,
     /// Offers of calls that are over: their ends are told after it.
     ending: BTreeMap<OfferId, AgentId>,
@@ -80,6 +92,9 @@ impl Checks {
             agents: BTreeMap::new(),
             calls: BTreeMap::new(),
             states: BTreeMap::new(),
+            on_the_phone: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
+            ready: BTreeMap::new(),
             tally: Tally::default(),
             ending: BTreeMap::new(),
         };
@@ -103,7 +118,23 @@ impl Checks {
         }
     }
 
-    pub(crate) fn on_agent(&mut self, agent: &AgentId, state: AgentState) {
+    pub(crate) fn is_on_the_phone(&mut self, agent: &str, now: Mono) {
+        if let Some((_, since)) = self.on_the_phone.iter_mut().find(|(id, _)| id.as_str() == agent) {
+            *since = now;
+        } else if let Some(id) = self.agents.keys().find(|id| id.as_str() == agent) {
+            self.on_the_phone.insert(id.clone(), now);
+        }
+    }
+
+    pub(crate) fn is_elsewhere(&mut self, agent: AgentId, until: Mono) {
+        self.elsewhere.insert(agent, until);
+    }
+
+    pub(crate) fn on_agent(&mut self, agent: &AgentId, state: AgentState, now: Mono) {
+        match state {
+            AgentState::Ready { .. } => self.ready.insert(agent.clone(), now),
+            _ => self.ready.remove(agent),
+        };
         if !matches!(state, AgentState::Offered { .. }) {
             self.states.insert(agent.clone(), state);
         }
@@ -169,16 +200,37 @@ impl Checks {
             "{agent} ({kind:?}) may not take {call}: {followed:?}"
         );
         let was_ready = matches!(self.states.get(agent), Some(AgentState::Ready { .. }));
-        if !was_ready || !profile.roles.contains(Role::Advocate) {
+        // Whom another node had is asked for again caller by caller.
+        if !was_ready || self.elsewhere.contains_key(agent) || !profile.roles.contains(Role::Advocate) {
             return Ok(());
         }
         for (other, earlier) in self.calls.iter().filter(|(other, _)| **other != call) {
             let before = earlier.place == Told::Queue && (earlier.score(), *other) < (followed.score(), call);
-            let unserved = earlier.offers.is_empty() && earlier.unserved_since < now.mono;
+            // A claim may be on its way for so long: who joined meanwhile is not passed over.
+            let unserved = earlier.offers.is_empty() && earlier.unserved_since + ACK_WITHIN < now.mono;
             let fits = speaks(profile, earlier.language);
             ensure!(
                 !(before && unserved && fits),
                 "{agent} is offered {call} before {other}: {followed:?} {earlier:?}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Nobody waits beside an advocate who is ready and speaks the language.
+    fn is_looked_after(&self, call: CallId, followed: &Followed, now: Mono) -> Result<(), String> {
+        if !followed.offers.is_empty() {
+            return Ok(());
+        }
+        for (agent, ready_since) in &self.ready {
+            let Some(profile) = self.agents.get(agent) else { continue };
+            let fits = profile.roles.contains(Role::Advocate) && speaks(profile, followed.language);
+            let free_since = [&self.elsewhere, &self.on_the_phone].map(|since| since.get(agent).copied());
+            let free_since = free_since.into_iter().flatten().fold(*ready_since, Mono::max);
+            let beside = now.since(followed.unserved_since.max(free_since));
+            ensure!(
+                !fits || beside < IDLE_BESIDE_A_CALLER,
+                "{agent} is ready and {call} waits, for {beside:?}"
             );
         }
         Ok(())
@@ -210,6 +262,14 @@ impl Checks {
                 (stage, place) => return Err(format!("{id} is {stage:?} here and {place:?} in the queue")),
             };
             in_line += usize::from(told != Told::Walk);
+            match told {
+                Told::Walk => {
+                    let walks = now.mono.since(followed.joined);
+                    ensure!(walks <= JOINED_BY, "{id} is in no queue after {walks:?}");
+                }
+                Told::Queue => self.is_looked_after(id, followed, now.mono)?,
+                Told::Talking(_) => {}
+            }
             ensure!(followed.place == told, "{id} is {told:?}, and {:?} by its record", followed.place);
             ensure!(call.language() == followed.language || told == Told::Walk, "{id} lost its language");
             ensure!(call.risk() == followed.risk || told == Told::Walk, "{id} changed its class unsaid");
@@ -256,6 +316,8 @@ impl Followed {
             What::Language(language) => {
                 let old = std::mem::replace(&mut self.language, *language);
                 ensure!(old != *language, "{call} changes nothing: {language}");
+                // Other advocates fit now; they are asked from now on.
+                self.unserved_since = now.mono;
             }
             What::Risk(risk) => {
                 let lowered = self.risk == Risk::Standard && *risk == Risk::Information;

@@ -1,10 +1,11 @@
 //! Carrying what the parts of the world say to one another, until all are quiet.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use havre_media as media;
-use havre_model::{Cause, Digit, LegId};
+use havre_model::{AgentId, CallEvent, CallId, Cause, Digit, LegId, What};
 use havre_phone::{self as phone, Keying};
 use havre_sip::Input as SipInput;
 use havre_switch::{Input, Output};
@@ -12,9 +13,12 @@ use havre_switch::{Input, Output};
 use crate::hotline::SWITCH;
 use crate::network::Datagram;
 use crate::plane::Hears;
-use crate::station::{Audio, Life, Line};
+use crate::station::{Audio, Life, Line, Station};
 use crate::words;
 use crate::world::{Happening, Inner};
+
+/// What nobody has to be told of.
+const NOTHING: &str = "";
 
 /// A telephone-event is on its way for so long.
 const KEY_DELAY: Duration = Duration::from_millis(10);
@@ -95,7 +99,7 @@ impl Inner {
             Output::Event(event) => self.on_call_event(&event),
             Output::Agent { agent, state } => {
                 self.log.say(now, agent.as_str(), format_args!("> {}", words::state(&state)));
-                self.checks.on_agent(&agent, state);
+                self.checks.on_agent(&agent, state, now);
                 self.happened.push_back(Happening::State(agent, state));
             }
             Output::Degraded(degraded) => {
@@ -113,8 +117,8 @@ impl Inner {
         }
     }
 
-    fn on_call_event(&mut self, event: &havre_model::CallEvent) {
-        if let (havre_model::What::Arrived { .. }, Some(ip)) = (&event.what, self.reading) {
+    fn on_call_event(&mut self, event: &CallEvent) {
+        if let (What::Arrived { .. }, Some(ip)) = (&event.what, self.reading) {
             self.callers.insert(event.call, ip);
         }
         let name = self.name_of(event.call);
@@ -125,7 +129,7 @@ impl Inner {
             self.happened.push_back(Happening::Call { caller: *ip, event: event.clone() });
         }
         let mut judged = Ok(());
-        if let havre_model::What::Ended { cause, .. } = event.what {
+        if let What::Ended { cause, .. } = event.what {
             judged = self.by_choice(event.call, cause);
         }
         if let Err(broken) = judged.and_then(|()| self.checks.on_event(event, self.now)) {
@@ -134,24 +138,36 @@ impl Inner {
     }
 
     /// Only people end calls, or phones that are really gone.
-    fn by_choice(&self, call: havre_model::CallId, cause: Cause) -> Result<(), String> {
-        let is = |set: &std::collections::BTreeSet<IpAddr>| {
-            self.callers.get(&call).is_some_and(|ip| set.contains(ip))
-        };
-        let with = self.checks.talks_with(call).map(havre_model::AgentId::as_str);
-        let is_theirs = |ip: &IpAddr| {
-            let account = self.stations.get(ip).and_then(|station| station.account.as_ref());
-            account.map(|account| &*account.user) == with
-        };
-        let advocate_left = with.is_some() && self.left.iter().any(is_theirs);
+    fn by_choice(&mut self, call: CallId, cause: Cause) -> Result<(), String> {
+        let caller = self.callers.get(&call).copied();
         let good = match cause {
-            Cause::CallerHungUp | Cause::CallerCancelled => is(&self.left),
-            Cause::CallerGone => is(&self.left) || is(&self.failed),
-            Cause::AgentHungUp => advocate_left,
-            // Refusals count as lost: each world says how many of them it expects.
-            _ => true,
+            Cause::CallerHungUp | Cause::CallerCancelled => caller.is_some_and(|ip| self.take_wish(ip)),
+            // Nobody hears a dark phone say that its person hung up.
+            Cause::CallerGone => caller.is_some_and(|ip| self.failed.contains(&ip) || self.take_wish(ip)),
+            Cause::AgentHungUp => {
+                let with = self.checks.talks_with(call).cloned();
+                with.is_some_and(|agent| self.phones_of(&agent).into_iter().any(|ip| self.take_wish(ip)))
+            }
+            // The two ways in which we may fail a caller: there is no port left, and the node stops.
+            Cause::Overloaded => self.plane.refused > 0,
+            Cause::Draining => self.stopped,
+            _ => false,
         };
         if good { Ok(()) } else { Err(format!("{} was ended without a wish: {cause}", self.name_of(call))) }
+    }
+
+    /// Whether somebody at this phone hung up, and it was not yet seen.
+    fn take_wish(&mut self, ip: IpAddr) -> bool {
+        let Some(times) = self.left.get_mut(&ip).filter(|times| **times > 0) else { return false };
+        *times -= 1;
+        true
+    }
+
+    fn phones_of(&self, agent: &AgentId) -> Vec<IpAddr> {
+        let theirs = |station: &&Station| {
+            station.account.as_ref().is_some_and(|account| account.user == agent.as_str())
+        };
+        self.stations.values().filter(theirs).map(Station::ip).collect()
     }
 
     /// The invariants, after the switch has done something and what it said is known.
@@ -159,7 +175,12 @@ impl Inner {
         while let Some(output) = self.switch.poll_output() {
             self.on_switch(output);
         }
-        let Self { switch, plane, checks, now, .. } = self;
+        let Self { switch, plane, checks, stations, now, .. } = self;
+        for station in stations.values().filter(|station| !station.lines.is_empty()) {
+            if let Some(account) = &station.account {
+                checks.is_on_the_phone(&account.user, now.mono);
+            }
+        }
         if let Err(broken) = checks.look(switch, plane, *now) {
             panic!("{broken}\n{}", self.log.print(|_, _| true));
         }
@@ -289,14 +310,22 @@ impl Inner {
         if self.log.off {
             return;
         }
+        let told: BTreeSet<SocketAddr> = sending.iter().map(|(.., to)| *to).collect();
         for (leg, _, to) in sending {
             let heard = match self.plane.hears(leg) {
-                Hears::Nothing => "nothing".to_owned(),
+                Hears::Nothing => NOTHING.to_owned(),
                 Hears::Clip(name) => name,
                 Hears::Leg(peer) if self.plane.flows(peer) => self.whose(peer),
-                Hears::Leg(_) => "nothing".to_owned(),
+                Hears::Leg(_) => NOTHING.to_owned(),
             };
             self.hear(to, heard);
+        }
+        for station in self.stations.values_mut() {
+            for (leg, audio) in &station.audio {
+                if !told.contains(&SocketAddr::new(station.addr.ip(), audio.port)) {
+                    station.heard.remove(leg);
+                }
+            }
         }
     }
 
@@ -323,16 +352,12 @@ impl Inner {
             return;
         };
         let Some(leg) = station.leg_at(at.port()) else { return };
-        if !station.audio.get(&leg).is_some_and(|audio| audio.receives) {
-            return;
-        }
-        if station.heard.get(&leg) == Some(&what) || (what == "nothing" && !station.heard.contains_key(&leg))
-        {
-            return;
-        }
-        if what != "nothing" {
+        let listens = station.audio.get(&leg).is_some_and(|audio| audio.receives);
+        if !listens || what == NOTHING {
+            station.heard.remove(&leg);
+        } else if station.heard.get(&leg) != Some(&what) {
             self.log.say(now, &station.name, format_args!("hears {what}"));
+            station.heard.insert(leg, what);
         }
-        station.heard.insert(leg, what);
     }
 }

@@ -62,7 +62,7 @@ impl Network {
         Self { weather, losses: Vec::new(), on_the_way: BTreeMap::new(), sent: 0, random }
     }
 
-    pub(crate) fn post(&mut self, datagram: Datagram, now: Mono) {
+    pub(crate) fn post(&mut self, datagram: &Datagram, now: Mono) {
         let lost = |loss: &Loss| {
             loss.from == datagram.from.ip() && datagram.bytes.starts_with(loss.beginning.as_bytes())
         };

@@ -43,7 +43,6 @@ impl Caller {
     fn dial(&self, number: &str, late_offer: bool) {
         self.with(|inner, ip| {
             inner.say(ip, format_args!("dials {number}"));
-            inner.left.remove(&ip);
             inner.dial(ip, number, late_offer);
         });
     }
@@ -69,7 +68,7 @@ impl Caller {
     pub fn hangs_up(&self) {
         self.with(|inner, ip| {
             inner.say(ip, format_args!("hangs up"));
-            inner.left.insert(ip);
+            inner.hangs_up(ip);
             let leg = inner.station(ip).any_leg().unwrap_or_else(|| panic!("there is nothing to hang up"));
             inner.command(ip, Command::HangUp { leg });
         });
@@ -140,30 +139,8 @@ impl Advocate {
         self.with(|inner, ip| {
             inner.say(ip, format_args!("hangs up"));
             let leg = inner.talk(ip);
-            inner.left.insert(ip);
+            inner.hangs_up(ip);
             inner.command(ip, Command::HangUp { leg });
-        });
-    }
-
-    /// Puts the caller on hold.
-    ///
-    /// # Panics
-    /// There is none.
-    pub fn holds(&self) {
-        self.with(|inner, ip| {
-            let leg = inner.talk(ip);
-            inner.command(ip, Command::Hold { leg });
-        });
-    }
-
-    /// Takes the caller back.
-    ///
-    /// # Panics
-    /// There is none.
-    pub fn resumes(&self) {
-        self.with(|inner, ip| {
-            let leg = inner.talk(ip);
-            inner.command(ip, Command::Resume { leg });
         });
     }
 
@@ -183,18 +160,12 @@ impl Advocate {
     /// Puts down whatever line there is.
     pub fn puts_down(&self) {
         self.with(|inner, ip| {
-            inner.left.insert(ip);
+            inner.hangs_up(ip);
             let legs = inner.station(ip).lines.keys().copied().collect::<Vec<_>>();
             for leg in legs {
                 inner.command(ip, Command::HangUp { leg });
             }
         });
-    }
-
-    /// Whether a line is established.
-    #[must_use]
-    pub fn talks(&self) -> bool {
-        self.world.0.borrow().station(self.ip).leg(&Line::Talking).is_some()
     }
 
     /// Whether something rings.
@@ -232,6 +203,28 @@ macro_rules! phone {
                 });
             }
 
+            /// Puts the far end on hold.
+            ///
+            /// # Panics
+            /// There is none.
+            pub fn holds(&self) {
+                self.with(|inner, ip| {
+                    let leg = inner.talk(ip);
+                    inner.command(ip, Command::Hold { leg });
+                });
+            }
+
+            /// Takes it back.
+            ///
+            /// # Panics
+            /// There is none.
+            pub fn resumes(&self) {
+                self.with(|inner, ip| {
+                    let leg = inner.talk(ip);
+                    inner.command(ip, Command::Resume { leg });
+                });
+            }
+
             /// The phone sends no RTP from now on.
             pub fn mutes(&self) {
                 self.with(|inner, ip| inner.mute(ip, true));
@@ -255,10 +248,23 @@ macro_rules! phone {
                 self.with(|inner, ip| inner.loses(ip, beginning, false));
             }
 
+            /// Whether a line is established.
+            #[must_use]
+            pub fn talks(&self) -> bool {
+                self.world.0.borrow().station(self.ip).leg(&Line::Talking).is_some()
+            }
+
             /// Whether there is any line at this phone.
             #[must_use]
             pub fn is_on_the_phone(&self) -> bool {
                 self.world.0.borrow().station(self.ip).any_leg().is_some()
+            }
+
+            /// What is heard just now, if anything.
+            #[must_use]
+            pub fn hears(&self) -> Option<String> {
+                let inner = self.world.0.borrow();
+                inner.station(self.ip).heard.values().next().cloned()
             }
 
             /// The phone's address.
@@ -351,6 +357,10 @@ impl Inner {
             station.life = life;
         }
         self.plane.changed = true;
+    }
+
+    fn hangs_up(&mut self, ip: IpAddr) {
+        *self.left.entry(ip).or_default() += 1;
     }
 
     fn mute(&mut self, ip: IpAddr, muted: bool) {

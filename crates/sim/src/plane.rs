@@ -10,6 +10,8 @@ use havre_media::{Clip, Command, Event};
 use havre_model::{Digit, LegId, Mono, PlayId};
 use havre_switch::MediaInput;
 
+use crate::hotline::name_of;
+
 /// Without RTP for this long, loss is reported: the shard's default.
 const MEDIA_LOST_AFTER: Duration = Duration::from_secs(3);
 /// Binding two sockets on another thread.
@@ -65,21 +67,22 @@ pub(crate) struct Plane {
     next_port: u16,
     /// Legs at once.
     pub(crate) limit: usize,
+    /// Legs that found no port.
+    pub(crate) refused: u64,
     events: VecDeque<MediaInput>,
-    name: Box<dyn Fn(&Clip) -> Option<String>>,
     /// Something changed that may change what is heard, or what flows.
     pub(crate) changed: bool,
 }
 
 impl Plane {
-    pub(crate) fn new(limit: usize, name: Box<dyn Fn(&Clip) -> Option<String>>) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             legs: BTreeMap::new(),
             ports: BTreeMap::new(),
             next_port: FIRST_PORT,
             limit,
+            refused: 0,
             events: VecDeque::new(),
-            name,
             changed: false,
         }
     }
@@ -99,17 +102,15 @@ impl Plane {
                 }
             }
             Command::Play { leg, play, clips } => {
-                let pieces: VecDeque<Piece> = clips
-                    .iter()
-                    .map(|clip| Piece { name: (self.name)(clip), length: length_of(clip) })
-                    .collect();
+                let pieces: VecDeque<Piece> =
+                    clips.iter().map(|clip| Piece { name: name_of(clip), length: length_of(clip) }).collect();
                 let Some(leg) = self.leg(shard, leg) else { return };
                 let first = pieces.front().map_or(Duration::ZERO, |piece| piece.length);
                 let ends = leg.remote.map(|_| now + first);
                 leg.playing = Some(Playing { play, pieces, ends });
             }
             Command::Loop { leg, prompt, .. } => {
-                let name = (self.name)(&Clip::Prompt(prompt));
+                let name = name_of(&Clip::Prompt(prompt));
                 if let Some(leg) = self.leg(shard, leg) {
                     leg.sound = name;
                 }
@@ -145,6 +146,7 @@ impl Plane {
     fn open(&mut self, shard: usize, id: LegId, now: Mono) {
         assert!(!self.legs.contains_key(&id), "{id} is opened twice");
         if self.legs.len() >= self.limit {
+            self.refused += 1;
             self.events.push_back(MediaInput::OpenFailed { leg: id });
             return;
         }

@@ -108,8 +108,17 @@ impl Redis {
         self.disconnect(now);
     }
 
-    /// Another node takes an agent for a call of its own.
-    pub(crate) fn another_node_takes(&mut self, agent: &AgentId, for_: Duration, now: Mono) {
+    /// Another node claims an agent for a call of its own. Whether it gets them: not while we hold them.
+    pub(crate) fn another_node_takes(&mut self, agent: &AgentId, for_: Duration, now: Mono) -> bool {
+        let free = self.ours(agent, now).is_none();
+        if free {
+            self.another_node_seizes(agent, for_, now);
+        }
+        free
+    }
+
+    /// Another node has an agent whom we thought to hold: our lease ran out unnoticed.
+    pub(crate) fn another_node_seizes(&mut self, agent: &AgentId, for_: Duration, now: Mono) {
         let held = Held { by: Holder::AnotherNode, offer: OfferId(u64::MAX), until: now + for_ };
         self.held.insert(agent.clone(), held);
     }

@@ -77,10 +77,12 @@ pub(crate) struct Inner {
     /// Keys on their way in RTP: (when, whose port) to (at which host, which key).
     pub(crate) keys: BTreeMap<(Mono, u64), (SocketAddr, havre_model::Digit)>,
     pub(crate) happened: VecDeque<Happening>,
-    /// Phones whose people hung up.
-    pub(crate) left: BTreeSet<IpAddr>,
+    /// How often the people at these phones hung up.
+    pub(crate) left: BTreeMap<IpAddr, u32>,
     /// Phones that something befell.
     pub(crate) failed: BTreeSet<IpAddr>,
+    /// The node was told to end every call.
+    pub(crate) stopped: bool,
     /// Whose datagram the switch is looking at.
     pub(crate) reading: Option<IpAddr>,
     pub(crate) random: ChaCha12Rng,
@@ -117,7 +119,7 @@ impl World {
         let inner = Inner {
             now,
             switch,
-            plane: Plane::new(ports, Box::new(hotline::name_of)),
+            plane: Plane::new(ports),
             redis: Redis::new(now.mono),
             network: Network::new(weather, ChaCha12Rng::from_seed(seed_from(&mut random))),
             stations: BTreeMap::new(),
@@ -128,8 +130,9 @@ impl World {
             log: Log::new(log),
             keys: BTreeMap::new(),
             happened: VecDeque::new(),
-            left: BTreeSet::new(),
+            left: BTreeMap::new(),
             failed: BTreeSet::new(),
+            stopped: false,
             reading: None,
             random,
             count: 0,
@@ -286,14 +289,29 @@ impl World {
         inner.settle();
     }
 
-    /// Another node takes an advocate for a call of its own.
+    /// Another node claims an advocate for a call of its own, and gets them unless we hold them.
     ///
     /// # Panics
     /// There is no such account.
     pub fn another_node_takes(&self, agent: &str, for_: Duration) {
         let inner = &mut *self.0.borrow_mut();
-        let id: AgentId = agent.parse().unwrap_or_else(|error| panic!("{agent}: {error}"));
-        inner.redis.another_node_takes(&id, for_, inner.now.mono);
+        let id = agent_id(agent);
+        if inner.redis.another_node_takes(&id, for_, inner.now.mono) {
+            inner.log.say(inner.now.mono, agent, format_args!("is taken by another node"));
+            inner.checks.is_elsewhere(id, inner.now.mono + for_);
+        }
+    }
+
+    /// Another node has an advocate whom we thought to hold: our lease ran out unnoticed.
+    ///
+    /// # Panics
+    /// There is no such account.
+    pub fn another_node_seizes(&self, agent: &str, for_: Duration) {
+        let inner = &mut *self.0.borrow_mut();
+        let id = agent_id(agent);
+        inner.redis.another_node_seizes(&id, for_, inner.now.mono);
+        inner.log.say(inner.now.mono, agent, format_args!("is seized by another node"));
+        inner.checks.is_elsewhere(id, inner.now.mono + for_);
     }
 
     /// The network is like this from now on.
@@ -328,12 +346,19 @@ impl World {
         self.0.borrow_mut().tell_switch(Input::Drain);
     }
 
+    /// The time to drain is over.
+    pub fn stops(&self) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.stopped = true;
+        inner.tell_switch(Input::HangUp);
+    }
+
     /// An advocate's state is set over the API.
     ///
     /// # Panics
     /// There is no such account.
     pub fn commands(&self, agent: &str, command: havre_model::AgentCommand) {
-        let agent: AgentId = agent.parse().unwrap_or_else(|error| panic!("{agent}: {error}"));
+        let agent = agent_id(agent);
         self.0.borrow_mut().tell_switch(Input::Command { agent, command, reply: 1 });
     }
 
@@ -343,9 +368,9 @@ impl World {
     /// There is no such account.
     #[must_use]
     pub fn state_of(&self, agent: &str) -> String {
-        let id: AgentId = agent.parse().unwrap_or_else(|error| panic!("{agent}: {error}"));
         let inner = self.0.borrow();
-        let view = inner.switch.queue().agent(&id).unwrap_or_else(|| panic!("{agent} is no account"));
+        let view =
+            inner.switch.queue().agent(&agent_id(agent)).unwrap_or_else(|| panic!("{agent} is no account"));
         crate::words::state(&view.state)
     }
 
@@ -457,7 +482,7 @@ impl Inner {
     }
 
     fn add_advocate(&mut self, id: &str, name: &str) -> IpAddr {
-        let agent: AgentId = id.parse().unwrap_or_else(|error| panic!("{id}: {error}"));
+        let agent = agent_id(id);
         assert!(self.agents.iter().any(|profile| profile.id == agent), "{id} is no account");
         let ip = self.fresh_host(2);
         let password = hotline::password_of(&agent);
@@ -499,7 +524,7 @@ impl Inner {
     }
 
     pub(crate) fn post(&mut self, from: SocketAddr, to: SocketAddr, bytes: bytes::Bytes) {
-        self.network.post(Datagram { from, to, bytes }, self.now.mono);
+        self.network.post(&Datagram { from, to, bytes }, self.now.mono);
     }
 
     /// The name of whoever has this call.
@@ -507,6 +532,10 @@ impl Inner {
         let station = self.callers.get(&call).and_then(|ip| self.stations.get(ip));
         station.map_or_else(|| call.to_string(), |station| station.name.clone())
     }
+}
+
+fn agent_id(id: &str) -> AgentId {
+    id.parse().unwrap_or_else(|error| panic!("{id}: {error}"))
 }
 
 pub(crate) fn seed_from(random: &mut ChaCha12Rng) -> [u8; 32] {

@@ -151,15 +151,14 @@ impl Registrar {
             return Ok(());
         }
         let first = known.is_empty();
-        let mut fresh = false;
+        let mut alive = false;
         let account = self.accounts.entry(agent.clone()).or_default();
         for Wish { contact, lifetime } in wishes {
-            let before = account.bindings.len();
             account.bindings.retain(|binding| !binding.is(&contact));
             if lifetime.is_zero() {
                 continue;
             }
-            fresh |= account.bindings.len() == before;
+            alive = true;
             account.bindings.push(Binding {
                 path: inbound.path,
                 expires: stack.now.mono + lifetime,
@@ -176,7 +175,8 @@ impl Registrar {
             let excess = account.bindings.len() - config.limits.bindings_per_agent;
             account.bindings.drain(..excess);
         }
-        if fresh {
+        // A refresh is news too: it proves a phone that was thought gone.
+        if alive {
             stack.emit(Event::Registered { agent: agent.clone(), first });
         }
         self.changed(stack, agent);

@@ -51,6 +51,7 @@ fn a_registration_is_refreshed_without_another_challenge_and_removed_on_request(
     assert_eq!(
         net.take_log(),
         "240.040 desk > havre REGISTER\n\
+         240.050 havre Registered(advocate-fr, first false)\n\
          240.050 havre > desk 200 REGISTER\n\
          240.060 desk RegisterResult(200, 300s)"
     );

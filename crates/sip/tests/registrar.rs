@@ -80,10 +80,15 @@ fn lifetimes_have_bounds_and_a_default() {
     assert_eq!(contacts(&answer), ["<sip:a@10.0.0.5>;expires=3600"]);
     let answer = phone.register("Contact: <sip:a@10.0.0.5>\n");
     assert_eq!(contacts(&answer), ["<sip:a@10.0.0.5>;expires=300"]);
-    // The parameter goes before the header; a refresh is no new binding.
+    // The parameter goes before the header; a refresh is no first binding.
     let answer = phone.register("Contact: <sip:a@10.0.0.5>;expires=60\nExpires: 0\n");
     assert_eq!(contacts(&answer), ["<sip:a@10.0.0.5>;expires=60"]);
-    assert_eq!(phone.events().len(), 1);
+    let firsts = phone
+        .events()
+        .iter()
+        .map(|event| matches!(event, Event::Registered { first: true, .. }))
+        .collect::<Vec<_>>();
+    assert_eq!(firsts, [true, false, false], "each refresh proves the phone anew");
 }
 
 #[test]

@@ -164,6 +164,8 @@ impl Switch {
             Role::Agent { call, talking: true, .. } => {
                 self.tell_call(call, CallInput::AgentEnded(havre_call::End::Lost), now);
             }
+            // No port of ours is no fault of the phone: it is asked again soon, as after a refused claim.
+            _ if cause == Cause::Overloaded => self.on_offer_ended(leg, WithdrawReason::Claimed, now),
             _ => self.on_offer_ended(leg, WithdrawReason::Unreachable, now),
         }
     }

@@ -109,19 +109,21 @@ impl Switch {
     /// SIP said something about a caller's leg.
     pub(crate) fn on_caller_event(&mut self, call: CallId, event: sip::Event, now: Now) {
         let input = match event {
+            // The ACK owes us the answer to our offer. Whoever hangs up while we pick up acknowledges without one, and
+            // BYE follows. The data plane watches no stream that was never agreed upon.
+            sip::Event::Confirmed { leg, sdp: None } | sip::Event::NotConfirmed { leg }
+                if self.legs.get(&leg).is_some_and(|leg| leg.agreed.is_none()) =>
+            {
+                self.tell_call(call, CallInput::CallerMedia(false), now);
+                CallInput::NotConfirmed
+            }
             sip::Event::Confirmed { leg, sdp } => {
                 if !self.take_answer(leg, sdp.as_deref(), now) {
                     return;
                 }
                 CallInput::Confirmed
             }
-            sip::Event::NotConfirmed { leg } => {
-                // The ACK owed us the answer to our offer: the data plane watches no stream that was never agreed upon.
-                if self.legs.get(&leg).is_some_and(|leg| leg.agreed.is_none()) {
-                    self.tell_call(call, CallInput::CallerMedia(false), now);
-                }
-                CallInput::NotConfirmed
-            }
+            sip::Event::NotConfirmed { .. } => CallInput::NotConfirmed,
             sip::Event::Reoffered { leg, sdp } => {
                 self.answer_reoffer(leg, sdp, now);
                 return;

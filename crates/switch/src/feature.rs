@@ -53,17 +53,21 @@ impl Switch {
         offer: Option<Bytes>,
         now: Now,
     ) {
-        let Some(profile) = self.agents.get(agent) else {
+        let Some(reader) = self.agents.get(agent).map(|profile| profile.ui_language) else {
             self.command_sip(sip::Command::Reject { leg, status: Cause::Forbidden.sip_status() }, now);
             return;
         };
+        // Until it is answered the phone is in use: nothing is to ring there, though the agent may be ready already.
+        self.queue.handle_input(queue::Input::Busy { agent: agent.clone(), yes: true }, now);
+        if self.sip.bindings().any(|(bound, _)| bound == agent) {
+            // A phone that calls is there, whatever was thought of it.
+            self.queue.handle_input(queue::Input::Reachable { agent: agent.clone(), yes: true }, now);
+        }
         let asks = AgentCommand::ALL.into_iter().find(|command| code_of(*command) == code);
         let state = self.queue.agent(agent).map(|view| view.state);
         let says = state.map_or(Confirmation::Failed, Confirmation::State);
-        let feature = Feature { agent: agent.clone(), offer, reader: profile.ui_language, asks, says };
+        let feature = Feature { agent: agent.clone(), offer, reader, asks, says };
         self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature)));
-        // Until it is answered the phone is in use: nothing is to ring there, though the agent may be ready already.
-        self.queue.handle_input(queue::Input::Busy { agent: agent.clone(), yes: true }, now);
         if let Some(command) = asks {
             // The endpoint's ids of incoming legs have the top bit set, which the API's replies never have.
             self.queue

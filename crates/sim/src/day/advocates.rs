@@ -38,6 +38,7 @@ pub(super) enum Deed {
     Dials(&'static str),
     Befalls(Mishap),
     Recovers,
+    SignsIn,
     GoesHome,
 }
 
@@ -150,6 +151,7 @@ impl Day {
             }
             Deed::Befalls(_) => {}
             Deed::Recovers => self.recovers(ip),
+            Deed::SignsIn => advocate.signs_in(),
             Deed::GoesHome if shift.on_duty => {}
             Deed::GoesHome if shift.with.is_some() || advocate.is_on_the_phone() => {
                 self.schedule(Duration::from_secs(10), Act::OfAdvocate(ip, Deed::GoesHome));
@@ -170,13 +172,6 @@ impl Day {
             advocate.hangs_up();
         }
         advocate.signs_in();
-    }
-
-    pub(super) fn advocate_hangs_up(&mut self, ip: IpAddr) {
-        let advocate = self.world.advocate_at(ip);
-        if advocate.talks() {
-            advocate.hangs_up();
-        }
     }
 
     pub(super) fn advocate_goes_home(&mut self, ip: IpAddr) {

@@ -39,6 +39,8 @@ pub(super) enum Deed {
     Presses(char),
     GivesUp,
     EndsTalk { advocate_does: bool },
+    Holds,
+    Resumes,
     Befalls(Mishap),
 }
 
@@ -136,6 +138,12 @@ impl Day {
             }
         }
         if self.outline.rough {
+            if self.draw.chance(0.1) {
+                let after = self.draw.secs(0.0, 90.0);
+                self.plan(ip, after, Deed::Holds);
+                let back = after + self.draw.secs(0.0, 60.0);
+                self.plan(ip, back, Deed::Resumes);
+            }
             for _ in 0..self.draw.below(4) {
                 let key = "0123456789*#ABCD".chars().nth(self.draw.below(16)).unwrap_or('4');
                 let after = self.draw.secs(0.0, 60.0);
@@ -200,13 +208,16 @@ impl Day {
             Deed::GivesUp if !talking => self.hang_up_if_on_the_phone(ip),
             Deed::GivesUp => {}
             Deed::EndsTalk { advocate_does } => {
-                let advocate =
-                    self.shifts.iter().find(|(_, shift)| shift.with == Some(ip)).map(|(ip, _)| *ip);
-                match advocate.filter(|_| advocate_does) {
-                    Some(advocate) => self.advocate_hangs_up(advocate),
+                let advocate = self.shifts.iter().find(|(_, shift)| shift.with == Some(ip));
+                let advocate = advocate.map(|(ip, _)| self.world.advocate_at(*ip));
+                match advocate.filter(|advocate| advocate_does && advocate.talks()) {
+                    Some(advocate) => advocate.hangs_up(),
                     None => self.hang_up_if_on_the_phone(ip),
                 }
             }
+            Deed::Holds if caller.talks() => caller.holds(),
+            Deed::Resumes if caller.talks() => caller.resumes(),
+            Deed::Holds | Deed::Resumes => {}
             Deed::Befalls(mishap) => match mishap {
                 Mishap::Dark => caller.goes_dark(),
                 Mishap::Crash => caller.crashes(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use havre_model::{AgentProfile, AgentState, Mono, Role, Spoken, WrapUp};
 
 use crate::hotline::{Plan, account};
-use crate::{Happening, Setup, Weather, World};
+use crate::{Advocate, Happening, Setup, Weather, World};
 
 use advocates::{Habits, Shift};
 use callers::Plight;
@@ -62,7 +62,7 @@ impl Outline {
 }
 
 /// Something that somebody is going to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Act {
     Arrives,
     Redials(IpAddr),
@@ -83,6 +83,9 @@ pub struct Day {
     count: u64,
     callers: BTreeMap<IpAddr, Plight>,
     shifts: BTreeMap<IpAddr, Shift>,
+    /// Further phones of some accounts.
+    spare_phones: Vec<Advocate>,
+    team: Vec<AgentProfile>,
     report: Report,
     end: Mono,
 }
@@ -100,7 +103,7 @@ impl Day {
             agents: agents.clone(),
             plan: Plan::shipped(),
             weather,
-            ports: 2_000,
+            ports: weather::PORTS,
             log: outline.log,
         };
         let world = World::new(setup);
@@ -113,12 +116,14 @@ impl Day {
             count: 0,
             callers: BTreeMap::new(),
             shifts: BTreeMap::new(),
+            spare_phones: Vec::new(),
+            team: agents,
             report: Report::default(),
             end,
             world,
             outline,
         };
-        day.begin(&agents);
+        day.begin();
         day
     }
 
@@ -153,11 +158,17 @@ impl Day {
         self.world.clone()
     }
 
-    fn begin(&mut self, agents: &[AgentProfile]) {
-        for profile in agents {
+    fn begin(&mut self) {
+        for profile in &self.team {
             let advocate = self.world.advocate(profile.id.as_str());
             let habits = Habits { manual: profile.wrap_up == WrapUp::Manual, rough: self.outline.rough };
             self.shifts.insert(advocate.ip(), Shift::new(profile.id.clone(), habits));
+            if self.outline.rough && self.draw.chance(0.15) {
+                let spare = self.world.second_phone(profile.id.as_str());
+                spare.answers_after(self.draw.secs(0.0, 20.0));
+                spare.signs_in();
+                self.spare_phones.push(spare);
+            }
         }
         self.act(Act::ShiftBegins);
         for hour in 1..self.outline.hours {
@@ -226,6 +237,10 @@ impl Day {
         }
         for ip in self.shifts.keys().copied().collect::<Vec<_>>() {
             self.advocate_goes_home(ip);
+        }
+        for phone in &self.spare_phones {
+            phone.puts_down();
+            phone.signs_out();
         }
         let until = self.world.now() + LAST_GOODBYES;
         while let Some(happening) = self.world.advance_to(until) {

@@ -27,6 +27,8 @@ pub struct Report {
     standard: Waits,
     lost_agents: u64,
     open: BTreeMap<CallId, Open>,
+    /// How often each kind of event happened.
+    pub kinds: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,12 @@ struct Open {
 
 impl Report {
     pub(super) fn on_event(&mut self, event: &CallEvent) {
+        let kind = match &event.what {
+            What::Withdrawn { why, .. } => why.as_str(),
+            What::Offered { kind, .. } => kind.as_str(),
+            what => what.as_str(),
+        };
+        *self.kinds.entry(kind).or_default() += 1;
         match &event.what {
             What::Joined { language, risk } => {
                 let open = Open { since: event.at, language: *language, risk: *risk, answered: false };
@@ -96,6 +104,9 @@ impl Report {
         self.tally.abandoned += abandoned;
         self.tally.lost += lost;
         self.lost_agents += other.lost_agents;
+        for (kind, times) in &other.kinds {
+            *self.kinds.entry(kind).or_default() += times;
+        }
         self.pressing.add(&other.pressing);
         self.standard.add(&other.standard);
         for (language, waits) in &other.languages {

@@ -143,7 +143,7 @@ pub enum Event {
         /// The same in our words.
         cause: Cause,
     },
-    /// An account has a new binding.
+    /// An account registered a contact, or refreshed it: a proof that its phone is there.
     Registered {
         /// Whose.
         agent: AgentId,
