@@ -7,13 +7,14 @@ use std::time::Duration;
 use havre_media as media;
 use havre_model::{AgentId, CallEvent, CallId, Cause, Digit, LegId, What};
 use havre_phone::{self as phone, Keying};
-use havre_sip::Input as SipInput;
+use havre_sip::{Input as SipInput, Path};
 use havre_switch::{Input, Output};
 
 use crate::hotline::SWITCH;
 use crate::network::Datagram;
 use crate::plane::Hears;
 use crate::station::{Audio, Life, Line, Station};
+use crate::streams::End;
 use crate::words;
 use crate::world::{Happening, Inner};
 
@@ -92,8 +93,12 @@ impl Inner {
     fn on_switch(&mut self, output: Output) {
         let now = self.now.mono;
         match output {
+            Output::Transmit { path: Path { flow: Some(flow), .. }, bytes } => {
+                self.send(End::Switch, flow, bytes);
+            }
             Output::Transmit { path, bytes } => self.post(path.local, path.remote, bytes),
-            Output::Connect { .. } | Output::Disconnect { .. } => panic!("this network has no connections"),
+            Output::Connect { remote, flow, .. } => self.connect(End::Switch, remote, flow),
+            Output::Disconnect { flow } => self.disconnect(End::Switch, flow),
             Output::Media { shard, command } => self.plane.command(shard, command, now),
             Output::Store(op) => self.redis.take(op, now),
             Output::Event(event) => self.on_call_event(&event),
@@ -199,14 +204,15 @@ impl Inner {
     fn on_phone(&mut self, ip: IpAddr, output: phone::Output) {
         let Some(station) = self.stations.get_mut(&ip) else { return };
         match output {
-            phone::Output::Transmit { path, bytes } => {
-                if station.life == Life::Well {
-                    self.post(path.local, path.remote, bytes);
-                }
+            // A program that is gone sends nothing; what a phone in the dark sends by TCP waits there.
+            _ if station.life == Life::Crashed => {}
+            phone::Output::Transmit { path: Path { flow: Some(flow), .. }, bytes } => {
+                self.send(End::Phone(ip), flow, bytes);
             }
-            phone::Output::Connect { .. } | phone::Output::Disconnect { .. } => {
-                panic!("this network has no connections")
-            }
+            phone::Output::Transmit { .. } if station.life == Life::Dark => {}
+            phone::Output::Transmit { path, bytes } => self.post(path.local, path.remote, bytes),
+            phone::Output::Connect { remote, flow, .. } => self.connect(End::Phone(ip), remote, flow),
+            phone::Output::Disconnect { flow } => self.disconnect(End::Phone(ip), flow),
             phone::Output::Media(command) => self.on_phone_media(ip, command),
             phone::Output::Event(event) => self.on_phone_event(ip, &event),
         }

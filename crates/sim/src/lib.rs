@@ -32,6 +32,7 @@ mod people;
 mod plane;
 mod redis;
 mod station;
+mod streams;
 mod words;
 mod world;
 

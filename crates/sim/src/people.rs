@@ -6,7 +6,7 @@ use std::time::Duration;
 use havre_model::{Digit, LegId};
 use havre_phone::{Answering, Command, Input, Keying};
 use havre_sip::wire::Uri;
-use havre_sip::{Identity, Path};
+use havre_sip::{Identity, Transport};
 
 use crate::hotline::{REALM, SWITCH};
 use crate::station::{Life, Line, Station};
@@ -83,7 +83,7 @@ impl Advocate {
             let account = station.account.clone().unwrap_or_else(|| panic!("callers do not sign in"));
             let uri =
                 Uri::parse(&format!("sip:{}@{REALM}", account.user)).unwrap_or_else(|_| panic!("an account"));
-            let registrar = Path::udp(station.addr, SWITCH);
+            let registrar = station.path();
             inner.command(ip, Command::Register { account, registrar, uri, expires: REGISTERED_FOR });
         });
     }
@@ -168,6 +168,14 @@ impl Advocate {
         });
     }
 
+    /// Whether a caller is bridged to this very phone.
+    #[must_use]
+    pub fn is_with_a_caller(&self) -> bool {
+        let inner = self.world.0.borrow();
+        let bridged: Vec<LegId> = inner.plane.bridges().map(|(leg, _)| leg).collect();
+        inner.plane.sending().any(|(leg, _, to)| to.ip() == self.ip && bridged.contains(&leg))
+    }
+
     /// Whether something rings.
     #[must_use]
     pub fn rings(&self) -> bool {
@@ -248,6 +256,23 @@ macro_rules! phone {
                 self.with(|inner, ip| inner.loses(ip, beginning, false));
             }
 
+            /// The phone speaks SIP over TCP from now on.
+            pub fn uses_tcp(&self) {
+                self.with(|inner, ip| {
+                    if let Some(station) = inner.stations.get_mut(&ip) {
+                        station.transport = Transport::Tcp;
+                    }
+                });
+            }
+
+            /// Its TCP connections break, as when a NAT forgets them.
+            pub fn loses_its_connection(&self) {
+                self.with(|inner, ip| {
+                    inner.say(ip, format_args!("loses its connection"));
+                    inner.break_connections(ip);
+                });
+            }
+
             /// Whether a line is established.
             #[must_use]
             pub fn talks(&self) -> bool {
@@ -258,6 +283,12 @@ macro_rules! phone {
             #[must_use]
             pub fn is_on_the_phone(&self) -> bool {
                 self.world.0.borrow().station(self.ip).any_leg().is_some()
+            }
+
+            /// Whether the phone is dark or crashed.
+            #[must_use]
+            pub fn is_gone(&self) -> bool {
+                self.world.0.borrow().station(self.ip).life != Life::Well
             }
 
             /// What is heard just now, if anything.
@@ -313,7 +344,7 @@ impl Inner {
         let command = Command::Dial {
             leg,
             to: Uri::sip(Some(number), SWITCH),
-            path: Path::udp(station.addr, SWITCH),
+            path: station.path(),
             from: Identity {
                 display: String::new(),
                 user: station.number.clone(),
@@ -355,6 +386,11 @@ impl Inner {
         self.failed.insert(ip);
         if let Some(station) = self.stations.get_mut(&ip) {
             station.life = life;
+        }
+        match life {
+            Life::Crashed => self.break_connections(ip),
+            Life::Well => self.resume_connections(ip),
+            Life::Dark => {}
         }
         self.plane.changed = true;
     }

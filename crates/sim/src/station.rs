@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use havre_model::{LegId, Now};
 use havre_phone::{Config, Phone};
-use havre_sip::Account;
+use havre_sip::{Account, Path, Transport};
+
+use crate::hotline::SWITCH;
 
 /// How a phone is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub(crate) struct Station {
     pub(crate) account: Option<Account>,
     /// The number shown to whom it calls.
     pub(crate) number: String,
+    pub(crate) transport: Transport,
     pub(crate) life: Life,
     /// Sends no RTP though it could.
     pub(crate) muted: bool,
@@ -71,6 +74,7 @@ impl Station {
             addr,
             account: None,
             number,
+            transport: Transport::Udp,
             life: Life::Well,
             muted: false,
             lines: BTreeMap::new(),
@@ -83,6 +87,14 @@ impl Station {
 
     pub(crate) const fn ip(&self) -> IpAddr {
         self.addr.ip()
+    }
+
+    /// How it reaches the switch.
+    pub(crate) const fn path(&self) -> Path {
+        match self.transport {
+            Transport::Udp => Path::udp(self.addr, SWITCH),
+            Transport::Tcp => Path::tcp(self.addr, SWITCH),
+        }
     }
 
     /// The one leg in this state, the latest if there are more.

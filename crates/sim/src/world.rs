@@ -21,6 +21,7 @@ use crate::people::{Advocate, Caller};
 use crate::plane::Plane;
 use crate::redis::{Health, Redis};
 use crate::station::{Life, Station};
+use crate::streams::Streams;
 
 /// 2025-01-15, 12:00 UTC: the day has no meaning.
 const START: Unix = Unix::from_millis(1_736_942_400_000);
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) plane: Plane,
     pub(crate) redis: Redis,
     pub(crate) network: Network,
+    pub(crate) streams: Streams,
     pub(crate) stations: BTreeMap<IpAddr, Station>,
     pub(crate) callers: BTreeMap<CallId, IpAddr>,
     pub(crate) agents: Vec<AgentProfile>,
@@ -122,6 +124,7 @@ impl World {
             plane: Plane::new(ports),
             redis: Redis::new(now.mono),
             network: Network::new(weather, ChaCha12Rng::from_seed(seed_from(&mut random))),
+            streams: Streams::default(),
             stations: BTreeMap::new(),
             callers: BTreeMap::new(),
             checks: Checks::new(&agents),
@@ -428,7 +431,7 @@ impl Inner {
         let phones = phones.filter_map(|station| station.phone.poll_timeout()).map(|wakeup| wakeup.at).min();
         let keys = self.keys.first_key_value().map(|((at, _), _)| *at);
         let switch = self.switch.poll_timeout().map(|wakeup| wakeup.at);
-        [self.network.next(), self.plane.next(), self.redis.next(), switch, phones, keys]
+        [self.network.next(), self.streams.next(), self.plane.next(), self.redis.next(), switch, phones, keys]
             .into_iter()
             .flatten()
             .min()
@@ -440,6 +443,7 @@ impl Inner {
         while let Some(datagram) = self.network.take_due(now.mono) {
             self.deliver(&datagram);
         }
+        self.deliver_streams();
         while let Some(entry) = self.keys.first_entry()
             && entry.key().0 <= now.mono
         {
@@ -511,6 +515,7 @@ impl Inner {
         station.life = Life::Well;
         station.lines.clear();
         station.audio.clear();
+        self.break_connections(ip);
         self.plane.changed = true;
         self.settle();
     }

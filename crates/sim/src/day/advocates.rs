@@ -8,6 +8,9 @@ use havre_model::{AgentId, AgentState, StateReason};
 use super::draw::minutes;
 use super::{Act, Day, is_at_rest};
 
+/// A caller is taken from a phone that died within this time (the journey's 10 s), with what is still on its way.
+const MISSED_BY: Duration = Duration::from_millis(10_300);
+
 /// What somebody is like at work.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Habits {
@@ -27,6 +30,8 @@ pub(super) struct Shift {
     /// The caller they talk with.
     pub(super) with: Option<IpAddr>,
     wrap_mean: f64,
+    /// How many talks so far.
+    talks: u32,
 }
 
 /// What an advocate is going to do.
@@ -37,6 +42,10 @@ pub(super) enum Deed {
     /// Dials a feature code, if the state is still one of rest.
     Dials(&'static str),
     Befalls(Mishap),
+    /// The caller must have been taken from a phone that died: the journey's 10 s.
+    IsMissed {
+        talk: u32,
+    },
     Recovers,
     SignsIn,
     GoesHome,
@@ -55,7 +64,7 @@ pub(super) enum Mishap {
 impl Shift {
     pub(super) const fn new(agent: AgentId, habits: Habits) -> Self {
         let state = AgentState::SignedOut;
-        Self { agent, habits, on_duty: false, state, with: None, wrap_mean: 5.0 }
+        Self { agent, habits, on_duty: false, state, with: None, wrap_mean: 5.0, talks: 0 }
     }
 }
 
@@ -97,6 +106,7 @@ impl Day {
         shift.state = state;
         if let AgentState::Talking { call, .. } = state {
             shift.with = self.world.caller_of(call);
+            shift.talks += 1;
             let with = shift.with.and_then(|caller| self.callers.get(&caller));
             shift.wrap_mean = with.map_or(5.0, |plight| plight.wrap_mean);
             if shift.habits.rough && self.draw.chance(0.12) {
@@ -137,19 +147,17 @@ impl Day {
                 self.schedule(Duration::from_secs(5), Act::OfAdvocate(ip, Deed::Dials(code)));
             }
             Deed::Dials(code) => advocate.dials(code),
-            Deed::Befalls(mishap) if shift.with.is_some() => {
-                match mishap {
-                    Mishap::Dark => advocate.goes_dark(),
-                    Mishap::Crash => advocate.crashes(),
-                    Mishap::Restart => advocate.starts_again(),
-                    Mishap::Mute => advocate.mutes(),
-                    Mishap::Hold if advocate.talks() => advocate.holds(),
-                    Mishap::Hold => return,
-                }
-                let after = self.draw.secs(1.0, 90.0);
-                self.schedule(after, Act::OfAdvocate(ip, Deed::Recovers));
-            }
+            Deed::Befalls(mishap) if shift.with.is_some() => self.befalls(ip, mishap),
             Deed::Befalls(_) => {}
+            Deed::IsMissed { talk } => {
+                let left_alone = shift.with.is_some() && shift.talks == talk && advocate.is_gone();
+                assert!(
+                    !left_alone,
+                    "a caller is left alone with the dead phone of {}\n{}",
+                    shift.agent,
+                    self.world.log()
+                );
+            }
             Deed::Recovers => self.recovers(ip),
             Deed::SignsIn => advocate.signs_in(),
             Deed::GoesHome if shift.on_duty => {}
@@ -158,6 +166,25 @@ impl Day {
             }
             Deed::GoesHome => advocate.signs_out(),
         }
+    }
+
+    fn befalls(&mut self, ip: IpAddr, mishap: Mishap) {
+        let Some(shift) = self.shifts.get(&ip) else { return };
+        let advocate = self.world.advocate_at(ip);
+        if matches!(mishap, Mishap::Dark | Mishap::Crash) && advocate.is_with_a_caller() {
+            let missed = Deed::IsMissed { talk: shift.talks };
+            self.schedule(MISSED_BY, Act::OfAdvocate(ip, missed));
+        }
+        match mishap {
+            Mishap::Dark => advocate.goes_dark(),
+            Mishap::Crash => advocate.crashes(),
+            Mishap::Restart => advocate.starts_again(),
+            Mishap::Mute => advocate.mutes(),
+            Mishap::Hold if advocate.talks() => advocate.holds(),
+            Mishap::Hold => return,
+        }
+        let after = self.draw.secs(1.0, 90.0);
+        self.schedule(after, Act::OfAdvocate(ip, Deed::Recovers));
     }
 
     /// Whatever befell the phone is over; a line that has no far end any more is put down.

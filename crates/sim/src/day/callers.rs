@@ -63,6 +63,9 @@ impl Day {
         };
         let caller = self.world.caller_from(&format!("caller-{number}"), &shown);
         let ip = caller.ip();
+        if self.outline.rough && self.draw.chance(0.15) {
+            caller.uses_tcp();
+        }
         let Some(kind) = self.draw.one_of(&self.workload.kinds, |kind| kind.share).cloned() else { return };
         let shares = &self.workload.languages;
         let tongues =

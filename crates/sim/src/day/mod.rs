@@ -163,6 +163,9 @@ impl Day {
             let advocate = self.world.advocate(profile.id.as_str());
             let habits = Habits { manual: profile.wrap_up == WrapUp::Manual, rough: self.outline.rough };
             self.shifts.insert(advocate.ip(), Shift::new(profile.id.clone(), habits));
+            if self.outline.rough && self.draw.chance(0.2) {
+                advocate.uses_tcp();
+            }
             if self.outline.rough && self.draw.chance(0.15) {
                 let spare = self.world.second_phone(profile.id.as_str());
                 spare.answers_after(self.draw.secs(0.0, 20.0));

@@ -78,6 +78,14 @@ fn seeds_1500_to_1999() {
     try_seeds(1500..2000);
 }
 
+/// More seeds, for nights and doubts: `HAVRE_SIM_SEEDS=2000..12000 cargo test -p havre-sim --test days hunt`.
+#[test]
+fn hunt() {
+    let Ok(seeds) = std::env::var("HAVRE_SIM_SEEDS") else { return };
+    let (from, to) = seeds.split_once("..").expect("HAVRE_SIM_SEEDS is FROM..TO");
+    try_seeds(from.parse().expect("FROM is a number")..to.parse().expect("TO is a number"));
+}
+
 /// Where everything works, nobody may be taken for dead.
 #[test]
 fn calm_days_lose_nobody() {

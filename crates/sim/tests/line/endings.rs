@@ -255,3 +255,46 @@ fn a_caller_whose_phone_crashed_is_gone_by_signalling_and_silence_together() {
     let gone = world.when("caller", "> ended: abandoned (caller_gone)");
     assert!((57.0..60.0).contains(&gone), "{}", world.log());
 }
+
+/// The advocate ends a talk whose INVITE was never acknowledged: before and after the 32 s in which an ACK may come.
+#[test]
+fn a_call_without_an_ack_ends_like_any_other() {
+    for (late_offer, talk) in [(false, 10), (false, 60), (true, 10)] {
+        let world = World::staffed_by(&["advocate-en"]);
+        let (caller, advocate) = (world.caller(), world.advocate("advocate-en"));
+        caller.loses("ACK");
+        if late_offer {
+            caller.dials_with_late_offer(TOLL_FREE);
+        } else {
+            caller.dials(TOLL_FREE);
+        }
+        world.advance(secs(1));
+        caller.presses_by_info('1');
+        world.advance(secs(1));
+        advocate.answers();
+        world.advance(secs(talk));
+        advocate.hangs_up();
+        world.advance(secs(40));
+        assert!(!caller.is_on_the_phone(), "late offer {late_offer}, {talk} s\n{}", world.log());
+        world.assert_quiet();
+    }
+}
+
+/// A late offer's answer would have come in the ACK: without it there is no audio either, and both together are an end.
+#[test]
+fn a_late_offer_whose_answer_never_comes_ends_by_itself() {
+    let world = World::staffed_by(&["advocate-en"]);
+    let (caller, advocate) = (world.caller(), world.advocate("advocate-en"));
+    caller.loses("ACK");
+    caller.dials_with_late_offer(TOLL_FREE);
+    world.advance(secs(1));
+    caller.presses_by_info('1');
+    world.advance(secs(1));
+    advocate.answers();
+    world.advance(secs(100));
+    let gone = world.when("caller", "> ended: answered (caller_gone)");
+    assert!((32.0..64.0).contains(&gone), "{}", world.log());
+    assert!(!advocate.is_on_the_phone() && !caller.is_on_the_phone(), "{}", world.log());
+    assert_eq!(world.state_of("advocate-en"), "ready");
+    world.assert_quiet();
+}

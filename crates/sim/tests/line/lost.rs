@@ -169,6 +169,22 @@ fn hold_is_not_silence() {
 }
 
 #[test]
+fn a_phone_on_hold_may_be_away_for_a_while() {
+    let (world, caller, advocate) = talking(&["advocate-en", "advocate-bi"]);
+    advocate.holds();
+    world.advance(secs(1));
+    advocate.goes_dark();
+    world.advance(secs(15));
+    advocate.comes_back();
+    advocate.resumes();
+    world.advance(secs(1));
+    assert!(!world.happened("caller", "> lost"), "{}", world.log());
+    assert_eq!(caller.hears().as_deref(), Some("advocate-en"), "{}", world.log());
+    caller.hangs_up();
+    world.assert_quiet();
+}
+
+#[test]
 fn a_phone_that_dies_on_hold_is_found_out_by_the_probe() {
     let (world, caller, advocate) = talking(&["advocate-en", "advocate-bi"]);
     advocate.holds();
