@@ -4,14 +4,13 @@ use havre_model::{Digit, Mono};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::codec::TICKS_PER_MS;
 use crate::limits::MAX_DIGITS_QUEUED;
 
 /// Bytes of a payload (§2.3).
 pub(crate) const PAYLOAD: usize = 4;
 /// Two presses of one key begin further apart than this: 60 ms, where a key is held 40 ms and let go for 40 at the
 /// least. Packets nearer by belong to one press, sent by a phone that moves the timestamp with every packet.
-const ONE_PRESS_TICKS: u32 = 60 * TICKS_PER_MS;
+const ONE_PRESS_MS: u32 = 60;
 /// The longest duration that fits a payload; a longer press goes on in a new segment (§2.5.1.3).
 const SEGMENT_TICKS: u32 = 0xffff;
 /// Updates while a key is held (§2.5.1.2 recommends 50 ms).
@@ -27,7 +26,7 @@ const HELD: std::ops::RangeInclusive<u16> = 40..=8_000;
 pub(crate) struct Payload {
     pub(crate) event: u8,
     pub(crate) end: bool,
-    /// In ticks, since the press.
+    /// Since the press, in ticks of the event's clock rate.
     pub(crate) duration: u16,
 }
 
@@ -35,6 +34,12 @@ impl Payload {
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let [event, flags, high, low, ..] = bytes else { return None };
         Some(Self { event: *event, end: flags & 0x80 != 0, duration: u16::from_be_bytes([*high, *low]) })
+    }
+
+    /// The same on another clock: from and to so many ticks in a millisecond.
+    pub(crate) fn on_clock(self, from: u32, to: u32) -> Self {
+        let duration = u32::from(self.duration) * to / from.max(1);
+        Self { duration: u16::try_from(duration).unwrap_or(u16::MAX), ..self }
     }
 
     pub(crate) fn print(self) -> [u8; PAYLOAD] {
@@ -59,13 +64,21 @@ struct Press {
 }
 
 impl Receiver {
-    /// Takes a packet's payload; gives the key if this is a new press.
-    pub(crate) fn on_packet(&mut self, timestamp: u32, marker: bool, payload: Payload) -> Option<Digit> {
+    /// Takes a packet's payload, whose clock has so many ticks in a millisecond; gives the key if this is a new press.
+    pub(crate) fn on_packet(
+        &mut self,
+        timestamp: u32,
+        marker: bool,
+        payload: Payload,
+        ticks_per_ms: u32,
+    ) -> Option<Digit> {
         if let Some(last) = self.last {
             let later = timestamp.wrapping_sub(last.timestamp);
             let belongs = later == 0
                 || later > u32::MAX / 2 // a straggler of an earlier press
-                || !marker && payload.event == last.event && (later <= ONE_PRESS_TICKS || later == SEGMENT_TICKS);
+                || !marker
+                    && payload.event == last.event
+                    && (later <= ONE_PRESS_MS * ticks_per_ms || later == SEGMENT_TICKS);
             if belongs && later <= u32::MAX / 2 {
                 self.last = Some(Press { timestamp, ..last });
             }
@@ -135,7 +148,8 @@ impl Sender {
     }
 
     /// What is due, asked once a tick.
-    pub(crate) fn tick(&mut self, now: Mono) -> Due {
+    /// What is due now; durations are told in ticks of a clock with so many in a millisecond.
+    pub(crate) fn tick(&mut self, ticks_per_ms: u32, now: Mono) -> Due {
         if let State::Pausing { until } = self.state
             && until <= now
         {
@@ -149,29 +163,31 @@ impl Sender {
         match self.state {
             State::Idle | State::Pausing { .. } => Due::Audio,
             State::Held { digit, millis, since, next, first } => {
+                // No longer than one segment: 8 s at 8 kHz, 1.3 s at 48 kHz.
+                let millis = millis.min((SEGMENT_TICKS / ticks_per_ms) as u16);
                 let held = now.since(since).as_millis() as u32;
                 if held >= u32::from(millis) {
-                    return self.end(digit, millis, ENDS, now);
+                    return self.end(digit, millis, ENDS, ticks_per_ms, now);
                 }
                 if now < next {
                     return Due::Nothing;
                 }
                 self.state = State::Held { digit, millis, since, next: next + UPDATE_EVERY, first: false };
                 // The first packet says that the key has been held for as long as a frame takes.
-                let duration = held.max(20) * TICKS_PER_MS;
+                let duration = held.max(20) * ticks_per_ms;
                 let payload = Payload { event: digit.event(), end: false, duration: duration as u16 };
                 if first { Due::First(payload) } else { Due::Again(payload) }
             }
-            State::Ending { digit, millis, left } => self.end(digit, millis, left, now),
+            State::Ending { digit, millis, left } => self.end(digit, millis, left, ticks_per_ms, now),
         }
     }
 
-    fn end(&mut self, digit: Digit, millis: u16, left: u8, now: Mono) -> Due {
+    fn end(&mut self, digit: Digit, millis: u16, left: u8, ticks_per_ms: u32, now: Mono) -> Due {
         self.state = match left {
             1 => State::Pausing { until: now + PAUSE },
             _ => State::Ending { digit, millis, left: left - 1 },
         };
-        let duration = (u32::from(millis) * TICKS_PER_MS) as u16;
+        let duration = (u32::from(millis) * ticks_per_ms) as u16;
         Due::Again(Payload { event: digit.event(), end: true, duration })
     }
 }
@@ -193,7 +209,7 @@ mod tests {
         }
         let (mut timestamp, mut packets) = (0, Vec::new());
         for tick in 0..2_000 {
-            match sender.tick(Mono::from_start(Duration::from_millis(tick * 20))) {
+            match sender.tick(8, Mono::from_start(Duration::from_millis(tick * 20))) {
                 Due::First(payload) => {
                     timestamp = tick as u32 * 160;
                     packets.push((timestamp, true, payload));
@@ -207,7 +223,7 @@ mod tests {
 
     fn heard(packets: &[(u32, bool, Payload)]) -> String {
         let mut receiver = Receiver::default();
-        packets.iter().filter_map(|(t, m, p)| receiver.on_packet(*t, *m, *p)).map(Digit::as_char).collect()
+        packets.iter().filter_map(|(t, m, p)| receiver.on_packet(*t, *m, *p, 8)).map(Digit::as_char).collect()
     }
 
     #[test]
@@ -226,21 +242,24 @@ mod tests {
     fn a_long_press_is_one_digit_across_segments() {
         let payload = |duration, end| Payload { event: 1, end, duration };
         let mut receiver = Receiver::default();
-        assert_eq!(receiver.on_packet(1_000, true, payload(160, false)), Some(digit('1')));
-        assert_eq!(receiver.on_packet(1_000, false, payload(0xffff, false)), None);
-        assert_eq!(receiver.on_packet(1_000 + 0xffff, false, payload(400, true)), None);
-        assert_eq!(receiver.on_packet(1_000 + 0xffff + 1_200, true, payload(160, false)), Some(digit('1')));
+        assert_eq!(receiver.on_packet(1_000, true, payload(160, false), 8), Some(digit('1')));
+        assert_eq!(receiver.on_packet(1_000, false, payload(0xffff, false), 8), None);
+        assert_eq!(receiver.on_packet(1_000 + 0xffff, false, payload(400, true), 8), None);
+        assert_eq!(
+            receiver.on_packet(1_000 + 0xffff + 1_200, true, payload(160, false), 8),
+            Some(digit('1'))
+        );
     }
 
     #[test]
     fn a_straggler_of_an_earlier_press_is_no_press() {
         let payload = |event| Payload { event, end: true, duration: 800 };
         let mut receiver = Receiver::default();
-        assert_eq!(receiver.on_packet(1_000, true, payload(1)), Some(digit('1')));
-        assert_eq!(receiver.on_packet(3_000, true, payload(2)), Some(digit('2')));
-        assert_eq!(receiver.on_packet(1_000, false, payload(1)), None);
-        assert_eq!(receiver.on_packet(3_000, false, payload(2)), None);
-        assert_eq!(receiver.on_packet(5_000, true, payload(1)), Some(digit('1')));
+        assert_eq!(receiver.on_packet(1_000, true, payload(1), 8), Some(digit('1')));
+        assert_eq!(receiver.on_packet(3_000, true, payload(2), 8), Some(digit('2')));
+        assert_eq!(receiver.on_packet(1_000, false, payload(1), 8), None);
+        assert_eq!(receiver.on_packet(3_000, false, payload(2), 8), None);
+        assert_eq!(receiver.on_packet(5_000, true, payload(1), 8), Some(digit('1')));
     }
 
     #[test]
@@ -249,7 +268,7 @@ mod tests {
         let press = |i: u32| (8_000 + i * 160, i == 0, Payload { event: 9, end: i > 5, duration: 160 });
         let digits = (0..9).filter_map(|i| {
             let (t, m, p) = press(i);
-            receiver.on_packet(t, m, p)
+            receiver.on_packet(t, m, p, 8)
         });
         assert_eq!(digits.count(), 1);
     }
@@ -257,7 +276,7 @@ mod tests {
     #[test]
     fn events_that_are_no_keys_are_no_digits() {
         let flash = Payload { event: 16, end: false, duration: 0 };
-        assert_eq!(Receiver::default().on_packet(0, true, flash), None);
+        assert_eq!(Receiver::default().on_packet(0, true, flash, 8), None);
         assert_eq!(Payload::parse(&[1, 2, 3]), None);
         assert_eq!(Payload::parse(&[1, 0x8a, 3, 4]), Some(Payload { event: 1, end: true, duration: 0x304 }));
     }

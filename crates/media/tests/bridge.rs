@@ -182,7 +182,7 @@ fn a_key_pressed_in_the_bridge_is_reported_and_relayed_under_the_other_payload_t
     let (b, desk) = (world.open(GATEWAY, &[Pcmu]), world.open(AGENT, &[Pcmu]));
     let offer = String::from_utf8(world.session(desk).offer()).unwrap().replace("101", "96");
     let (_, agreed) = world.session(b).answer(offer.as_bytes()).unwrap();
-    assert_eq!(agreed.send_event, Some(96));
+    assert_eq!(agreed.send_events[0].payload_type, 96);
     world.configure(b, agreed);
     world.bridge(a, b);
     world.run(100);
@@ -212,7 +212,7 @@ fn a_key_for_a_phone_that_knows_none_is_reported_and_leaves_no_gap() {
     let (b, desk) = (world.open(GATEWAY, &[Pcmu]), world.open(AGENT, &[Pcmu]));
     let offer = String::from_utf8(world.session(desk).offer()).unwrap().replace("telephone-event", "x");
     let (_, agreed) = world.session(b).answer(offer.as_bytes()).unwrap();
-    assert_eq!(agreed.send_event, None);
+    assert!(agreed.send_events.is_empty());
     world.configure(b, agreed);
     world.bridge(a, b);
     world.run(100);

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // It is how a test fails.
 
 use havre_media::Codec::{self, G722, Pcma, Pcmu};
-use havre_media::sdp::{Direction, Local, Negotiated, Rejected, Session};
+use havre_media::sdp::{Direction, EventFormat, Local, Negotiated, Rejected, Session};
 
 #[test]
 fn an_offer_lists_what_we_speak() {
@@ -23,7 +23,10 @@ fn two_sessions_agree() {
     let ours = one.accept(&answer).unwrap();
     for side in [&ours, &theirs] {
         assert_eq!((&side.send[..], &side.receive[..]), (&[(Pcma, 8)][..], &[(8, Pcma)][..]));
-        assert_eq!((side.send_event, side.receive_event), (Some(101), Some(101)));
+        assert_eq!(
+            (events(&side.send_events), events(&side.receive_events)),
+            (vec![(101, 8_000)], vec![(101, 8_000)])
+        );
         assert_eq!(side.direction, Direction::SendRecv);
         assert_eq!(side.remote_rtp.to_string(), "192.0.2.1:4000");
         assert_eq!(side.remote_rtcp.to_string(), "192.0.2.1:4001");
@@ -43,14 +46,14 @@ fn an_answer_keeps_the_offerers_order_and_payload_types() {
         "{answer}"
     );
     assert_eq!(negotiated.send, [(G722, 99), (Pcma, 8), (Pcmu, 0)]);
-    assert_eq!((negotiated.send_event, negotiated.comfort_noise), (Some(96), true));
+    assert_eq!((events(&negotiated.send_events), negotiated.comfort_noise), (vec![(96, 8_000)], true));
 }
 
 #[test]
 fn an_answer_without_telephone_events_has_none() {
     let (answer, negotiated) = answer("m=audio 5000 RTP/AVP 0\r\n");
     assert!(!answer.contains("telephone-event"), "{answer}");
-    assert_eq!((negotiated.send_event, negotiated.receive_event), (None, None));
+    assert!(negotiated.send_events.is_empty() && negotiated.receive_events.is_empty());
 }
 
 #[test]
@@ -140,7 +143,10 @@ fn payload_types_may_differ_each_way() {
     let negotiated = session.accept(&answer).unwrap();
     assert_eq!(negotiated.send, [(G722, 98)]);
     assert_eq!(negotiated.receive, [(9, G722), (98, G722)]);
-    assert_eq!((negotiated.send_event, negotiated.receive_event), (Some(97), Some(101)));
+    assert_eq!(
+        (events(&negotiated.send_events), events(&negotiated.receive_events)),
+        (vec![(97, 8_000)], vec![(101, 8_000)])
+    );
 }
 
 #[test]
@@ -202,4 +208,8 @@ fn answer(streams: &str) -> (String, Negotiated) {
 
 fn text(body: Vec<u8>) -> String {
     String::from_utf8(body).unwrap()
+}
+
+fn events(formats: &[EventFormat]) -> Vec<(u8, u32)> {
+    formats.iter().map(|event| (event.payload_type, event.clock_rate)).collect()
 }

@@ -52,7 +52,7 @@ impl Config {
         Self {
             sip: Arc::new(sip),
             media_addr: addr,
-            codecs: Codec::ALL.to_vec(),
+            codecs: Codec::USUAL.to_vec(),
             answering: Answering::Manual,
             max_legs: MAX_LEGS,
         }

@@ -18,7 +18,7 @@ impl Library {
     pub fn new(catalogue: &Catalogue) -> Self {
         let this = Self::unencoded(catalogue);
         for (_, prompt) in this.prompts() {
-            for codec in Codec::ALL {
+            for codec in Codec::USUAL {
                 prompt.prepare(codec);
             }
         }

@@ -20,8 +20,8 @@ use super::ear::{Ear, Heard, Reading};
 use super::keys::parse_time;
 use super::screen::{Screen, Tone};
 use super::{
-    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, codec_name, configuration, hint, line_address,
-    terminated, typed,
+    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, configuration, hint, line_address, terminated,
+    typed,
 };
 use crate::config::Config;
 
@@ -309,8 +309,7 @@ impl Advocate {
         let ear = Ear::new(None, &[CALLER_HZ]);
         self.state = State::Talking(Talk { leg, ear, hz: ADVOCATE_HZ });
         self.tone(leg);
-        let text =
-            format!("answered ({}); the caller hears a soft tone. q and Enter hangs up", codec_name(codec));
+        let text = format!("answered ({}); the caller hears a soft tone. q and Enter hangs up", codec.name());
         self.say(Tone::Good, "answered", &text, json!({}));
     }
 

@@ -21,8 +21,8 @@ use super::keys::{Press, Presses, parse_keys, parse_time};
 use super::screen::{Screen, Tone};
 use super::verdict::{Facts, Pressed, Wanted, language_name};
 use super::{
-    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, codec_name, configuration, hint, line_address,
-    terminated, typed,
+    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, configuration, hint, line_address, terminated,
+    typed,
 };
 
 /// The one call.
@@ -273,7 +273,7 @@ impl Caller {
                 self.facts.answered = Some(at);
                 self.driver.command(Command::Listen { leg: LEG, on: true });
                 let millis = at.as_millis();
-                let text = format!("answered after {millis} ms ({})", codec_name(codec));
+                let text = format!("answered after {millis} ms ({})", codec.name());
                 self.screen.line(at, Tone::Good, "answered", &text, json!({ "after_ms": millis as u64 }));
             }
             Event::Heard { hz, dbm0, purity, .. } => {

@@ -313,8 +313,9 @@ mod tests {
             direction: Direction::SendRecv,
             send: vec![(Codec::Pcmu, 0)],
             receive: vec![(0, Codec::Pcmu)],
-            send_event: None,
-            receive_event: None,
+            send_events: Vec::new(),
+            receive_events: Vec::new(),
+            opus: havre_media::sdp::OpusParameters::default(),
             comfort_noise: false,
             ptime: 20,
         }

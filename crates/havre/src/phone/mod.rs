@@ -14,7 +14,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use havre_media::Codec;
 
 use crate::config::Config;
 
@@ -38,15 +37,6 @@ fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
 /// Where the line is: as asked for, or as configured.
 fn line_address(asked: Option<SocketAddr>, config: &Config) -> anyhow::Result<SocketAddr> {
     asked.or(config.sip_listen.first().copied()).context("the configuration has no sip.listen; give --line")
-}
-
-/// A codec's name, as in SDP.
-const fn codec_name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Pcmu => "PCMU",
-        Codec::Pcma => "PCMA",
-        Codec::G722 => "G722",
-    }
 }
 
 /// A refusal's status, in words that help.

@@ -1,22 +1,21 @@
 //! How one leg's audio gets to another: packet by packet where the other knows the codec, or else decoded, converted
 //! and encoded again.
 
-use std::collections::VecDeque;
-
 use havre_model::Mono;
 
 use super::{Kind, Leg, Received, Wire};
-use crate::codec::{Codec, Encoder, FRAME_TICKS, MAX_FRAME_SAMPLES, TICKS_PER_MS};
+use crate::codec::{Codec, Encoder, MAX_FRAME_SAMPLES, MAX_PAYLOAD};
 use crate::meter::Reading;
 use crate::outbox::Outbox;
-use crate::resample::{Downsampler, Upsampler};
+use crate::resample::Resampler;
 use crate::rtp::Packet;
+use crate::sdp::OpusParameters;
 use crate::{Counters, Event};
 
 /// Packets in a row that ask for the other passage before it is taken: one short packet changes nothing.
 const HABIT: u8 = 3;
-/// Most ticks that wait to be packed: the longest packet and a frame.
-const MAX_PENDING: usize = ((60 + 20) * TICKS_PER_MS) as usize;
+/// Most milliseconds that wait to be packed: the longest packet and a frame.
+const MAX_PENDING_MS: usize = 60 + 20;
 
 /// The way from one leg to its peer.
 #[derive(Debug, Default)]
@@ -34,10 +33,9 @@ pub(super) enum Passage {
 #[derive(Debug)]
 pub(super) struct Transcoder {
     encoder: Encoder,
-    down: Downsampler,
-    up: Upsampler,
-    /// Encoded, not yet a whole packet.
-    pending: VecDeque<u8>,
+    resampler: Resampler,
+    /// At the encoder's rate, not yet a whole packet.
+    pending: Vec<i16>,
 }
 
 /// How well a packet suits a leg.
@@ -64,17 +62,17 @@ pub(crate) fn pass_on(
     let Some(wire) = &mut from.wire else { return };
     let mut heard = measured;
     // A key that was pressed before the bridge was meant for us; its packets have one timestamp (RFC 4733 §2.5.1.1).
-    if to.is_none() && matches!(received.kind, Kind::Press(_)) {
+    if to.is_none() && matches!(received.kind, Kind::Press(..)) {
         wire.private_press = Some(received.packet.timestamp);
     }
     let private =
-        matches!(received.kind, Kind::Press(_)) && wire.private_press == Some(received.packet.timestamp);
+        matches!(received.kind, Kind::Press(..)) && wire.private_press == Some(received.packet.timestamp);
     if let Some(to) = to.filter(|_| !private) {
         let (peer, silent) = (to.id, to.player.sounds() || to.keys.holds());
         if let Some(out) = &mut to.wire {
             let relay = match received.kind {
-                Kind::Audio(codec) => wire.passage.choose(codec, received.packet.payload.len(), out),
-                Kind::Press(_) | Kind::Pause => None,
+                Kind::Audio(codec) => wire.passage.choose(codec, received.packet.payload, out),
+                Kind::Press(..) | Kind::Pause => None,
             };
             heard |= wire.passage.transcodes();
             if !silent {
@@ -118,24 +116,29 @@ pub(crate) fn speak_for(
     let silent = to.player.sounds() || to.keys.holds();
     let (peer, Some(out)) = (to.id, &mut to.wire) else { return };
     counters.transcoded += 1;
-    transcoder.take(rate, &samples[..count], out.codec().0);
-    let length = out.codec().0.bytes(out.packet_ticks());
-    while transcoder.pending.len() >= length {
-        let payload = transcoder.pending.drain(..length);
-        if let Some(destination) = out.destination().filter(|_| !silent) {
-            let header = out.outgoing.own(out.codec().1, out.packet_ticks(), true, now);
-            out.outgoing.count_octets(length);
-            out.fed_at = Some(now);
-            let room = outbox.rtp(peer, destination, &header, length);
-            room.iter_mut().zip(payload).for_each(|(place, byte)| *place = byte);
+    let ((codec, payload_type), millis) = (out.codec(), out.packet_ms());
+    transcoder.take(rate, &samples[..count], codec, &out.agreed.opus);
+    transcoder.encoder.expect_loss(out.far_loss);
+    let mut payload = [0; MAX_PAYLOAD];
+    while let Some(length) = transcoder.packet(millis, &mut payload) {
+        let Some(destination) = out.destination().filter(|_| !silent) else { continue };
+        out.fed_at = Some(now);
+        out.outgoing.tune(codec.ticks_per_ms(), now);
+        let ticks = millis * codec.ticks_per_ms();
+        if length == 0 {
+            out.outgoing.pass(ticks, now);
+            continue;
         }
+        let header = out.outgoing.own(payload_type, ticks, true, now);
+        out.outgoing.count_octets(length);
+        outbox.rtp(peer, destination, &header, length).copy_from_slice(&payload[..length]);
     }
 }
 
 impl Passage {
     /// Under which payload type an audio packet is relayed to `out`; `None` if it goes through the ear.
-    fn choose(&mut self, codec: Codec, bytes: usize, out: &Wire) -> Option<u8> {
-        let fit = out.fit(codec, bytes);
+    fn choose(&mut self, codec: Codec, payload: &[u8], out: &Wire) -> Option<u8> {
+        let fit = out.fit(codec, payload);
         *self = match (std::mem::take(self), fit) {
             (Self::New, Fit::Whole(_)) | (Self::Relay { .. }, Fit::Whole(_)) => Self::Relay { odd: 0 },
             (Self::Relay { odd }, Fit::Codec(_)) if odd + 1 < HABIT => Self::Relay { odd: odd + 1 },
@@ -144,9 +147,10 @@ impl Passage {
                 Self::Transcode { even: even + 1, transcoder }
             }
             (Self::Transcode { transcoder, .. }, _) => Self::Transcode { even: 0, transcoder },
-            (Self::New | Self::Relay { .. }, _) => {
-                Self::Transcode { even: 0, transcoder: Box::new(Transcoder::new(out.codec().0)) }
-            }
+            (Self::New | Self::Relay { .. }, _) => Self::Transcode {
+                even: 0,
+                transcoder: Box::new(Transcoder::new(out.codec().0, &out.agreed.opus)),
+            },
         };
         match (&self, fit) {
             (Self::Relay { .. }, Fit::Whole(payload_type) | Fit::Codec(payload_type)) => Some(payload_type),
@@ -160,43 +164,44 @@ impl Passage {
 }
 
 impl Transcoder {
-    fn new(codec: Codec) -> Self {
+    fn new(codec: Codec, wish: &OpusParameters) -> Self {
+        let room = codec.sample_rate() as usize / 1_000 * MAX_PENDING_MS;
         Self {
-            encoder: Encoder::new(codec),
-            down: Downsampler::default(),
-            up: Upsampler::default(),
-            pending: VecDeque::with_capacity(MAX_PENDING),
+            encoder: Encoder::new(codec, wish),
+            resampler: Resampler::default(),
+            pending: Vec::with_capacity(room),
         }
     }
 
-    fn take(&mut self, rate: u32, samples: &[i16], codec: Codec) {
+    /// Takes a frame, to be encoded by `codec`.
+    fn take(&mut self, rate: u32, samples: &[i16], codec: Codec, wish: &OpusParameters) {
         if self.encoder.codec() != codec {
-            self.encoder = Encoder::new(codec);
-            self.pending.clear();
+            *self = Self::new(codec, wish);
         }
         let mut converted = [0; MAX_FRAME_SAMPLES];
-        let samples = match (rate, codec.sample_rate()) {
-            (16_000, 8_000) => {
-                let made = self.down.process(samples, &mut converted);
-                &converted[..made]
-            }
-            (8_000, 16_000) => {
-                let made = self.up.process(samples, &mut converted);
-                &converted[..made]
-            }
-            _ => samples,
-        };
-        let mut payload = [0; MAX_FRAME_SAMPLES];
-        let payload = &mut payload[..codec.bytes(FRAME_TICKS)];
-        self.encoder.encode(samples, payload);
-        self.pending.extend(payload.iter());
+        let samples = self.resampler.process(rate, codec.sample_rate(), samples, &mut converted);
+        self.pending.extend_from_slice(samples);
+    }
+
+    /// Encodes the next packet into `out`; gives its length, which is 0 if it need not be sent. `None` if too little
+    /// is there.
+    fn packet(&mut self, millis: u32, out: &mut [u8]) -> Option<usize> {
+        let count = (self.encoder.codec().sample_rate() / 1_000 * millis) as usize;
+        let length = self.encoder.encode(self.pending.get(..count)?, out);
+        self.pending.drain(..count);
+        Some(length)
     }
 }
 
 impl Wire {
-    fn fit(&self, codec: Codec, bytes: usize) -> Fit {
+    fn fit(&self, codec: Codec, payload: &[u8]) -> Fit {
+        // A receiver of Opus takes packets of any length (RFC 7587 §7.1).
+        let whole = || {
+            let ticks = codec.packet_ms(self.agreed.ptime) * codec.ticks_per_ms();
+            codec.bytes_per_ms().is_none() || codec.ticks(payload) == ticks
+        };
         match self.agreed.send.iter().find(|(c, _)| *c == codec) {
-            Some((_, pt)) if codec.ticks(bytes) == self.packet_ticks() => Fit::Whole(*pt),
+            Some((_, pt)) if whole() => Fit::Whole(*pt),
             Some((_, pt)) => Fit::Codec(*pt),
             None => Fit::No,
         }
@@ -214,15 +219,27 @@ impl Wire {
     ) {
         let Some(to) = self.destination() else { return };
         let packet = &received.packet;
+        let printed;
+        let mut content = packet.payload;
         let header = match (received.kind, audio) {
             (Kind::Audio(codec), Some(pt)) => {
-                self.outgoing.relay(packet, pt, codec.ticks(packet.payload.len()), now)
+                self.outgoing.tune(codec.ticks_per_ms(), now);
+                self.outgoing.relay(packet, pt, codec.ticks(packet.payload), now)
             }
             (Kind::Audio(_), None) => return, // The ear has it.
-            (Kind::Press(payload), _) => match self.agreed.send_event {
-                Some(pt) => self.outgoing.relay_press(packet, pt, payload.duration.into(), now),
-                None => return self.outgoing.leave_out(packet),
-            },
+            (Kind::Press(payload, clock), _) => {
+                let Some(event) = self.agreed.event_for(self.outgoing.ticks_per_ms()) else {
+                    return self.outgoing.leave_out(packet);
+                };
+                // The other leg's events may be on another clock, and then the duration is another number.
+                let payload = payload.on_clock(clock, event.ticks_per_ms());
+                if clock != event.ticks_per_ms() {
+                    printed = payload.print();
+                    content = &printed;
+                }
+                let held = event.on_clock(payload.duration, self.outgoing.ticks_per_ms());
+                self.outgoing.relay_press(packet, event.payload_type, held, now)
+            }
             // The peer's pause is filled by our own comfort noise.
             (Kind::Pause, _) => return self.outgoing.leave_out(packet),
         };
@@ -232,7 +249,7 @@ impl Wire {
         };
         counters.relayed += 1;
         self.fed_at = Some(now);
-        self.send(leg, to, &header, packet.payload, outbox);
+        self.send(leg, to, &header, content, outbox);
     }
 
     fn send(

@@ -21,7 +21,8 @@ const COMFORT_NOISE: u8 = 13;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Audio(Codec),
-    Press(Payload),
+    /// A key, and the ticks of its clock in a millisecond.
+    Press(Payload, u32),
     Pause,
 }
 
@@ -58,7 +59,11 @@ impl Leg {
             counters.dropped_stranger += 1;
             return None;
         }
-        match wire.reception.on_packet(&packet, matches!(kind, Kind::Audio(_)), now) {
+        let clock = match kind {
+            Kind::Audio(codec) => Some(codec.ticks_per_ms()),
+            Kind::Press(..) | Kind::Pause => None,
+        };
+        match wire.reception.on_packet(&packet, clock, now) {
             Arrival::First => {
                 wire.presses = telephone_event::Receiver::default();
                 wire.ear = None;
@@ -77,8 +82,8 @@ impl Leg {
         if let Some(back) = wire.watch.on_packet(self.id, kind == Kind::Pause, now) {
             outbox.event(back);
         }
-        if let Kind::Press(payload) = kind
-            && let Some(digit) = wire.presses.on_packet(packet.timestamp, packet.marker, payload)
+        if let Kind::Press(payload, clock) = kind
+            && let Some(digit) = wire.presses.on_packet(packet.timestamp, packet.marker, payload, clock)
         {
             counters.digits += 1;
             outbox.event(Event::Digit { leg: self.id, digit });
@@ -112,6 +117,7 @@ impl Leg {
         }
         for block in reports.blocks.iter().filter(|b| b.ssrc == wire.outgoing.ssrc()) {
             wire.schedule.on_block(block, wall.ntp(now));
+            wire.far_loss = (u32::from(block.fraction_lost) * 100 / 256) as u8;
         }
     }
 
@@ -124,8 +130,9 @@ impl Leg {
 impl Wire {
     fn kind(&self, packet: &Packet<'_>) -> Option<Kind> {
         let payload_type = packet.payload_type;
-        if self.agreed.receive_event == Some(payload_type) {
-            return Payload::parse(packet.payload).map(Kind::Press);
+        let event = self.agreed.receive_events.iter().find(|event| event.payload_type == payload_type);
+        if let Some(event) = event {
+            return Payload::parse(packet.payload).map(|payload| Kind::Press(payload, event.ticks_per_ms()));
         }
         let codec = self.agreed.receive.iter().find(|(pt, _)| *pt == payload_type);
         codec.map(|(_, codec)| Kind::Audio(*codec)).or((payload_type == COMFORT_NOISE).then_some(Kind::Pause))
@@ -139,8 +146,8 @@ impl Wire {
                 let ear = ear.get_or_insert_with(|| Box::new(Ear::new(codec)));
                 ear.push(sequence, codec, received.packet.payload, now);
             }
-            (Kind::Press(_) | Kind::Pause, Some(ear)) => ear.push_pause(sequence, now),
-            (Kind::Press(_) | Kind::Pause, None) => {}
+            (Kind::Press(..) | Kind::Pause, Some(ear)) => ear.push_pause(sequence, now),
+            (Kind::Press(..) | Kind::Pause, None) => {}
         }
     }
 }

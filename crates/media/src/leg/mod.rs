@@ -10,7 +10,6 @@ mod watch;
 use havre_model::{Digit, LegId, Mono};
 use rand_chacha::rand_core::Rng;
 
-use crate::codec::TICKS_PER_MS;
 use crate::meter::Meter;
 use crate::sdp::Negotiated;
 use crate::stream::ear::Ear;
@@ -49,6 +48,8 @@ pub(crate) struct Wire {
     outgoing: Outgoing,
     watch: Watch,
     schedule: Schedule,
+    /// What the far side lost of our packets lately, in per cent.
+    far_loss: u8,
     cname: String,
     quality_at: Mono,
     /// How this leg's packets get to the peer, and how they are decoded where they are.
@@ -56,7 +57,7 @@ pub(crate) struct Wire {
     ear: Option<Box<Ear>>,
     /// When the peer was last heard on this leg.
     fed_at: Option<Mono>,
-    /// Ticks of audio of our own that are due but not yet a whole packet; `None` while we send none.
+    /// Milliseconds of audio of our own that are due but not yet a whole packet; `None` while we send none.
     credit: Option<u32>,
     comfort_at: Mono,
 }
@@ -90,7 +91,7 @@ impl Leg {
 
     /// Queues a key for the far side; false if it knows no keys, or too many wait.
     pub(crate) fn press(&mut self, digit: Digit, millis: u16) -> bool {
-        let known = self.wire.as_ref().is_none_or(|wire| wire.agreed.send_event.is_some());
+        let known = self.wire.as_ref().is_none_or(|wire| !wire.agreed.send_events.is_empty());
         known && self.keys.press(digit, millis)
     }
 
@@ -122,15 +123,20 @@ impl Leg {
 
 impl Wire {
     fn new(agreed: Negotiated, rng: &mut impl Rng, now: Mono) -> Self {
+        // The timestamp's first bit is left alone, so that a capture reads well.
+        let mut outgoing = Outgoing::new(rng.next_u32(), rng.next_u32() as u16, rng.next_u32() >> 1, now);
+        if let Some((codec, _)) = agreed.send.first() {
+            outgoing.tune(codec.ticks_per_ms(), now);
+        }
         Self {
             source: Source::new(agreed.remote_rtp, now),
             reception: Reception::default(),
             private_press: None,
             presses: telephone_event::Receiver::default(),
-            // The timestamp's first bit is left alone, so that a capture reads well.
-            outgoing: Outgoing::new(rng.next_u32(), rng.next_u32() as u16, rng.next_u32() >> 1, now),
+            outgoing,
             watch: Watch::new(now),
             schedule: Schedule::new(rng, now),
+            far_loss: 0,
             // RFC 7022 §5: short-term persistent, and it names nobody.
             cname: format!("{:016x}", rng.next_u64()),
             quality_at: now,
@@ -148,9 +154,9 @@ impl Wire {
         self.agreed.send.first().copied().unwrap_or((Codec::Pcmu, 0))
     }
 
-    /// Ticks of one packet that we send.
-    fn packet_ticks(&self) -> u32 {
-        u32::from(self.agreed.ptime.clamp(10, 60)) * TICKS_PER_MS
+    /// Length of one packet that we send, in milliseconds.
+    fn packet_ms(&self) -> u32 {
+        self.codec().0.packet_ms(self.agreed.ptime.clamp(10, 60))
     }
 
     /// Where to send, if we may.

@@ -9,7 +9,7 @@ use rand_chacha::rand_core::Rng;
 use super::player::Shared;
 use super::reports::Wall;
 use super::{Leg, Wire};
-use crate::codec::FRAME_TICKS;
+use crate::codec::{FRAME_MS, FRAME_TICKS, MAX_PAYLOAD, TICKS_PER_MS};
 use crate::outbox::Outbox;
 use crate::telephone_event::Due;
 use crate::{Channel, Config, Counters, Event, rtcp};
@@ -37,20 +37,21 @@ impl Leg {
             outbox.event(Event::PlayDone { leg: self.id, play });
         }
         let Some(to) = wire.destination() else {
-            self.keys.tick(now);
+            self.keys.tick(TICKS_PER_MS, now);
             self.player.skip(FRAME_TICKS);
             return;
         };
         let (codec, payload_type) = wire.codec();
-        if let Some(event_type) = wire.agreed.send_event {
-            let (first, payload) = match self.keys.tick(now) {
+        if let Some(event) = wire.agreed.event_for(wire.outgoing.ticks_per_ms()) {
+            let (first, payload) = match self.keys.tick(event.ticks_per_ms(), now) {
                 Due::Audio => (false, None),
                 Due::Nothing => return self.player.skip(FRAME_TICKS),
                 Due::First(payload) => (true, Some(payload)),
                 Due::Again(payload) => (false, Some(payload)),
             };
             if let Some(payload) = payload {
-                let header = wire.outgoing.press(event_type, first, payload.duration.into(), now);
+                let held = event.on_clock(payload.duration, wire.outgoing.ticks_per_ms());
+                let header = wire.outgoing.press(event.payload_type, first, held, now);
                 let bytes = payload.print();
                 wire.outgoing.count_octets(bytes.len());
                 outbox.rtp(self.id, to, &header, bytes.len()).copy_from_slice(&bytes);
@@ -62,19 +63,27 @@ impl Leg {
             wire.credit = None;
             return;
         }
-        if !talk && wire.agreed.comfort_noise {
+        // RFC 3389's payload type 13 has a clock of 8 kHz.
+        if !talk && wire.agreed.comfort_noise && codec.ticks_per_ms() == TICKS_PER_MS {
             wire.credit = None;
             return wire.comfort(self.id, now, counters, outbox);
         }
         // A packet longer than a turn is sent at the turn that begins it; one shorter, as often as fits.
-        let ticks = wire.packet_ticks();
-        let mut credit = wire.credit.unwrap_or(ticks.saturating_sub(FRAME_TICKS)) + FRAME_TICKS;
-        while credit >= ticks {
-            credit -= ticks;
+        let millis = wire.packet_ms();
+        let ticks = millis * codec.ticks_per_ms();
+        wire.outgoing.tune(codec.ticks_per_ms(), now);
+        let mut credit = wire.credit.unwrap_or(millis.saturating_sub(FRAME_MS)) + FRAME_MS;
+        while credit >= millis {
+            credit -= millis;
+            let mut payload = [0; MAX_PAYLOAD];
+            let length = self.player.fill(codec, shared, millis, &mut payload);
+            if length == 0 {
+                wire.outgoing.pass(ticks, now);
+                continue;
+            }
             let header = wire.outgoing.own(payload_type, ticks, talk, now);
-            let length = codec.bytes(ticks);
             wire.outgoing.count_octets(length);
-            self.player.fill(codec, shared, outbox.rtp(self.id, to, &header, length));
+            outbox.rtp(self.id, to, &header, length).copy_from_slice(&payload[..length]);
             *(if talk { &mut counters.played } else { &mut counters.filled }) += 1;
         }
         wire.credit = Some(credit);
@@ -118,6 +127,7 @@ impl Wire {
     fn comfort(&mut self, leg: LegId, now: Mono, counters: &mut Counters, outbox: &mut Outbox) {
         let Some(to) = self.destination().filter(|_| self.comfort_at <= now) else { return };
         self.comfort_at = now + COMFORT_EVERY;
+        self.outgoing.tune(TICKS_PER_MS, now);
         let header = self.outgoing.own(COMFORT_NOISE, FRAME_TICKS, false, now);
         self.outgoing.count_octets(COMFORT_LEVEL.len());
         outbox.rtp(leg, to, &header, COMFORT_LEVEL.len()).copy_from_slice(&COMFORT_LEVEL);

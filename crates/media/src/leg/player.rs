@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use havre_model::PlayId;
 
-use crate::codec::{Encoder, MAX_FRAME_SAMPLES, TICKS_PER_MS};
+use crate::codec::{Encoder, FRAME_TICKS, MAX_FRAME_SAMPLES, TICKS_PER_MS};
+use crate::prompt::Encoded;
+use crate::sdp::OpusParameters;
 use crate::tone::Oscillator;
 use crate::{Clip, Codec, Prompt};
 
@@ -76,19 +78,24 @@ impl Player {
         if over { self.play.take().map(|play| play.id) } else { None }
     }
 
-    /// Fills one packet's payload.
-    pub(crate) fn fill(&mut self, codec: Codec, shared: Shared<'_>, out: &mut [u8]) {
+    /// Fills the payload of one packet of `millis`, which are one frame for Opus; gives its length.
+    pub(crate) fn fill(&mut self, codec: Codec, shared: Shared<'_>, millis: u32, out: &mut [u8]) -> usize {
+        let out = match codec.bytes_per_ms() {
+            Some(bytes) => &mut out[..bytes * millis as usize],
+            None => out,
+        };
         if self.play.is_some() {
             if let Some(looped) = &mut self.looped {
                 looped.at = None;
             }
-            self.fill_play(codec, shared, out);
+            self.fill_play(codec, shared, out)
         } else if let Some(looped) = &mut self.looped {
             let at = looped.at.get_or_insert(shared.position);
-            copy_round(looped.prompt.encoded(codec), *at, out);
-            *at += u64::from(codec.ticks(out.len()));
+            let length = copy_round(looped.prompt.encoded(codec), *at, out);
+            *at += u64::from(millis * TICKS_PER_MS);
+            length
         } else {
-            copy_round(shared.noise.encoded(codec), shared.position, out);
+            copy_round(shared.noise.encoded(codec), shared.position, out)
         }
     }
 
@@ -109,34 +116,43 @@ impl Player {
         }
     }
 
-    fn fill_play(&mut self, codec: Codec, shared: Shared<'_>, mut out: &mut [u8]) {
-        let Some(play) = &mut self.play else { return };
-        while !out.is_empty() {
+    /// Clips follow each other within a packet; with Opus, each takes whole frames.
+    fn fill_play(&mut self, codec: Codec, shared: Shared<'_>, out: &mut [u8]) -> usize {
+        let Some(play) = &mut self.play else { return 0 };
+        let mut done = 0;
+        while done < out.len() {
             let Some(clip) = play.clips.get(play.clip) else {
-                copy_round(shared.noise.encoded(codec), shared.position, out);
-                return;
+                return done + copy_round(shared.noise.encoded(codec), shared.position, &mut out[done..]);
             };
             let left = ticks(clip).saturating_sub(play.at);
-            let now = left.min(codec.ticks(out.len()));
-            let (part, rest) = out.split_at_mut(codec.bytes(now));
-            match clip {
-                Clip::Prompt(prompt) => {
-                    let from = codec.bytes(play.at);
-                    part.copy_from_slice(&prompt.encoded(codec)[from..from + part.len()]);
+            let (now, part) = match codec.bytes_per_ms() {
+                Some(bytes) => {
+                    let per_tick = bytes / TICKS_PER_MS as usize;
+                    let now = left.min(((out.len() - done) / per_tick) as u32);
+                    (now, &mut out[done..done + now as usize * per_tick])
                 }
+                None => (left.min(FRAME_TICKS), &mut out[done..]),
+            };
+            let length = match clip {
+                _ if now == 0 => 0,
+                Clip::Prompt(prompt) => copy_round(prompt.encoded(codec), play.at.into(), part),
                 Clip::Silence(_) => copy_round(shared.noise.encoded(codec), shared.position, part),
                 Clip::Tone { hz, dbm0, .. } => {
                     let tone = self.tone.get_or_insert_with(|| Tone::new(codec));
-                    tone.fill(codec, *hz, *dbm0, part);
+                    tone.fill(codec, *hz, *dbm0, part)
                 }
-            }
+            };
             play.at += now;
-            out = rest;
+            done += length;
             if now == left {
                 play.next_clip();
                 self.tone = None;
             }
+            if codec.bytes_per_ms().is_none() && length > 0 {
+                break;
+            }
         }
+        done
     }
 }
 
@@ -149,20 +165,26 @@ impl Play {
 
 impl Tone {
     fn new(codec: Codec) -> Self {
-        Self { oscillator: Oscillator::default(), encoder: Encoder::new(codec) }
+        Self { oscillator: Oscillator::default(), encoder: Encoder::new(codec, &OpusParameters::default()) }
     }
 
-    fn fill(&mut self, codec: Codec, hz: f32, dbm0: f32, out: &mut [u8]) {
+    fn fill(&mut self, codec: Codec, hz: f32, dbm0: f32, out: &mut [u8]) -> usize {
         if self.encoder.codec() != codec {
-            self.encoder = Encoder::new(codec);
+            self.encoder = Encoder::new(codec, &OpusParameters::default());
         }
         let mut samples = [0; MAX_FRAME_SAMPLES];
-        let per_byte = (codec.sample_rate() / 1_000 / TICKS_PER_MS) as usize;
-        for part in out.chunks_mut(MAX_FRAME_SAMPLES / per_byte) {
-            let samples = &mut samples[..part.len() * per_byte];
+        let samples = &mut samples[..codec.frame_samples()];
+        let Some(bytes) = codec.bytes_per_ms() else {
+            self.oscillator.fill(hz, dbm0, codec.sample_rate(), samples);
+            return self.encoder.encode(samples, out);
+        };
+        let per_ms = (codec.sample_rate() / 1_000) as usize;
+        for part in out.chunks_mut(samples.len() / per_ms * bytes) {
+            let samples = &mut samples[..part.len() * per_ms / bytes];
             self.oscillator.fill(hz, dbm0, codec.sample_rate(), samples);
             self.encoder.encode(samples, part);
         }
+        out.len()
     }
 }
 
@@ -177,12 +199,22 @@ fn ticks(clip: &Clip) -> u32 {
     }
 }
 
-/// Copies `out.len()` bytes from `audio`, beginning at `position` and again from its start.
-fn copy_round(audio: &[u8], position: u64, out: &mut [u8]) {
+/// Fills `out` from `audio`, beginning at `position` (ticks of the line) and again from its start; gives the bytes
+/// written: all of `out`, or one frame where frames differ in length.
+fn copy_round(audio: &Encoded, position: u64, out: &mut [u8]) -> usize {
+    let (audio, per_tick) = match audio {
+        Encoded::Even { bytes, per_tick } => (bytes, *per_tick),
+        Encoded::Frames(frames) => {
+            let frame = frames.round(position / u64::from(FRAME_TICKS));
+            let length = frame.len().min(out.len());
+            out[..length].copy_from_slice(&frame[..length]);
+            return length;
+        }
+    };
     if audio.is_empty() {
-        return;
+        return 0;
     }
-    let mut from = (position % audio.len() as u64) as usize;
+    let mut from = (position % (audio.len() / per_tick).max(1) as u64) as usize * per_tick;
     let mut done = 0;
     while done < out.len() {
         let part = (audio.len() - from).min(out.len() - done);
@@ -190,6 +222,7 @@ fn copy_round(audio: &[u8], position: u64, out: &mut [u8]) {
         done += part;
         from = 0;
     }
+    done
 }
 
 #[cfg(test)]
@@ -207,7 +240,7 @@ mod tests {
     fn fill(player: &mut Player, position: u64) -> Vec<u8> {
         let noise = Prompt::new(&[0; 1_600]);
         let mut out = vec![0x55; 160];
-        player.fill(Codec::Pcmu, Shared { position, noise: &noise }, &mut out);
+        player.fill(Codec::Pcmu, Shared { position, noise: &noise }, 20, &mut out);
         out
     }
 

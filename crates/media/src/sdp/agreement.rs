@@ -3,13 +3,18 @@
 use std::net::SocketAddr;
 
 use super::description::{Description, Encoding, Media};
-use super::{Direction, Local, Negotiated, Rejected};
+use super::{Direction, EventFormat, Local, Negotiated, OpusParameters, Rejected};
 use crate::Codec;
 
 /// Payload type of comfort noise (RFC 3389).
 pub(super) const COMFORT_NOISE: u8 = 13;
 /// Length of packets where the far side asks for none, in milliseconds (RFC 3551 §4.2).
 pub(super) const USUAL_PTIME: u8 = 20;
+/// Clock rates of telephone-events: those of our codecs.
+const EVENT_CLOCKS: [u32; 3] = [8_000, 16_000, 48_000];
+/// What RFC 7587 §6.1 allows for `maxplaybackrate` and `maxaveragebitrate`.
+const PLAYBACK_RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
+const BITRATES: std::ops::RangeInclusive<u32> = 6_000..=510_000;
 /// What we can pack, in milliseconds.
 const PTIMES: std::ops::RangeInclusive<u16> = 10..=60;
 
@@ -17,7 +22,7 @@ const PTIMES: std::ops::RangeInclusive<u16> = 10..=60;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Common {
     pub(super) codecs: Vec<(u8, Codec)>,
-    pub(super) event: Option<u8>,
+    pub(super) events: Vec<EventFormat>,
     pub(super) comfort_noise: bool,
 }
 
@@ -32,14 +37,24 @@ impl Common {
         for payload_type in media.formats.iter().filter_map(|f| f.parse().ok()).filter(|pt| *pt < 128_u8) {
             let mapped = media.encodings.iter().find(|e| e.payload_type == payload_type);
             match known(payload_type, mapped) {
+                // Our packets of Opus have 20 ms, which is more than a few want.
+                Some(Known::Codec(Codec::Opus)) if media.maxptime.is_some_and(|most| most < 20) => {}
                 Some(Known::Codec(codec)) if local.codecs.contains(&codec) => {
                     common.codecs.push((payload_type, codec));
                 }
-                Some(Known::Event) => common.event = common.event.or(Some(payload_type)),
+                Some(Known::Event(clock_rate))
+                    if common.events.iter().all(|event| event.clock_rate != clock_rate) =>
+                {
+                    common.events.push(EventFormat { payload_type, clock_rate });
+                }
                 Some(Known::ComfortNoise) => common.comfort_noise = true,
                 _ => {}
             }
         }
+        // Events on a clock that no codec in common has would interrupt nothing; those at 8 kHz are good for all.
+        let used =
+            |clock| clock == 8_000 || common.codecs.iter().any(|(_, codec)| codec.clock_rate() == clock);
+        common.events.retain(|event| used(event.clock_rate));
         common
     }
 
@@ -57,24 +72,31 @@ impl Common {
 
 enum Known {
     Codec(Codec),
-    Event,
+    /// Telephone-events on this clock.
+    Event(u32),
     ComfortNoise,
 }
 
 /// What a payload type means: by its `rtpmap`, or by RFC 3551's table.
 fn known(payload_type: u8, mapped: Option<&Encoding>) -> Option<Known> {
-    let Some(Encoding { name, clock, .. }) = mapped else {
-        let codec = Codec::ALL.into_iter().find(|c| c.payload_type() == payload_type).map(Known::Codec);
+    let Some(Encoding { name, clock, channels, .. }) = mapped else {
+        let meant = |codec: &Codec| codec.is_static() && codec.payload_type() == payload_type;
+        let codec = Codec::ALL.into_iter().find(meant).map(Known::Codec);
         return codec.or((payload_type == COMFORT_NOISE).then_some(Known::ComfortNoise));
     };
     let is = |other: &str| name.eq_ignore_ascii_case(other);
-    if is("telephone-event") && *clock == 8_000 {
-        Some(Known::Event)
+    if is("telephone-event") && EVENT_CLOCKS.contains(clock) {
+        Some(Known::Event(*clock))
     } else if is("CN") && payload_type == COMFORT_NOISE {
         Some(Known::ComfortNoise)
     } else {
-        // Some phones write G722/16000, against RFC 3551; its clock runs at 8 kHz all the same.
-        let runs = |codec: &Codec| *clock == 8_000 || *codec == Codec::G722 && *clock == 16_000;
+        // Some phones write G722/16000, against RFC 3551; its clock runs at 8 kHz all the same. The two channels of Opus
+        // are only said (RFC 7587 §7); L16 with two would be two.
+        let runs = |codec: &Codec| match codec {
+            Codec::G722 => matches!(clock, 8_000 | 16_000),
+            Codec::L16 => *clock == codec.clock_rate() && *channels == 1,
+            _ => *clock == codec.clock_rate(),
+        };
         Codec::ALL.into_iter().find(|c| is(c.name()) && runs(c)).map(Known::Codec)
     }
 }
@@ -108,11 +130,40 @@ pub(super) fn agree(
         direction: Direction::new(said.receives() && !held && wish.sends(), said.sends() && wish.receives()),
         send: common.first_of_each(),
         receive: common.codecs.clone(),
-        send_event: common.event,
-        receive_event: common.event,
+        send_events: common.events.clone(),
+        receive_events: common.events.clone(),
+        opus: opus_parameters(media, common),
         comfort_noise: common.comfort_noise,
         ptime: ptime(media),
     })
+}
+
+/// What the far side's `fmtp` asks of our Opus; what it does not say, or says badly, is as RFC 7587 has it.
+fn opus_parameters(media: &Media, common: &Common) -> OpusParameters {
+    let mut asked = OpusParameters::default();
+    let opus = common.codecs.iter().find(|(_, codec)| *codec == Codec::Opus);
+    let said = media.parameters.iter().find(|(pt, _)| opus.is_some_and(|(opus, _)| opus == pt));
+    for (name, value) in
+        said.into_iter().flat_map(|(_, all)| all.split(';')).filter_map(|p| p.split_once('='))
+    {
+        let (name, value) = (name.trim(), value.trim());
+        let number = || value.parse::<u32>().ok();
+        match name.to_ascii_lowercase().as_str() {
+            "maxplaybackrate" => {
+                let rate = number().filter(|rate| PLAYBACK_RATES.contains(rate));
+                asked.max_playback_rate = rate.unwrap_or(asked.max_playback_rate);
+            }
+            "maxaveragebitrate" => {
+                let rate = number().filter(|rate| BITRATES.contains(rate));
+                asked.max_average_bitrate = rate.unwrap_or(asked.max_average_bitrate);
+            }
+            "cbr" => asked.cbr = value == "1",
+            "useinbandfec" => asked.inband_fec = value == "1",
+            "usedtx" => asked.dtx = value == "1",
+            _ => {}
+        }
+    }
+    asked
 }
 
 fn ptime(media: &Media) -> u8 {

@@ -61,6 +61,7 @@ pub(super) struct Encoding {
     pub(super) payload_type: u8,
     pub(super) name: String,
     pub(super) clock: u32,
+    pub(super) channels: u8,
 }
 
 impl Description {
@@ -208,13 +209,14 @@ fn whole(value: &str) -> Option<u16> {
 }
 
 impl Encoding {
-    /// `0 PCMU/8000`, perhaps with a number of channels, which is 1 for all that we speak.
+    /// `0 PCMU/8000`, perhaps with a number of channels.
     fn parse(value: &str) -> Option<Self> {
         let (payload_type, encoding) = value.split_once(char::is_whitespace)?;
         let (name, clock) = encoding.trim().split_once('/')?;
-        let clock = clock.split('/').next()?.trim().parse().ok()?;
+        let (clock, channels) = clock.split_once('/').unwrap_or((clock, "1"));
+        let (clock, channels) = (clock.trim().parse().ok()?, channels.trim().parse().ok()?);
         let payload_type = payload_type.parse().ok().filter(|pt| *pt < 128)?;
-        Some(Self { payload_type, name: name.to_owned(), clock })
+        Some(Self { payload_type, name: name.to_owned(), clock, channels })
     }
 }
 
@@ -271,8 +273,12 @@ impl fmt::Display for Media {
         if let Some(connection) = self.connection {
             write!(f, "c={connection}\r\n")?;
         }
-        for Encoding { payload_type, name, clock } in &self.encodings {
-            write!(f, "a=rtpmap:{payload_type} {name}/{clock}\r\n")?;
+        for Encoding { payload_type, name, clock, channels } in &self.encodings {
+            write!(f, "a=rtpmap:{payload_type} {name}/{clock}")?;
+            if *channels != 1 {
+                write!(f, "/{channels}")?;
+            }
+            f.write_str("\r\n")?;
         }
         for (payload_type, parameters) in &self.parameters {
             write!(f, "a=fmtp:{payload_type} {parameters}\r\n")?;
@@ -310,7 +316,10 @@ mod tests {
             a=what:ever\nk=clear\na=rtcp:x\na=rtpmap:200 A/1\nc=IN IP4 192.0.2.1/127\na=sendonly";
         let media = &Description::parse(body).unwrap().media[0];
         assert_eq!((media.port, media.ptime, media.rtcp), (4_000, Some(20), None));
-        assert_eq!(media.encodings, [Encoding { payload_type: 18, name: "G729".into(), clock: 8_000 }]);
+        assert_eq!(
+            media.encodings,
+            [Encoding { payload_type: 18, name: "G729".into(), clock: 8_000, channels: 1 }]
+        );
         assert_eq!(media.connection, Some(Address::Ip([192, 0, 2, 1].into())));
         assert_eq!(media.direction, Some(Direction::SendOnly));
     }
@@ -342,8 +351,8 @@ mod tests {
     }
 
     prop_compose! {
-        fn encoding()(payload_type in 0..128_u8, name in "[A-Za-z0-9-]{1,16}", clock: u32) -> Encoding {
-            Encoding { payload_type, name, clock }
+        fn encoding()(payload_type in 0..128_u8, name in "[A-Za-z0-9-]{1,16}", clock: u32, channels: u8) -> Encoding {
+            Encoding { payload_type, name, clock, channels }
         }
     }
 

@@ -77,14 +77,73 @@ pub struct Negotiated {
     pub send: Vec<(Codec, u8)>,
     /// What it may send us, by payload type.
     pub receive: Vec<(u8, Codec)>,
-    /// Payload type of the telephone-events that we send, if the far side knows them.
-    pub send_event: Option<u8>,
-    /// Payload type of the telephone-events that we receive.
-    pub receive_event: Option<u8>,
-    /// Comfort noise (payload type 13, RFC 3389) was agreed.
+    /// The telephone-events that we send, one for each clock rate that the far side knows.
+    pub send_events: Vec<EventFormat>,
+    /// The telephone-events that we receive.
+    pub receive_events: Vec<EventFormat>,
+    /// What the far side asks of our Opus.
+    pub opus: OpusParameters,
+    /// Comfort noise (payload type 13, RFC 3389, for codecs with a clock of 8 kHz) was agreed.
     pub comfort_noise: bool,
     /// Length of the packets that we send, in milliseconds: 10 to 60, a multiple of 10.
     pub ptime: u8,
+}
+
+/// Telephone-events (RFC 4733) on one clock, which is that of the audio that they interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventFormat {
+    /// The payload type.
+    pub payload_type: u8,
+    /// Ticks of durations in a second: 8,000, 16,000 or 48,000.
+    pub clock_rate: u32,
+}
+
+/// What the receiver of an Opus stream asks of its sender in `a=fmtp` (RFC 7587 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusParameters {
+    /// The highest sampling rate that it can play, in hertz: anything above half of it is wasted.
+    pub max_playback_rate: u32,
+    /// The highest bit rate that it wants, in bit/s.
+    pub max_average_bitrate: u32,
+    /// Constant bit rate.
+    pub cbr: bool,
+    /// It can use in-band forward error correction.
+    pub inband_fec: bool,
+    /// It would like silence not to be sent.
+    pub dtx: bool,
+}
+
+impl Default for OpusParameters {
+    /// Where no `fmtp` says otherwise.
+    fn default() -> Self {
+        Self {
+            max_playback_rate: 48_000,
+            max_average_bitrate: 510_000,
+            cbr: false,
+            inband_fec: false,
+            dtx: false,
+        }
+    }
+}
+
+impl Negotiated {
+    /// The events to send amid audio whose clock has so many ticks in a millisecond: those on the same clock, or else any.
+    /// A far side that lists Opus and only `telephone-event/8000` means that for Opus too.
+    pub(crate) fn event_for(&self, ticks_per_ms: u32) -> Option<EventFormat> {
+        let same = self.send_events.iter().find(|event| event.ticks_per_ms() == ticks_per_ms);
+        same.or(self.send_events.first()).copied()
+    }
+}
+
+impl EventFormat {
+    pub(crate) const fn ticks_per_ms(&self) -> u32 {
+        self.clock_rate / 1_000
+    }
+
+    /// A duration in its ticks as ticks of a clock with so many in a millisecond.
+    pub(crate) fn on_clock(&self, duration: u16, ticks_per_ms: u32) -> u32 {
+        u32::from(duration) * ticks_per_ms / self.ticks_per_ms().max(1)
+    }
 }
 
 /// Why an offer or an answer is of no use. An offer is refused with 488; an answer ends the call.

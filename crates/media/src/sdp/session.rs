@@ -2,11 +2,18 @@
 
 use super::agreement::{COMFORT_NOISE, Common, USUAL_PTIME, agree, is_audio};
 use super::description::{Address, Description, Encoding, Media, Origin};
-use super::{Direction, Local, Negotiated, Rejected};
+use super::{Direction, EventFormat, Local, Negotiated, Rejected};
 use crate::Codec;
 
-/// Our payload type for telephone-events where the far side has not chosen one; the usual one everywhere.
-const EVENT: u8 = 101;
+/// Our payload types for telephone-events where the far side has not chosen any, by their clock rates: the usual one
+/// everywhere, and one that browsers leave free.
+const EVENTS_8K: EventFormat = EventFormat { payload_type: 101, clock_rate: 8_000 };
+const EVENTS_48K: EventFormat = EventFormat { payload_type: 100, clock_rate: 48_000 };
+const EVENTS_16K: EventFormat = EventFormat { payload_type: 99, clock_rate: 16_000 };
+/// Payload types that are free for anything (RFC 3551 §6).
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
+/// What we tell of the Opus that we would like to receive.
+const OPUS: &str = "useinbandfec=1";
 /// All keys, and flash.
 const EVENTS: &str = "0-16";
 
@@ -32,7 +39,7 @@ pub struct Session {
 #[derive(Clone, Debug)]
 struct Formats {
     codecs: Vec<(u8, Codec)>,
-    event: Option<u8>,
+    events: Vec<EventFormat>,
     comfort_noise: bool,
 }
 
@@ -40,13 +47,12 @@ impl Session {
     /// A session that has said nothing yet. `id` is any random number below 2^62.
     #[must_use]
     pub fn new(local: Local, id: u64) -> Self {
-        let codecs = local.codecs.iter().map(|codec| (codec.payload_type(), *codec)).collect();
         Self {
             local,
             wish: Direction::SendRecv,
             said: None,
             id,
-            formats: Formats { codecs, event: Some(EVENT), comfort_noise: false },
+            formats: Formats { codecs: Vec::new(), events: Vec::new(), comfort_noise: false },
             places: vec![None],
             protocol: "RTP/AVP".to_owned(),
             rtcp_mux: false,
@@ -63,12 +69,7 @@ impl Session {
     /// Our offer: in a `Dial`, in the 200 to an INVITE without SDP (late offer), or in a re-INVITE.
     pub fn offer(&mut self) -> Vec<u8> {
         // Everything we speak is offered again, under the payload types that are in use.
-        for codec in &self.local.codecs {
-            if self.formats.codecs.iter().all(|(_, known)| known != codec) {
-                self.formats.codecs.push((codec.payload_type(), *codec));
-            }
-        }
-        self.formats.event = self.formats.event.or(Some(EVENT));
+        self.formats.complete(&self.local.codecs);
         self.offered = true;
         self.write(self.wish)
     }
@@ -90,7 +91,7 @@ impl Session {
         let (place, common, negotiated) = outcome?;
         self.formats = Formats {
             codecs: common.first_of_each().into_iter().map(|(codec, pt)| (pt, codec)).collect(),
-            event: common.event,
+            events: common.events,
             comfort_noise: common.comfort_noise,
         };
         self.places =
@@ -124,12 +125,13 @@ impl Session {
         let mut receive: Vec<(u8, Codec)> = ours.copied().collect();
         for (payload_type, codec) in &common.codecs {
             let taken = receive.iter().any(|(pt, _)| pt == payload_type);
-            if !taken && self.formats.event != Some(*payload_type) {
+            if !taken && self.formats.events.iter().all(|event| event.payload_type != *payload_type) {
                 receive.push((*payload_type, *codec));
             }
         }
         negotiated.receive = receive;
-        negotiated.receive_event = common.event.and(self.formats.event);
+        negotiated.receive_events =
+            if common.events.is_empty() { Vec::new() } else { self.formats.events.clone() };
         negotiated.comfort_noise &= self.formats.comfort_noise;
         negotiated.rtcp_mux &= self.rtcp_mux;
         Ok(negotiated)
@@ -155,14 +157,30 @@ impl Session {
     }
 
     fn stream(&self, direction: Direction) -> Media {
-        let encoding =
-            |payload_type: u8, name: &str| Encoding { payload_type, name: name.to_owned(), clock: 8_000 };
-        let mut encodings: Vec<Encoding> =
-            self.formats.codecs.iter().map(|(pt, codec)| encoding(*pt, codec.name())).collect();
-        if self.formats.comfort_noise {
-            encodings.push(encoding(COMFORT_NOISE, "CN"));
+        let encoding = |payload_type: u8, name: &str, clock: u32, channels: u8| Encoding {
+            payload_type,
+            name: name.to_owned(),
+            clock,
+            channels,
+        };
+        let Formats { codecs, events, comfort_noise } = &self.formats;
+        let mut encodings = Vec::new();
+        let mut parameters = Vec::new();
+        for (payload_type, codec) in codecs {
+            // RFC 7587 §7: always two channels, whatever is meant.
+            let channels = if *codec == Codec::Opus { 2 } else { 1 };
+            encodings.push(encoding(*payload_type, codec.name(), codec.clock_rate(), channels));
+            if *codec == Codec::Opus {
+                parameters.push((*payload_type, OPUS.to_owned()));
+            }
         }
-        encodings.extend(self.formats.event.map(|pt| encoding(pt, "telephone-event")));
+        if *comfort_noise {
+            encodings.push(encoding(COMFORT_NOISE, "CN", 8_000, 1));
+        }
+        for event in events {
+            encodings.push(encoding(event.payload_type, "telephone-event", event.clock_rate, 1));
+            parameters.push((event.payload_type, EVENTS.to_owned()));
+        }
         Media {
             kind: "audio".to_owned(),
             port: self.local.rtp,
@@ -170,12 +188,43 @@ impl Session {
             formats: encodings.iter().map(|e| e.payload_type.to_string()).collect(),
             connection: None,
             encodings,
-            parameters: self.formats.event.map(|pt| (pt, EVENTS.to_owned())).into_iter().collect(),
+            parameters,
             ptime: Some(USUAL_PTIME.into()),
             maxptime: None,
             rtcp: (self.local.rtp.checked_add(1) != Some(self.local.rtcp)).then_some((self.local.rtcp, None)),
             rtcp_mux: self.rtcp_mux,
             direction: Some(direction),
         }
+    }
+}
+
+impl Formats {
+    /// Adds what lacks of `codecs`, and telephone-events on the clocks of all, under payload types that are free.
+    fn complete(&mut self, codecs: &[Codec]) {
+        for codec in codecs {
+            if self.codecs.iter().all(|(_, known)| known != codec) {
+                let payload_type =
+                    if codec.is_static() { codec.payload_type() } else { self.free(codec.payload_type()) };
+                self.codecs.push((payload_type, *codec));
+            }
+        }
+        for event in [EVENTS_48K, EVENTS_16K, EVENTS_8K] {
+            // Every far side knows those at 8 kHz, and many know no others.
+            let used = event == EVENTS_8K
+                || self.codecs.iter().any(|(_, codec)| codec.clock_rate() == event.clock_rate);
+            if used && self.events.iter().all(|known| known.clock_rate != event.clock_rate) {
+                let payload_type = self.free(event.payload_type);
+                self.events.push(EventFormat { payload_type, ..event });
+            }
+        }
+    }
+
+    /// `wanted`, or else the highest dynamic payload type that means nothing yet.
+    fn free(&self, wanted: u8) -> u8 {
+        let taken = |pt: &u8| {
+            self.codecs.iter().any(|(known, _)| known == pt)
+                || self.events.iter().any(|event| event.payload_type == *pt)
+        };
+        std::iter::once(wanted).chain(DYNAMIC.rev()).find(|pt| !taken(pt)).unwrap_or(wanted)
     }
 }

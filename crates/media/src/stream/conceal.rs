@@ -4,7 +4,7 @@
 const SHORTEST_PERIOD: u32 = 400;
 const LONGEST_PERIOD: u32 = 66;
 /// History at the highest rate: the longest period twice.
-pub(crate) const HISTORY: usize = 512;
+pub(crate) const HISTORY: usize = 2 * 48_000 / LONGEST_PERIOD as usize + 2;
 
 /// The last samples that were heard.
 #[derive(Clone, Debug)]

@@ -11,7 +11,8 @@ use havre_model::Mono;
 
 use super::conceal::Concealer;
 use crate::Codec;
-use crate::codec::{Decoder, MAX_FRAME_SAMPLES};
+use crate::codec::{Decoder, MAX_FRAME_SAMPLES, MAX_PACKET_SAMPLES};
+use crate::limits::MAX_PACKET;
 
 /// Packets held: 0.6 s of 20 ms ones. A burst beyond it begins anew.
 const SLOTS: u16 = 32;
@@ -24,11 +25,9 @@ const WATCH: u32 = 100;
 const SHALLOW: usize = 3;
 /// Frames made up in a row before the stream counts as silent.
 const MAX_MADE_UP: u8 = 3;
-/// Largest payload taken: 120 ms. Longer packets are cut.
-const MAX_PAYLOAD: usize = 960;
 
 /// One stream's ear.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Ear {
     slots: [Slot; SLOTS as usize],
     state: State,
@@ -81,7 +80,7 @@ impl Ear {
             samples: VecDeque::with_capacity(4 * MAX_FRAME_SAMPLES),
             concealer: Concealer::default(),
             made_up: 0,
-            packet_samples: MAX_FRAME_SAMPLES / 2,
+            packet_samples: codec.frame_samples(),
             grow: false,
             shrink: false,
             least: usize::MAX,
@@ -126,7 +125,7 @@ impl Ear {
         slot.sequence = sequence;
         slot.content = content;
         slot.payload.clear();
-        slot.payload.extend_from_slice(&payload[..payload.len().min(MAX_PAYLOAD)]);
+        slot.payload.extend_from_slice(&payload[..payload.len().min(MAX_PACKET)]);
     }
 
     /// The next 20 ms: the sampling rate and the number of samples, or `None` while there is nothing to hear.
@@ -169,7 +168,7 @@ impl Ear {
     }
 
     fn frame(&self) -> usize {
-        self.decoder.codec().sample_rate() as usize / 50
+        self.decoder.codec().frame_samples()
     }
 
     /// Frames between reading and the newest packet.
@@ -189,17 +188,26 @@ impl Ear {
                     self.samples.clear();
                     self.concealer = Concealer::default();
                 }
-                let before = self.samples.len();
-                self.decoder.decode(&slot.payload, |sample| self.samples.push_back(sample));
-                self.packet_samples = self.samples.len() - before;
+                let mut decoded = [0; MAX_PACKET_SAMPLES];
+                let count = self.decoder.decode(&slot.payload, &mut decoded);
+                self.samples.extend(&decoded[..count]);
+                self.packet_samples = count;
                 *paused = false;
             }
             Content::Pause => *paused = true,
             Content::Empty if (newest.wrapping_sub(next) as i16) <= 0 => return false,
             Content::Empty => {
-                let mut made = [0; MAX_PAYLOAD * 2];
+                let mut made = [0; MAX_PACKET_SAMPLES];
                 let made = &mut made[..self.packet_samples];
-                self.concealer.conceal(self.decoder.codec().sample_rate(), made);
+                // The packet after it may tell what was in it; or the codec makes it up, or else we do.
+                let after = next.wrapping_add(1);
+                let following = &self.slots[usize::from(after % SLOTS)];
+                let told = following.sequence == after
+                    && following.content == Content::Audio(self.decoder.codec())
+                    && self.decoder.recover(&following.payload, made);
+                if !told && !self.decoder.conceal(made) {
+                    self.concealer.conceal(self.decoder.codec().sample_rate(), made);
+                }
                 self.samples.extend(made.iter());
             }
         }

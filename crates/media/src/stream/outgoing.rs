@@ -3,24 +3,25 @@
 
 use havre_model::Mono;
 
-use crate::codec::{FRAME_TICKS, TICKS_PER_MS};
+use crate::codec::TICKS_PER_MS;
 use crate::rtcp::Sent;
 use crate::rtp::Packet;
 
-/// A source whose timestamps and clock fall apart by more than this has begun a new timeline.
-const MAX_SLIP_TICKS: i32 = 500 * TICKS_PER_MS as i32;
+/// A source whose timestamps and clock fall apart by more milliseconds than this has begun a new timeline.
+const MAX_SLIP_MS: u32 = 500;
 /// A source that leaps further than this in sequence has begun anew; fewer are loss, and shown as such.
 const MAX_GAP: i16 = 64;
-/// Our own audio keeps its own timestamps until it is this late.
-const MAX_LATE_TICKS: i32 = 3 * FRAME_TICKS as i32;
+/// Our own audio keeps its own timestamps until it is so many milliseconds late.
+const MAX_LATE_MS: u32 = 60;
 
 /// The state of our stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing {
     ssrc: u32,
-    /// The clock: `base` at `epoch`.
+    /// The clock: `base` at `epoch`, and its ticks in a millisecond.
     epoch: Mono,
     base: u32,
+    ticks_per_ms: u32,
     /// What comes after the newest packet.
     next_sequence: u16,
     next_timestamp: u32,
@@ -63,12 +64,13 @@ struct Map {
 }
 
 impl Outgoing {
-    /// A stream with random numbers to begin with (RFC 3550 §5.1).
+    /// A stream with random numbers to begin with (RFC 3550 §5.1), at 8 kHz until it is told otherwise.
     pub(crate) fn new(ssrc: u32, sequence: u16, timestamp: u32, now: Mono) -> Self {
         Self {
             ssrc,
             epoch: now,
             base: timestamp,
+            ticks_per_ms: TICKS_PER_MS,
             next_sequence: sequence,
             next_timestamp: timestamp,
             flow: Flow::Idle,
@@ -82,11 +84,43 @@ impl Outgoing {
         self.ssrc
     }
 
+    /// What follows has a clock of so many ticks in a millisecond. All `ticks` given from now on are on that clock. Where
+    /// it changes, timestamps go on from where they are, so that they never go back (RFC 7160 tells receivers to
+    /// expect a change of payload type to change their rate).
+    pub(crate) fn tune(&mut self, ticks_per_ms: u32, now: Mono) {
+        if ticks_per_ms != self.ticks_per_ms {
+            self.base = self.anchor(now);
+            self.next_timestamp = self.base;
+            self.epoch = now;
+            self.ticks_per_ms = ticks_per_ms;
+            self.flow = Flow::Idle;
+            self.press = None;
+        }
+    }
+
+    /// Ticks of its clock in a millisecond.
+    pub(crate) const fn ticks_per_ms(&self) -> u32 {
+        self.ticks_per_ms
+    }
+
+    /// `ticks` of our own audio are left unsent because nothing is to be heard (DTX).
+    pub(crate) fn pass(&mut self, ticks: u32, now: Mono) {
+        if let Flow::Own { talk } = &mut self.flow {
+            *talk = false;
+            let late = self.clock(now).wrapping_sub(self.next_timestamp) as i32;
+            if late <= (MAX_LATE_MS * self.ticks_per_ms) as i32 {
+                self.next_timestamp = self.next_timestamp.wrapping_add(ticks);
+            }
+        }
+    }
+
     /// The header of a packet of our own that lasts `ticks`.
     pub(crate) fn own(&mut self, payload_type: u8, ticks: u32, talk: bool, now: Mono) -> Packet<'static> {
         let late = self.clock(now).wrapping_sub(self.next_timestamp) as i32;
         let (timestamp, goes_on) = match self.flow {
-            Flow::Own { talk: before } if late <= MAX_LATE_TICKS => (self.next_timestamp, before == talk),
+            Flow::Own { talk: before } if late <= (MAX_LATE_MS * self.ticks_per_ms) as i32 => {
+                (self.next_timestamp, before == talk)
+            }
             _ => (self.anchor(now), false),
         };
         self.flow = Flow::Own { talk };
@@ -112,7 +146,7 @@ impl Outgoing {
         now: Mono,
     ) -> Option<Packet<'static>> {
         let (mut map, begun) = match self.flow {
-            Flow::Relayed(map) if map.continues(packet, now) => (map, false),
+            Flow::Relayed(map) if map.continues(packet, self.ticks_per_ms, now) => (map, false),
             _ => (self.begin(packet, packet.timestamp, now), true),
         };
         let sequence = map.place(packet.sequence)?;
@@ -178,7 +212,7 @@ impl Outgoing {
     }
 
     fn clock(&self, now: Mono) -> u32 {
-        let ticks = now.since(self.epoch).as_micros() * u128::from(TICKS_PER_MS) / 1_000;
+        let ticks = now.since(self.epoch).as_micros() * u128::from(self.ticks_per_ms) / 1_000;
         self.base.wrapping_add(ticks as u32)
     }
 
@@ -229,10 +263,11 @@ impl Map {
     }
 
     /// And whether its timestamp moved as time did.
-    fn continues(&self, packet: &Packet<'_>, now: Mono) -> bool {
-        let passed = (now.since(self.at).as_millis() as i32).saturating_mul(TICKS_PER_MS as i32);
+    fn continues(&self, packet: &Packet<'_>, ticks_per_ms: u32, now: Mono) -> bool {
+        let passed = (now.since(self.at).as_millis() as i32).saturating_mul(ticks_per_ms as i32);
         let moved = packet.timestamp.wrapping_sub(self.timestamp) as i32;
-        self.follows(packet) && moved.saturating_sub(passed).saturating_abs() <= MAX_SLIP_TICKS
+        self.follows(packet)
+            && moved.saturating_sub(passed).saturating_abs() <= (MAX_SLIP_MS * ticks_per_ms) as i32
     }
 
     /// Our sequence number for one of the source's; `None` for one from before this map.

@@ -3,7 +3,6 @@
 use havre_model::Mono;
 
 use super::source::Known;
-use crate::codec::TICKS_PER_MS;
 use crate::rtcp::{Block, Sent};
 use crate::rtp::Packet;
 
@@ -49,14 +48,17 @@ struct Stream {
     /// Difference of arrival and timestamp of the last audio packet, in ticks; and its smoothed change, times 16.
     transit: Option<u32>,
     jitter: u32,
+    /// Ticks in a millisecond of the clock that both are on.
+    ticks_per_ms: u32,
     /// At the last report.
     reported_expected: u64,
     reported_received: u64,
 }
 
 impl Reception {
-    /// Takes a packet from an admitted source. `audio`: its timestamp moves with time (a key's does not).
-    pub(crate) fn on_packet(&mut self, packet: &Packet<'_>, audio: bool, now: Mono) -> Arrival {
+    /// Takes a packet from an admitted source. `clock`: ticks of its timestamp in a millisecond, if it is audio (a
+    /// key's timestamp does not move with time).
+    pub(crate) fn on_packet(&mut self, packet: &Packet<'_>, clock: Option<u32>, now: Mono) -> Arrival {
         let arrival = match &mut self.stream {
             Some(stream) if stream.ssrc == packet.ssrc => stream.place(packet.sequence),
             Some(_) => Arrival::Unfit,
@@ -67,21 +69,21 @@ impl Reception {
             other => other,
         };
         match arrival {
-            Arrival::First => self.begin(packet, now),
+            Arrival::First => self.begin(packet, clock, now),
             Arrival::Unfit => self.suspect = Some((packet.ssrc, packet.sequence.wrapping_add(1))),
             Arrival::Fresh | Arrival::Duplicate => {}
         }
         if let (Arrival::First | Arrival::Fresh, Some(stream)) = (arrival, &mut self.stream) {
             stream.received += 1;
             stream.at = now;
-            if audio {
-                stream.measure(packet.timestamp, now);
+            if let Some(ticks_per_ms) = clock {
+                stream.measure(packet.timestamp, ticks_per_ms, now);
             }
         }
         arrival
     }
 
-    fn begin(&mut self, packet: &Packet<'_>, now: Mono) {
+    fn begin(&mut self, packet: &Packet<'_>, clock: Option<u32>, now: Mono) {
         self.past_received = self.received();
         self.past_expected = self.expected();
         self.suspect = None;
@@ -96,6 +98,7 @@ impl Reception {
             at: now,
             transit: None,
             jitter: 0,
+            ticks_per_ms: clock.unwrap_or(1).max(1),
             reported_expected: 0,
             reported_received: 0,
         });
@@ -121,7 +124,7 @@ impl Reception {
     }
 
     pub(crate) fn jitter_ms(&self) -> f32 {
-        self.stream.map_or(0.0, |s| s.jitter as f32 / 16.0 / TICKS_PER_MS as f32)
+        self.stream.map_or(0.0, |s| s.jitter as f32 / 16.0 / s.ticks_per_ms as f32)
     }
 
     /// The far side's sender report came.
@@ -179,13 +182,19 @@ impl Stream {
         Arrival::Fresh
     }
 
-    fn measure(&mut self, timestamp: u32, now: Mono) {
-        let arrival = (now.since_start().as_micros() * u128::from(TICKS_PER_MS) / 1_000) as u32;
+    fn measure(&mut self, timestamp: u32, ticks_per_ms: u32, now: Mono) {
+        if ticks_per_ms != self.ticks_per_ms {
+            // Another codec's clock: what was measured is kept as time, and the next change begins anew.
+            self.jitter = self.jitter / self.ticks_per_ms * ticks_per_ms;
+            self.ticks_per_ms = ticks_per_ms;
+            self.transit = None;
+        }
+        let arrival = (now.since_start().as_micros() * u128::from(ticks_per_ms) / 1_000) as u32;
         let transit = arrival.wrapping_sub(timestamp);
         if let Some(last) = self.transit.replace(transit) {
             let change = (transit.wrapping_sub(last) as i32).unsigned_abs();
             // A leap of more than a second is a new timeline, not jitter.
-            if change < 1_000 * TICKS_PER_MS {
+            if change < 1_000 * ticks_per_ms {
                 self.jitter = self.jitter + change - ((self.jitter + 8) >> 4);
             }
         }
@@ -200,7 +209,7 @@ mod tests {
     fn feed(reception: &mut Reception, ssrc: u32, sequence: u16, millis: u64) -> Arrival {
         let timestamp = u32::from(sequence).wrapping_mul(160);
         let packet = Packet { marker: false, payload_type: 0, sequence, timestamp, ssrc, payload: &[] };
-        reception.on_packet(&packet, true, Mono::from_start(Duration::from_millis(millis)))
+        reception.on_packet(&packet, Some(8), Mono::from_start(Duration::from_millis(millis)))
     }
 
     #[test]
