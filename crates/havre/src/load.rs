@@ -56,7 +56,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, Vec<Finding>> {
     let config = Config::load(path).map_err(|ConfigErrors(errors)| findings(errors))?;
     let catalogue = Catalogue::load(&config.prompts).map_err(findings)?;
     let plan = Dialplan::load(&config.dialplan, &catalogue, targets(&config)).map_err(findings)?;
-    let library = Arc::new(Library::new(&catalogue));
+    let library = Arc::new(Library::new(&catalogue, &config.codecs));
     Ok(Loaded { config, plan, library })
 }
 

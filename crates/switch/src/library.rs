@@ -10,16 +10,19 @@ use havre_media::{self as media, Codec, Prompt};
 #[derive(Debug, Default)]
 pub struct Library {
     prompts: HashMap<ClipKey, Arc<Prompt>>,
+    /// What they are encoded in, and so what is offered to phones: best first.
+    codecs: Vec<Codec>,
 }
 
 impl Library {
-    /// Encodes every clip of `catalogue` for every codec. Takes a while: not for a thread that serves calls.
+    /// Encodes every clip of `catalogue` for each of `codecs`, which are what calls may use, best first. Takes a while:
+    /// not for a thread that serves calls.
     #[must_use]
-    pub fn new(catalogue: &Catalogue) -> Self {
-        let this = Self::unencoded(catalogue);
+    pub fn new(catalogue: &Catalogue, codecs: &[Codec]) -> Self {
+        let this = Self { codecs: codecs.to_vec(), ..Self::unencoded(catalogue) };
         for (_, prompt) in this.prompts() {
-            for codec in Codec::USUAL {
-                prompt.prepare(codec);
+            for codec in codecs {
+                prompt.prepare(*codec);
             }
         }
         this
@@ -29,6 +32,7 @@ impl Library {
     #[must_use]
     pub fn unencoded(catalogue: &Catalogue) -> Self {
         Self {
+            codecs: Codec::USUAL.to_vec(),
             prompts: catalogue.clips().map(|clip| (clip.key.clone(), Prompt::new(&clip.samples))).collect(),
         }
     }
@@ -36,6 +40,11 @@ impl Library {
     /// All of them.
     pub fn prompts(&self) -> impl Iterator<Item = (&ClipKey, &Arc<Prompt>)> {
         self.prompts.iter()
+    }
+
+    /// The codecs that calls may use, best first.
+    pub(crate) fn codecs(&self) -> &[Codec] {
+        &self.codecs
     }
 
     /// The prompt of a clip of the catalogue that this library was made from.

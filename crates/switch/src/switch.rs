@@ -318,9 +318,9 @@ impl Switch {
         self.answer_invite(leg, offer, now);
     }
 
-    /// Every codec, the caller's first: what both legs speak is relayed rather than transcoded.
+    /// Every codec that prompts are encoded in, the caller's first: what both legs speak is relayed rather than transcoded.
     fn codecs_for(&self, leg: LegId) -> Vec<Codec> {
-        let mut codecs = Codec::USUAL.to_vec();
+        let mut codecs = self.library.codecs().to_vec();
         let caller =
             self.legs.get(&leg).and_then(Leg::call).and_then(|call| self.calls.get(&call)).map(|e| e.leg);
         if let Some(agreed) = caller.and_then(|caller| self.legs.get(&caller)).and_then(|leg| leg.agreed) {

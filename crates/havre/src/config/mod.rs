@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use havre_media::Codec;
 use havre_model::{AgentId, AgentProfile, NodeId, Role, Spoken, TrunkId, WrapUp, limits};
 use havre_sip::digest::Algorithm;
 use ipnet::IpNet;
@@ -48,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) rtp_listen: IpAddr,
     /// Address that SDP shows.
     pub(crate) rtp_advertise: IpAddr,
+    /// Audio codecs, the preferred one first.
+    pub(crate) codecs: Vec<Codec>,
     /// HTTP listener.
     pub(crate) http_listen: SocketAddr,
     /// Bearer token.
@@ -331,6 +334,7 @@ impl Check<'_> {
             rtp_ports,
             rtp_listen,
             rtp_advertise,
+            codecs: self.codecs(&raw.rtp.codecs),
             http_listen,
             http_token,
             metrics_open: raw.http.metrics_open,
@@ -375,6 +379,22 @@ impl Check<'_> {
             }
         }
         algorithms
+    }
+
+    fn codecs(&mut self, names: &[String]) -> Vec<Codec> {
+        let remedy = "write some of \"pcmu\", \"pcma\", \"g722\", \"opus\" and \"l16\", each once, the preferred one first";
+        if names.is_empty() {
+            self.error("rtp.codecs", "is empty", remedy);
+        }
+        let mut codecs = Vec::new();
+        for name in names {
+            match Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name)) {
+                Some(codec) if !codecs.contains(&codec) => codecs.push(codec),
+                Some(_) => self.error("rtp.codecs", format!("{name:?} stands twice"), remedy),
+                None => self.error("rtp.codecs", format!("{name:?} is no codec"), remedy),
+            }
+        }
+        codecs
     }
 
     fn store_url(&mut self, url: &str) -> Option<String> {

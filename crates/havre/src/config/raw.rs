@@ -107,6 +107,15 @@ pub(super) struct RawRtp {
     /// The address that peers are told; by default `sip.advertise` of the bound one.
     #[serde(default)]
     pub(super) advertise: Option<String>,
+    /// Audio codecs, the preferred one first: `pcmu`, `pcma`, `g722`, `opus`; `l16` for measurements.
+    #[serde(default = "default_codecs")]
+    pub(super) codecs: Vec<String>,
+}
+
+fn default_codecs() -> Vec<String> {
+    // What carriers and phones have in common, and next to no work. Opus takes a hundred times the processor where a call
+    // has to be transcoded.
+    havre_media::Codec::USUAL.map(|codec| codec.name().to_ascii_lowercase()).to_vec()
 }
 
 #[derive(Debug, Deserialize)]

@@ -74,6 +74,16 @@ fn every_error_names_the_key_and_the_line() {
 }
 
 #[test]
+fn codecs_are_the_usual_ones_unless_chosen() {
+    let with = |list: &str| demo_with("[rtp]", &format!("[rtp]\ncodecs = {list}"));
+    assert_eq!(parse(DEMO).unwrap().codecs, Codec::USUAL);
+    assert_eq!(parse(&with("[\"opus\", \"PCMA\"]")).unwrap().codecs, [Codec::Opus, Codec::Pcma]);
+    for wrong in ["[]", "[\"pcmu\", \"pcmu\"]", "[\"g729\"]"] {
+        assert!(errors(&with(wrong))[0].starts_with("rtp.codecs"), "{wrong}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_line() {
     let text = demo_with("realm = \"havre\"", "relm = \"havre\"");
     let error = &parse(&text).unwrap_err().0[0];
