@@ -37,12 +37,20 @@ pub struct Config {
     pub media_lost_after: Duration,
     /// Time between [`Event::Quality`] reports of one leg.
     pub quality_every: Duration,
+    /// Whether legs that we transcode for fall silent when nobody speaks: comfort noise packets (RFC 3389) or Opus's DTX
+    /// where the far side takes them. Relayed packets are never touched.
+    pub suppress_silence: bool,
 }
 
 impl Default for Config {
-    /// 3 s, as the journey asks; quality every 5 s, which is RTCP's minimum interval (RFC 3550 §6.2).
+    /// 3 s, as the journey asks; quality every 5 s, which is RTCP's minimum interval (RFC 3550 §6.2); nothing is
+    /// suppressed, for bandwidth is cheap and a soft voice is not.
     fn default() -> Self {
-        Self { media_lost_after: Duration::from_secs(3), quality_every: Duration::from_secs(5) }
+        Self {
+            media_lost_after: Duration::from_secs(3),
+            quality_every: Duration::from_secs(5),
+            suppress_silence: false,
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Shard {
         let (counters, outbox) = (&mut self.counters, &mut self.outbox);
         let shared = Shared { position: turn.position(), noise: &NOISE };
         leg.on_turn(shared, now, counters, outbox);
-        leg::speak_for(leg, peer, now, counters, outbox);
+        leg::speak_for(leg, peer, self.config.suppress_silence, now, counters, outbox);
         leg.report(&self.config, self.wall, now, &mut self.rng, outbox);
     }
 

@@ -14,7 +14,7 @@ pub(crate) fn dbm0(mean_square: f64) -> f64 {
 }
 
 /// Root mean square of a signal at this level.
-fn rms(dbm0: f64) -> f64 {
+pub(crate) fn rms(dbm0: f64) -> f64 {
     PEAK_AT_0_DBM0 / std::f64::consts::SQRT_2 * 10_f64.powf(dbm0 / 20.0)
 }
 

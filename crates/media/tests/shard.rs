@@ -159,7 +159,7 @@ fn an_idle_leg_is_kept_alive_with_noise_or_with_comfort_noise_packets() {
     world.run(1_000);
     let noise = world.rtp_of(leg);
     assert_eq!(noise.len(), 5);
-    assert!(noise.iter().all(|s| s.rtp().payload_type == 13 && s.rtp().payload == [65]));
+    assert!(noise.iter().all(|s| s.rtp().payload_type == 13 && s.rtp().payload == [71]));
     assert_eq!(noise[1].rtp().timestamp.wrapping_sub(noise[0].rtp().timestamp), 1_600);
 }
 

@@ -1,8 +1,10 @@
 //! Audio codecs: what they are called, and how they encode and decode.
 
+pub(crate) mod comfort;
 pub(crate) mod g711;
 pub(crate) mod g722;
 pub(crate) mod opus;
+pub(crate) mod vad;
 
 use crate::sdp::OpusParameters;
 
@@ -157,6 +159,13 @@ impl Encoder {
             Self::G722(_) => Codec::G722,
             Self::Opus(_) => Codec::Opus,
             Self::L16 => Codec::L16,
+        }
+    }
+
+    /// Whether what follows may be left unsent: Opus says nothing in silence, where the far side asked for that.
+    pub(crate) fn quiet(&mut self, quiet: bool) {
+        if let Self::Opus(state) = self {
+            state.quiet(quiet);
         }
     }
 

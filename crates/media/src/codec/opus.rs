@@ -25,6 +25,9 @@ pub(crate) struct Encoder {
     inner: Option<opus::Encoder>,
     fec: bool,
     loss: u8,
+    /// The far side asked for DTX; whether it is on at present.
+    dtx: bool,
+    quiet: bool,
 }
 
 impl Encoder {
@@ -39,10 +42,9 @@ impl Encoder {
             inner.set_max_bandwidth(bandwidth(wish.max_playback_rate))?;
             inner.set_inband_fec(wish.inband_fec)?;
             inner.set_packet_loss_perc(USUAL_LOSS.into())?;
-            inner.set_dtx(wish.dtx)?;
             Ok(inner)
         };
-        Self { inner: set_up().ok(), fec: wish.inband_fec, loss: USUAL_LOSS }
+        Self { inner: set_up().ok(), fec: wish.inband_fec, loss: USUAL_LOSS, dtx: wish.dtx, quiet: false }
     }
 
     /// The far side loses so many per cent of our packets: redundancy is made accordingly.
@@ -54,6 +56,18 @@ impl Encoder {
         {
             self.loss = percent;
             let _ = inner.set_packet_loss_perc(percent.into());
+        }
+    }
+
+    /// Silence begins or ends. Libopus would find out by itself, but with less patience for soft voices than
+    /// [`super::vad`] has: it may leave frames out only while that one agrees.
+    pub(crate) fn quiet(&mut self, quiet: bool) {
+        if self.dtx
+            && quiet != self.quiet
+            && let Some(inner) = &mut self.inner
+        {
+            self.quiet = quiet;
+            let _ = inner.set_dtx(quiet);
         }
     }
 

@@ -4,7 +4,7 @@
 use havre_model::Mono;
 
 use super::{Kind, Leg, Received, Wire};
-use crate::codec::{Codec, Encoder, MAX_FRAME_SAMPLES, MAX_PAYLOAD};
+use crate::codec::{Codec, Encoder, MAX_FRAME_SAMPLES, MAX_PAYLOAD, comfort, vad};
 use crate::meter::Reading;
 use crate::outbox::Outbox;
 use crate::resample::Resampler;
@@ -36,6 +36,21 @@ pub(super) struct Transcoder {
     resampler: Resampler,
     /// At the encoder's rate, not yet a whole packet.
     pending: Vec<i16>,
+    /// Whether somebody spoke in what is pending.
+    spoken: bool,
+    detector: vad::Detector,
+    quiet: comfort::Analysis,
+}
+
+/// What became of the audio of one packet.
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    /// A payload of this length.
+    Audio(usize),
+    /// Nobody speaks in it: this is how it sounds.
+    Quiet(comfort::Description),
+    /// The codec says that it need not be sent.
+    Nothing,
 }
 
 /// How well a packet suits a leg.
@@ -76,7 +91,11 @@ pub(crate) fn pass_on(
             };
             heard |= wire.passage.transcodes();
             if !silent {
-                out.relay(peer, received, relay, now, counters, outbox);
+                if received.kind == Kind::Pause {
+                    out.pause(&received.packet, wire.passage.transcodes());
+                } else {
+                    out.relay(peer, received, relay, now, counters, outbox);
+                }
             }
         }
     }
@@ -89,6 +108,7 @@ pub(crate) fn pass_on(
 pub(crate) fn speak_for(
     from: &mut Leg,
     to: Option<&mut Leg>,
+    suppress_silence: bool,
     now: Mono,
     counters: &mut Counters,
     outbox: &mut Outbox,
@@ -109,29 +129,35 @@ pub(crate) fn speak_for(
             outbox.event(Event::Heard { leg: from.id, hz, dbm0, purity });
         }
     }
-    let (Passage::Transcode { transcoder, .. }, Some((rate, count))) = (&mut wire.passage, frame) else {
-        return;
-    };
-    let Some(to) = to else { return };
+    let (Passage::Transcode { transcoder, .. }, Some(to)) = (&mut wire.passage, to) else { return };
     let silent = to.player.sounds() || to.keys.holds();
     let (peer, Some(out)) = (to.id, &mut to.wire) else { return };
+    let Some((rate, count)) = frame else {
+        // The last of what was said has been heard, and how the quiet sounds was told: it begins at once.
+        if out.background.is_some() {
+            out.fed_at = None;
+        }
+        return;
+    };
     counters.transcoded += 1;
     let ((codec, payload_type), millis) = (out.codec(), out.packet_ms());
-    transcoder.take(rate, &samples[..count], codec, &out.agreed.opus);
+    let ticks = millis * codec.ticks_per_ms();
     transcoder.encoder.expect_loss(out.far_loss);
+    transcoder.take(rate, &samples[..count], codec, &out.agreed.opus, suppress_silence);
     let mut payload = [0; MAX_PAYLOAD];
-    while let Some(length) = transcoder.packet(millis, &mut payload) {
+    while let Some(made) = transcoder.packet(millis, out.takes_comfort(), &mut payload) {
         let Some(destination) = out.destination().filter(|_| !silent) else { continue };
         out.fed_at = Some(now);
         out.outgoing.tune(codec.ticks_per_ms(), now);
-        let ticks = millis * codec.ticks_per_ms();
-        if length == 0 {
-            out.outgoing.pass(ticks, now);
-            continue;
+        match made {
+            Made::Audio(length) => {
+                let header = out.outgoing.own(payload_type, ticks, true, now);
+                out.outgoing.count_octets(length);
+                outbox.rtp(peer, destination, &header, length).copy_from_slice(&payload[..length]);
+            }
+            Made::Quiet(description) if out.comfort(peer, description, ticks, now, outbox) => {}
+            Made::Quiet(_) | Made::Nothing => out.outgoing.pass(ticks, now),
         }
-        let header = out.outgoing.own(payload_type, ticks, true, now);
-        out.outgoing.count_octets(length);
-        outbox.rtp(peer, destination, &header, length).copy_from_slice(&payload[..length]);
     }
 }
 
@@ -170,26 +196,45 @@ impl Transcoder {
             encoder: Encoder::new(codec, wish),
             resampler: Resampler::default(),
             pending: Vec::with_capacity(room),
+            spoken: false,
+            detector: vad::Detector::default(),
+            quiet: comfort::Analysis::default(),
         }
     }
 
-    /// Takes a frame, to be encoded by `codec`.
-    fn take(&mut self, rate: u32, samples: &[i16], codec: Codec, wish: &OpusParameters) {
+    /// Takes a frame, to be encoded by `codec`. `watch`: find out whether somebody speaks, or else it is taken for
+    /// granted.
+    fn take(&mut self, rate: u32, samples: &[i16], codec: Codec, wish: &OpusParameters, watch: bool) {
         if self.encoder.codec() != codec {
             *self = Self::new(codec, wish);
         }
         let mut converted = [0; MAX_FRAME_SAMPLES];
         let samples = self.resampler.process(rate, codec.sample_rate(), samples, &mut converted);
         self.pending.extend_from_slice(samples);
+        let speaks = !watch || self.detector.speaks(samples);
+        self.spoken |= speaks;
+        if !speaks {
+            self.quiet.push(samples);
+        }
     }
 
-    /// Encodes the next packet into `out`; gives its length, which is 0 if it need not be sent. `None` if too little
-    /// is there.
-    fn packet(&mut self, millis: u32, out: &mut [u8]) -> Option<usize> {
-        let count = (self.encoder.codec().sample_rate() / 1_000 * millis) as usize;
-        let length = self.encoder.encode(self.pending.get(..count)?, out);
+    /// Makes the next packet into `out`; `None` if too little is there. `comfort`: its receiver makes noise by itself.
+    fn packet(&mut self, millis: u32, comfort: bool, out: &mut [u8]) -> Option<Made> {
+        let rate = self.encoder.codec().sample_rate();
+        let count = (rate / 1_000 * millis) as usize;
+        let samples = self.pending.get(..count)?;
+        let quiet = !std::mem::take(&mut self.spoken);
+        let made = if quiet && comfort {
+            Made::Quiet(self.quiet.describe(rate))
+        } else {
+            self.encoder.quiet(quiet);
+            match self.encoder.encode(samples, out) {
+                0 => Made::Nothing,
+                length => Made::Audio(length),
+            }
+        };
         self.pending.drain(..count);
-        Some(length)
+        Some(made)
     }
 }
 
@@ -240,8 +285,7 @@ impl Wire {
                 let held = event.on_clock(payload.duration, self.outgoing.ticks_per_ms());
                 self.outgoing.relay_press(packet, event.payload_type, held, now)
             }
-            // The peer's pause is filled by our own comfort noise.
-            (Kind::Pause, _) => return self.outgoing.leave_out(packet),
+            (Kind::Pause, _) => return, // It has its own way.
         };
         let Some(header) = header else {
             counters.dropped_late += 1;
@@ -250,6 +294,16 @@ impl Wire {
         counters.relayed += 1;
         self.fed_at = Some(now);
         self.send(leg, to, &header, content, outbox);
+    }
+
+    /// The peer's phone fell silent and said how that sounds: comfort noise of ours goes on. What is transcoded is played
+    /// out first.
+    fn pause(&mut self, packet: &Packet<'_>, transcoded: bool) {
+        self.outgoing.leave_out(packet);
+        self.set_background(comfort::Description::parse(packet.payload));
+        if !transcoded {
+            self.fed_at = None;
+        }
     }
 
     fn send(

@@ -6,16 +6,13 @@ use havre_model::Mono;
 
 use super::reports::Wall;
 use super::{Leg, Wire};
-use crate::codec::Codec;
+use crate::codec::{Codec, comfort};
 use crate::outbox::Outbox;
 use crate::rtp::{self, Packet};
 use crate::stream::ear::Ear;
 use crate::stream::reception::Arrival;
 use crate::telephone_event::{self, Payload};
 use crate::{Counters, Event, rtcp};
-
-/// Payload type of comfort noise (RFC 3389).
-const COMFORT_NOISE: u8 = 13;
 
 /// What a packet's payload is, by what was agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +132,9 @@ impl Wire {
             return Payload::parse(packet.payload).map(|payload| Kind::Press(payload, event.ticks_per_ms()));
         }
         let codec = self.agreed.receive.iter().find(|(pt, _)| *pt == payload_type);
-        codec.map(|(_, codec)| Kind::Audio(*codec)).or((payload_type == COMFORT_NOISE).then_some(Kind::Pause))
+        codec
+            .map(|(_, codec)| Kind::Audio(*codec))
+            .or((payload_type == comfort::PAYLOAD_TYPE).then_some(Kind::Pause))
     }
 
     /// Gives a packet to the ear, which is made for it if need be.

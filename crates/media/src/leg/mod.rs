@@ -10,6 +10,7 @@ mod watch;
 use havre_model::{Digit, LegId, Mono};
 use rand_chacha::rand_core::Rng;
 
+use crate::codec::{Encoder, comfort};
 use crate::meter::Meter;
 use crate::sdp::Negotiated;
 use crate::stream::ear::Ear;
@@ -60,6 +61,16 @@ pub(crate) struct Wire {
     /// Milliseconds of audio of our own that are due but not yet a whole packet; `None` while we send none.
     credit: Option<u32>,
     comfort_at: Mono,
+    /// The quiet behind the peer's voice, as its phone described it.
+    background: Option<Box<Background>>,
+}
+
+/// Comfort noise for one listener.
+#[derive(Debug)]
+struct Background {
+    description: comfort::Description,
+    generator: comfort::Generator,
+    encoder: Encoder,
 }
 
 impl Leg {
@@ -117,6 +128,7 @@ impl Leg {
         if let Some(wire) = &mut self.wire {
             wire.passage = Passage::default();
             wire.fed_at = None;
+            wire.background = None;
         }
     }
 }
@@ -145,6 +157,7 @@ impl Wire {
             fed_at: None,
             credit: None,
             comfort_at: now,
+            background: None,
             agreed,
         }
     }

@@ -8,10 +8,15 @@ use rand_chacha::rand_core::Rng;
 
 use super::player::Shared;
 use super::reports::Wall;
-use super::{Leg, Wire};
-use crate::codec::{FRAME_MS, FRAME_TICKS, MAX_PAYLOAD, TICKS_PER_MS};
+use super::{Background, Leg, Wire};
+use crate::codec::comfort::{Description, Generator};
+use crate::codec::{
+    Codec, Encoder, FRAME_MS, FRAME_TICKS, MAX_FRAME_SAMPLES, MAX_PAYLOAD, TICKS_PER_MS, comfort,
+};
 use crate::outbox::Outbox;
+use crate::sdp::OpusParameters;
 use crate::telephone_event::Due;
+use crate::tone::COMFORT_DBM0;
 use crate::{Channel, Config, Counters, Event, rtcp};
 
 /// Comfort noise begins when a bridged peer has been silent for this long: more than jitter, less than a phone's
@@ -19,9 +24,6 @@ use crate::{Channel, Config, Counters, Event, rtcp};
 const PEER_SILENT: Duration = Duration::from_millis(200);
 /// Time between comfort noise packets where RFC 3389's kind was agreed.
 const COMFORT_EVERY: Duration = Duration::from_millis(200);
-const COMFORT_NOISE: u8 = 13;
-/// The level that such a packet says: -65 dBov.
-const COMFORT_LEVEL: [u8; 1] = [65];
 
 impl Leg {
     /// The leg's turn.
@@ -63,10 +65,13 @@ impl Leg {
             wire.credit = None;
             return;
         }
-        // RFC 3389's payload type 13 has a clock of 8 kHz.
-        if !talk && wire.agreed.comfort_noise && codec.ticks_per_ms() == TICKS_PER_MS {
+        if !talk && wire.takes_comfort() {
             wire.credit = None;
-            return wire.comfort(self.id, now, counters, outbox);
+            let usual = Description::white(COMFORT_DBM0);
+            let description = wire.background.as_ref().map_or(usual, |background| background.description);
+            let sent = wire.comfort(self.id, description, FRAME_TICKS, now, outbox);
+            counters.filled += u64::from(sent);
+            return;
         }
         // A packet longer than a turn is sent at the turn that begins it; one shorter, as often as fits.
         let millis = wire.packet_ms();
@@ -76,7 +81,10 @@ impl Leg {
         while credit >= millis {
             credit -= millis;
             let mut payload = [0; MAX_PAYLOAD];
-            let length = self.player.fill(codec, shared, millis, &mut payload);
+            let length = match &mut wire.background {
+                Some(background) if !talk => background.fill(codec, millis, &mut payload),
+                _ => self.player.fill(codec, shared, millis, &mut payload),
+            };
             if length == 0 {
                 wire.outgoing.pass(ticks, now);
                 continue;
@@ -124,14 +132,38 @@ impl Wire {
         self.fed_at.is_some_and(|at| now.since(at) < PEER_SILENT)
     }
 
-    fn comfort(&mut self, leg: LegId, now: Mono, counters: &mut Counters, outbox: &mut Outbox) {
-        let Some(to) = self.destination().filter(|_| self.comfort_at <= now) else { return };
+    /// Says how the quiet sounds that lasts `ticks` from now on; false if that was said not long ago.
+    pub(super) fn comfort(
+        &mut self,
+        leg: LegId,
+        description: Description,
+        ticks: u32,
+        now: Mono,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let Some(to) = self.destination().filter(|_| self.comfort_at <= now) else { return false };
         self.comfort_at = now + COMFORT_EVERY;
         self.outgoing.tune(TICKS_PER_MS, now);
-        let header = self.outgoing.own(COMFORT_NOISE, FRAME_TICKS, false, now);
-        self.outgoing.count_octets(COMFORT_LEVEL.len());
-        outbox.rtp(leg, to, &header, COMFORT_LEVEL.len()).copy_from_slice(&COMFORT_LEVEL);
-        counters.filled += 1;
+        let header = self.outgoing.own(comfort::PAYLOAD_TYPE, ticks, false, now);
+        let mut payload = [0; comfort::PAYLOAD];
+        let length = description.print(&mut payload);
+        self.outgoing.count_octets(length);
+        outbox.rtp(leg, to, &header, length).copy_from_slice(&payload[..length]);
+        true
+    }
+
+    /// Whether silence may be said by RFC 3389's packets: they have a clock of 8 kHz, so what we send has to.
+    pub(super) fn takes_comfort(&self) -> bool {
+        self.agreed.comfort_noise && self.codec().0.ticks_per_ms() == TICKS_PER_MS
+    }
+
+    /// The peer fell silent, and its phone said what quiet sounds like there.
+    pub(super) fn set_background(&mut self, description: Description) {
+        match &mut self.background {
+            Some(background) if background.description == description => {}
+            Some(background) => background.describe(description),
+            None => self.background = Some(Box::new(Background::new(description, self.codec().0))),
+        }
     }
 
     /// Sends a report: to where SDP says, unless RTP has shown that the far side is elsewhere.
@@ -149,5 +181,28 @@ impl Wire {
         let sent = self.outgoing.report(wall.ntp(now), now);
         let bytes = rtcp::print(self.outgoing.ssrc(), sent, self.reception.block(now), &self.cname);
         outbox.packet(leg, channel, to, bytes.len()).copy_from_slice(&bytes);
+    }
+}
+
+impl Background {
+    fn new(description: Description, codec: Codec) -> Self {
+        let encoder = Encoder::new(codec, &OpusParameters::default());
+        Self { generator: Generator::new(&description), description, encoder }
+    }
+
+    fn describe(&mut self, description: Description) {
+        self.description = description;
+        self.generator.describe(&description);
+    }
+
+    /// Fills the payload of one packet; gives its length.
+    fn fill(&mut self, codec: Codec, millis: u32, out: &mut [u8]) -> usize {
+        if self.encoder.codec() != codec {
+            self.encoder = Encoder::new(codec, &OpusParameters::default());
+        }
+        let mut samples = [0; 3 * MAX_FRAME_SAMPLES];
+        let samples = &mut samples[..(codec.sample_rate() / 1_000 * millis) as usize];
+        self.generator.fill(codec.sample_rate(), samples);
+        self.encoder.encode(samples, out)
     }
 }
