@@ -35,7 +35,7 @@ pub(crate) fn alaw_decode(code: u8) -> i16 {
 
 pub(crate) const fn mulaw_encode(sample: i16) -> u8 {
     let value = sample as i32;
-    let (sign, magnitude) = if value < 0 { (0x80, !value) } else { (0, value) };
+    let (sign, magnitude) = if value < 0 { (0x80, -value) } else { (0, value) };
     let biased = if magnitude > MULAW_CLIP { MULAW_CLIP } else { magnitude } + MULAW_BIAS;
     let segment = 24 - (biased as u32).leading_zeros();
     let step = (biased >> (segment + 3)) & 0x0f;
@@ -83,6 +83,28 @@ mod tests {
         assert_eq!((mulaw_encode(0), mulaw_encode(i16::MAX), mulaw_encode(i16::MIN)), (0xff, 0x80, 0x00));
         assert_eq!((alaw_encode(0), alaw_encode(-1), alaw_encode(i16::MAX)), (0xd5, 0x55, 0xaa));
         assert_eq!(alaw_encode(i16::MIN), 0x2a);
+    }
+
+    /// The tables were made with spandsp by `tests/vectors/reference.py`: all samples, all codes.
+    #[test]
+    fn exact_with_spandsp() {
+        let (ulaw, alaw) =
+            (include_str!("../../tests/vectors/ulaw.txt"), include_str!("../../tests/vectors/alaw.txt"));
+        type Law = (fn(i16) -> u8, fn(u8) -> i16);
+        let laws: [(&str, Law); 2] =
+            [(ulaw, (mulaw_encode, mulaw_decode)), (alaw, (alaw_encode, alaw_decode))];
+        for (table, (encode, decode)) in laws {
+            let mut samples = 0;
+            for line in table.lines() {
+                let numbers: Vec<i16> = line.split(' ').map(|n| n.parse().unwrap()).collect();
+                let code = u8::try_from(numbers[0]).unwrap();
+                assert_eq!(decode(code), numbers[1], "code {code}");
+                let range = numbers[2]..=numbers[3];
+                samples += range.clone().count();
+                range.for_each(|sample| assert_eq!(encode(sample), code, "sample {sample}"));
+            }
+            assert_eq!((table.lines().count(), samples), (256, 65_536));
+        }
     }
 
     #[test]

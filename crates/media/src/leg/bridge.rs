@@ -3,19 +3,16 @@
 
 use havre_model::Mono;
 
+use super::transcoder::{Made, Transcoder};
 use super::{Kind, Leg, Received, Wire};
-use crate::codec::{Codec, Encoder, MAX_FRAME_SAMPLES, MAX_PAYLOAD, comfort, vad};
+use crate::codec::{Codec, MAX_FRAME_SAMPLES, MAX_PAYLOAD, comfort};
 use crate::meter::Reading;
 use crate::outbox::Outbox;
-use crate::resample::Resampler;
 use crate::rtp::Packet;
-use crate::sdp::OpusParameters;
 use crate::{Counters, Event};
 
 /// Packets in a row that ask for the other passage before it is taken: one short packet changes nothing.
 const HABIT: u8 = 3;
-/// Most milliseconds that wait to be packed: the longest packet and a frame.
-const MAX_PENDING_MS: usize = 60 + 20;
 
 /// The way from one leg to its peer.
 #[derive(Debug, Default)]
@@ -27,30 +24,6 @@ pub(super) enum Passage {
     Relay { odd: u8 },
     /// Audio is decoded by the ear and encoded again. `even` packets in a row could have been relayed.
     Transcode { even: u8, transcoder: Box<Transcoder> },
-}
-
-/// Encodes decoded frames for a peer.
-#[derive(Debug)]
-pub(super) struct Transcoder {
-    encoder: Encoder,
-    resampler: Resampler,
-    /// At the encoder's rate, not yet a whole packet.
-    pending: Vec<i16>,
-    /// Whether somebody spoke in what is pending.
-    spoken: bool,
-    detector: vad::Detector,
-    quiet: comfort::Analysis,
-}
-
-/// What became of the audio of one packet.
-#[derive(Clone, Copy, Debug)]
-enum Made {
-    /// A payload of this length.
-    Audio(usize),
-    /// Nobody speaks in it: this is how it sounds.
-    Quiet(comfort::Description),
-    /// The codec says that it need not be sent.
-    Nothing,
 }
 
 /// How well a packet suits a leg.
@@ -142,7 +115,7 @@ pub(crate) fn speak_for(
     counters.transcoded += 1;
     let ((codec, payload_type), millis) = (out.codec(), out.packet_ms());
     let ticks = millis * codec.ticks_per_ms();
-    transcoder.encoder.expect_loss(out.far_loss);
+    transcoder.expect_loss(out.far_loss);
     transcoder.take(rate, &samples[..count], codec, &out.agreed.opus, suppress_silence);
     let mut payload = [0; MAX_PAYLOAD];
     while let Some(made) = transcoder.packet(millis, out.takes_comfort(), &mut payload) {
@@ -186,55 +159,6 @@ impl Passage {
 
     fn transcodes(&self) -> bool {
         matches!(self, Self::Transcode { .. })
-    }
-}
-
-impl Transcoder {
-    fn new(codec: Codec, wish: &OpusParameters) -> Self {
-        let room = codec.sample_rate() as usize / 1_000 * MAX_PENDING_MS;
-        Self {
-            encoder: Encoder::new(codec, wish),
-            resampler: Resampler::default(),
-            pending: Vec::with_capacity(room),
-            spoken: false,
-            detector: vad::Detector::default(),
-            quiet: comfort::Analysis::default(),
-        }
-    }
-
-    /// Takes a frame, to be encoded by `codec`. `watch`: find out whether somebody speaks, or else it is taken for
-    /// granted.
-    fn take(&mut self, rate: u32, samples: &[i16], codec: Codec, wish: &OpusParameters, watch: bool) {
-        if self.encoder.codec() != codec {
-            *self = Self::new(codec, wish);
-        }
-        let mut converted = [0; MAX_FRAME_SAMPLES];
-        let samples = self.resampler.process(rate, codec.sample_rate(), samples, &mut converted);
-        self.pending.extend_from_slice(samples);
-        let speaks = !watch || self.detector.speaks(samples);
-        self.spoken |= speaks;
-        if !speaks {
-            self.quiet.push(samples);
-        }
-    }
-
-    /// Makes the next packet into `out`; `None` if too little is there. `comfort`: its receiver makes noise by itself.
-    fn packet(&mut self, millis: u32, comfort: bool, out: &mut [u8]) -> Option<Made> {
-        let rate = self.encoder.codec().sample_rate();
-        let count = (rate / 1_000 * millis) as usize;
-        let samples = self.pending.get(..count)?;
-        let quiet = !std::mem::take(&mut self.spoken);
-        let made = if quiet && comfort {
-            Made::Quiet(self.quiet.describe(rate))
-        } else {
-            self.encoder.quiet(quiet);
-            match self.encoder.encode(samples, out) {
-                0 => Made::Nothing,
-                length => Made::Audio(length),
-            }
-        };
-        self.pending.drain(..count);
-        Some(made)
     }
 }
 

@@ -5,6 +5,7 @@ mod inbound;
 mod outbound;
 pub(crate) mod player;
 pub(crate) mod reports;
+mod transcoder;
 mod watch;
 
 use havre_model::{Digit, LegId, Mono};
