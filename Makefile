@@ -38,6 +38,8 @@ bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test
 	@$(CARGO) build --release --locked --package havre
 	@$(CARGO) bench --locked --package havre-e2e
+	@tests/setup/install bench
+	@$(CARGO) bench --locked --package havre-media --bench hearing
 
 check: fmt lint docs deny ## Format, lints, documentation, licences and sources
 

@@ -259,6 +259,11 @@ impl Decoder {
         }
     }
 
+    /// Whether [`Self::conceal`] makes up lost audio, as the codec knows best; the others leave it to their reader.
+    pub(crate) const fn conceals(&self) -> bool {
+        matches!(self, Self::Opus(_))
+    }
+
     /// Makes up a lost packet: fills `out`, whose length is a multiple of 2.5 ms and at most 120 ms. False, and
     /// nothing written, where the codec cannot.
     pub(crate) fn conceal(&mut self, out: &mut [i16]) -> bool {

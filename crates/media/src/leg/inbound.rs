@@ -9,7 +9,7 @@ use super::{Leg, Wire};
 use crate::codec::{Codec, comfort};
 use crate::outbox::Outbox;
 use crate::rtp::{self, Packet};
-use crate::stream::ear::Ear;
+use crate::stream::ear::{Ear, Sound};
 use crate::stream::reception::Arrival;
 use crate::telephone_event::{self, Payload};
 use crate::{Counters, Event, rtcp};
@@ -63,7 +63,9 @@ impl Leg {
         match wire.reception.on_packet(&packet, clock, now) {
             Arrival::First => {
                 wire.presses = telephone_event::Receiver::default();
-                wire.ear = None;
+                if let Some(ear) = &mut wire.ear {
+                    ear.restart();
+                }
             }
             Arrival::Fresh => {}
             Arrival::Duplicate => {
@@ -139,14 +141,16 @@ impl Wire {
 
     /// Gives a packet to the ear, which is made for it if need be.
     pub(super) fn listen_to(&mut self, received: &Received<'_>, now: Mono) {
-        let sequence = received.packet.sequence;
-        match (received.kind, &mut self.ear) {
-            (Kind::Audio(codec), ear) => {
-                let ear = ear.get_or_insert_with(|| Box::new(Ear::new(codec)));
-                ear.push(sequence, codec, received.packet.payload, now);
-            }
-            (Kind::Press(..) | Kind::Pause, Some(ear)) => ear.push_pause(sequence, now),
-            (Kind::Press(..) | Kind::Pause, None) => {}
+        let sound = match received.kind {
+            Kind::Audio(codec) => Sound::Audio(codec),
+            Kind::Pause => Sound::Noise,
+            Kind::Press(..) => Sound::Key,
+        };
+        if let (Sound::Audio(codec), None) = (sound, &self.ear) {
+            self.ear = Some(Box::new(Ear::new(codec)));
+        }
+        if let Some(ear) = &mut self.ear {
+            ear.push(&received.packet, sound, now);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! One leg's two RTP streams: where theirs may come from, how it arrives, how it is decoded, and how ours goes out.
 
-pub(crate) mod conceal;
 pub(crate) mod ear;
 pub(crate) mod outgoing;
 pub(crate) mod reception;
