@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use super::Report;
+use crate::crowd::Census;
+use crate::plan::Scenario;
+use crate::plan::tests::plan;
+use crate::shell::Outcome;
+use crate::step::{Reading, Step, Stop, Usage};
+use crate::tally::{Failure, Tally};
+
+fn usage(millis: u64, memory: u64) -> Option<Usage> {
+    Some(Usage { processor: Duration::from_millis(millis), memory })
+}
+
+/// 100 calls in 10 s: 100,000 packets relayed in 0.6 s of the server's time.
+fn step(failed: u64) -> Step {
+    let mut rise = Tally { offered: 100, answered: 100, bridged: 100, ..Tally::default() };
+    rise.setup.add(Duration::from_millis(3));
+    if failed > 0 {
+        rise.failed.insert(Failure::Refused(503), failed);
+    }
+    let mut window = Tally::default();
+    window.heard.packets = 100_000;
+    window.heard.relayed = 100_000;
+    window.heard.delay.add(Duration::from_micros(250));
+    let from = Reading { server: usage(1_000, 30 << 20), ..Reading::default() };
+    let to = Reading { server: usage(1_600, 40 << 20), own: Duration::from_secs(9), ..Reading::default() };
+    let census = Census { talking: 100, ..Census::default() };
+    Step::of_calls_that_stay(100.0, rise, window, census, Duration::from_secs(10), &from, &to)
+}
+
+fn outcome(step: Step, stop: Option<Stop>) -> Outcome {
+    Outcome { steps: vec![step], idle: Some((0.01, 20 << 20)), stop }
+}
+
+#[test]
+fn figures_are_what_they_say() {
+    let (plan, outcome) = (plan(Scenario::Bridged), outcome(step(0), None));
+    let report = Report { plan: &plan, outcome: &outcome };
+    let json = report.json();
+    let step = &json["steps"][0];
+    assert_eq!(step["relayed_packet_us"], 6.0);
+    assert_eq!(step["memory_per_call"], (20 << 20) / 100);
+    assert!((step["core_per_100"].as_f64().unwrap() - 0.05).abs() < 1e-9);
+    assert!((step["server_core"].as_f64().unwrap() - 0.06).abs() < 1e-9);
+    assert_eq!(step["delay_ms"]["p99"], 0.25);
+    assert_eq!(json["good"], true);
+    let text = report.text();
+    for figure in ["6.00 µs per relayed packet", "5.00 % per 100 calls", "median 0.25", "204.8 KiB per call"]
+    {
+        assert!(text.contains(figure), "{figure} in\n{text}");
+    }
+}
+
+#[test]
+fn limits_are_named() {
+    let plan = plan(Scenario::Bridged);
+    assert_eq!(step(0).stop(&plan), Some(Stop::Generator(0.9)));
+    let generous = crate::plan::Plan { stop_at: 0.95, ..plan.clone() };
+    assert_eq!(step(0).stop(&generous), None);
+    assert_eq!(step(10).stop(&generous), Some(Stop::Failed(0.1)));
+    let strict = crate::plan::Plan { stop_at: 0.05, ..plan };
+    assert!(matches!(step(0).stop(&strict), Some(Stop::Server(_))));
+}
+
+#[test]
+fn failed_calls_make_a_bad_report_with_the_reason() {
+    let (plan, outcome) = (plan(Scenario::Bridged), outcome(step(2), Some(Stop::Cut)));
+    let report = Report { plan: &plan, outcome: &outcome };
+    assert!(!report.is_good());
+    assert_eq!(report.json()["steps"][0]["calls"]["failed"]["refused with 503"], 2);
+    let text = report.text();
+    assert!(text.contains("2 calls refused with 503") && text.contains("interrupted"), "{text}");
+}
+
+#[test]
+fn the_picture_stands_alone() {
+    let (plan, outcome) = (plan(Scenario::Bridged), outcome(step(0), Some(Stop::Server(0.83))));
+    let svg = Report { plan: &plan, outcome: &outcome }.svg();
+    for part in [
+        "Processor, % of a core",
+        "Delay through the server",
+        "99th percentile",
+        "at its limit: 83 %",
+        "<title",
+    ] {
+        assert!(svg.contains(part), "{part} in\n{svg}");
+    }
+    assert!(!svg.contains("href") && !svg.contains("NaN") && svg.ends_with("</svg>\n"));
+    assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
+}

@@ -1,0 +1,346 @@
+//! The outside of a run: sockets, the clocks, signals, and the one loop that drives the machines.
+//!
+//! RTP is paced, not polled: a 20 ms round is divided among the ports, and each port is written, and half a round later
+//! read, once a round, whatever arrived. The kernel's own timestamps say when that was, so reading late costs no
+//! precision, and one system call moves the packets of several legs.
+#![allow(clippy::disallowed_methods, reason = "this is the shell that owns the clocks")]
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context as _;
+use havre_model::{Mono, Now, Unix};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
+
+use crate::batch::{Receiver, Sender, stamp_arrivals};
+use crate::crowd::{Crowd, Places};
+use crate::ladder::Ladder;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::step::{Reading, Step, Stop};
+use crate::watch;
+
+/// The largest SIP datagram.
+const SIP_DATAGRAM: usize = 65_535;
+/// SIP sockets read in a turn; the others come next.
+const EVENTS: usize = 256;
+/// SIP datagrams read from one socket before anything else gets its turn.
+const SIP_BURST: usize = 32;
+/// Kernel buffer of the callers' SIP socket, in bytes.
+const SIP_BUFFER: usize = 4 << 20;
+/// Time in which every leg speaks once.
+const ROUND: Duration = Duration::from_millis(20);
+/// A frame sent later than this is our fault, and counted.
+const LATE: Duration = Duration::from_millis(5);
+/// The shortest sleep: shorter ones cost more than they even out.
+const NAP: Duration = Duration::from_micros(100);
+/// How often it is looked whether there is something new to show.
+const SHOW: Duration = Duration::from_secs(1);
+/// Even ports tried for one pair.
+const TRIES: usize = 200;
+
+/// Which sockets are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sockets {
+    /// The callers' address, and that of all RTP.
+    pub(crate) callers: IpAddr,
+    /// The agents' address; with a port, the one phone that takes all calls.
+    pub(crate) agents: SocketAddr,
+    /// Agents' phones.
+    pub(crate) phones: usize,
+    /// RTP ports.
+    pub(crate) ports: usize,
+}
+
+/// What came of a run.
+pub(crate) struct Outcome {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) idle: Option<(f64, u64)>,
+    pub(crate) stop: Option<Stop>,
+}
+
+/// Runs the plan to its end, or until a signal.
+///
+/// # Errors
+/// Sockets cannot be opened, or the poll fails.
+pub(crate) fn run(
+    plan: &Arc<Plan>,
+    sockets: Sockets,
+    pids: Vec<u32>,
+    progress: Progress,
+) -> anyhow::Result<Outcome> {
+    let mut shell = Shell::open(plan, sockets, pids, progress)?;
+    while !shell.ladder.is_over() {
+        shell.turn()?;
+    }
+    let (steps, idle, stop) = shell.ladder.finish();
+    Ok(Outcome { steps, idle, stop })
+}
+
+struct Shell {
+    start: Instant,
+    crowd: Crowd,
+    ladder: Ladder,
+    epoll: Epoll,
+    sip: Vec<UdpSocket>,
+    buffer: Box<[u8]>,
+    rtp: Vec<UdpSocket>,
+    /// Bound so that RTCP finds somebody at home; nobody reads it.
+    _rtcp: Vec<UdpSocket>,
+    rtp_ports: Vec<u16>,
+    sender: Sender,
+    receiver: Receiver,
+    signals: SignalFd,
+    pids: Vec<u32>,
+    progress: Progress,
+    show_at: Mono,
+    /// Counts the ports' turns since the start.
+    frame: u64,
+    late: u64,
+    interrupted: bool,
+}
+
+impl Shell {
+    fn open(plan: &Arc<Plan>, sockets: Sockets, pids: Vec<u32>, progress: Progress) -> anyhow::Result<Self> {
+        raise_descriptors(sockets.phones + 2 * sockets.ports + 64)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGINT);
+        signals.add(Signal::SIGTERM);
+        signals.thread_block()?;
+        let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK)?;
+        let mut addresses = vec![SocketAddr::new(sockets.callers, 0)];
+        addresses.extend(std::iter::repeat_n(sockets.agents, sockets.phones));
+        let mut sip = Vec::new();
+        for (station, address) in addresses.iter().enumerate() {
+            let socket =
+                UdpSocket::bind(address).with_context(|| format!("cannot open a SIP port on {address}"))?;
+            socket.set_nonblocking(true)?;
+            if station == crate::crowd::CALLERS {
+                // Best effort: only root may go beyond the system's limit.
+                let _ = setsockopt(&socket, sockopt::RcvBufForce, &SIP_BUFFER);
+            }
+            // Connected, a socket tells when nobody listens there, and takes nothing from strangers.
+            if station == crate::crowd::CALLERS || plan.agents.register {
+                socket.connect(plan.server)?;
+            }
+            epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, station as u64))?;
+            sip.push(socket);
+        }
+        let (mut rtp, mut rtcp) = (Vec::new(), Vec::new());
+        for _ in 0..sockets.ports {
+            let (one, other) = pair(sockets.callers)?;
+            stamp_arrivals(&one)?;
+            rtp.push(one);
+            rtcp.push(other);
+        }
+        let port = |socket: &UdpSocket| Ok(socket.local_addr()?.port());
+        let rtp_ports = rtp.iter().map(port).collect::<io::Result<Vec<u16>>>()?;
+        let places = Places {
+            sip: sip.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?,
+            rtp: rtp_ports.clone(),
+            media: sockets.callers,
+        };
+        let now = Now { mono: Mono::ZERO, unix: unix() };
+        let crowd = Crowd::new(Arc::clone(plan), places, rand::random(), now);
+        let ladder = Ladder::new(Arc::clone(plan), rand::random(), now);
+        Ok(Self {
+            start: Instant::now(),
+            crowd,
+            ladder,
+            epoll,
+            sip,
+            buffer: vec![0; SIP_DATAGRAM].into(),
+            rtp,
+            _rtcp: rtcp,
+            rtp_ports,
+            sender: Sender::new(),
+            receiver: Receiver::new(),
+            signals,
+            pids,
+            progress,
+            show_at: Mono::ZERO,
+            frame: 0,
+            late: 0,
+            interrupted: false,
+        })
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: Mono::from_start(self.start.elapsed()), unix: unix() }
+    }
+
+    fn turn(&mut self) -> anyhow::Result<()> {
+        self.pace()?;
+        let mut ready = [EpollEvent::empty(); EVENTS];
+        let count = self.epoll.wait(&mut ready, EpollTimeout::ZERO)?;
+        for event in &ready[..count] {
+            self.read_sip(event.data() as usize);
+        }
+        let now = self.now();
+        self.crowd.handle_timeout(now);
+        let (pids, ports, late) = (&self.pids, &self.rtp_ports, self.late);
+        let mut read = || Reading {
+            server: watch::usage_of(pids),
+            own: watch::own_processor_time(),
+            dropped: watch::dropped(ports),
+            late,
+        };
+        self.ladder.advance(&mut self.crowd, &mut read, wall_micros(), now);
+        if now.mono >= self.show_at {
+            self.show_at = now.mono + SHOW;
+            self.progress.show(&self.ladder, &self.crowd, &read(), now.mono);
+        }
+        self.transmit();
+        self.wait()
+    }
+
+    /// Lets every port speak and hear whose turn has come.
+    fn pace(&mut self) -> anyhow::Result<()> {
+        let ports = self.rtp.len() as u64;
+        let due = |frame: u64| ROUND.mul_f64(frame as f64 / ports as f64);
+        let now = self.start.elapsed();
+        if now > due(self.frame) + ROUND {
+            // A whole round is missed: it cannot be made good by a flood.
+            let current = (now.as_secs_f64() / ROUND.as_secs_f64() * ports as f64) as u64;
+            let used = (0..self.rtp.len()).filter(|port| self.crowd.is_used(*port)).count() as u64;
+            self.late += (current - self.frame) * used / ports;
+            self.frame = current;
+        }
+        while due(self.frame) <= now {
+            let port = (self.frame % ports) as usize;
+            if self.crowd.is_used(port) {
+                self.late += u64::from(now > due(self.frame) + LATE);
+                let micros = wall_micros();
+                let sender = &mut self.sender;
+                self.crowd.speak(port, micros, |to, bytes| sender.push(to, bytes));
+                sender.flush(&self.rtp[port]);
+            }
+            let port = ((self.frame + ports / 2) % ports) as usize;
+            if self.crowd.is_used(port) {
+                let (moment, crowd) = (self.now(), &mut self.crowd);
+                self.receiver.drain(&self.rtp[port], |source, bytes, at| {
+                    crowd.on_rtp(port, source, bytes, at, moment);
+                })?;
+            }
+            self.frame += 1;
+        }
+        Ok(())
+    }
+
+    fn read_sip(&mut self, station: usize) {
+        for _ in 0..SIP_BURST {
+            let received = self.sip[station].recv_from(&mut self.buffer);
+            let now = self.now();
+            match received {
+                Ok((length, source)) => {
+                    self.crowd.on_datagram(station, source, &self.buffer[..length], now);
+                }
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    self.crowd.on_unreachable(station, now);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn transmit(&mut self) {
+        while let Some(transmit) = self.crowd.poll_transmit() {
+            let socket = &self.sip[transmit.station];
+            // What else goes wrong with a datagram, its retransmission mends.
+            if let Err(error) = socket.send_to(&transmit.bytes, transmit.to)
+                && error.kind() == ErrorKind::ConnectionRefused
+            {
+                let now = self.now();
+                self.crowd.on_unreachable(transmit.station, now);
+            }
+        }
+    }
+
+    /// Sleeps until a SIP datagram, a signal, or the next thing that is due.
+    fn wait(&mut self) -> anyhow::Result<()> {
+        let now = self.now();
+        let ports = self.rtp.len() as u64;
+        let half = ports / 2;
+        let used = |frame: u64| self.crowd.is_used((frame % ports) as usize);
+        let next = (self.frame..self.frame + ports).find(|frame| used(*frame) || used(frame + half));
+        let frame = next.map(|frame| Mono::from_start(ROUND.mul_f64(frame as f64 / ports as f64)));
+        let due = [frame, self.crowd.poll_timeout(), self.ladder.poll_timeout(now)];
+        let until = due.into_iter().flatten().fold(self.show_at, Mono::min);
+        let nap = until.since(now.mono).max(NAP);
+        let mut fds = [
+            PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+        ];
+        match ppoll(&mut fds, Some(TimeSpec::from_duration(nap)), None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error).context("cannot poll"),
+        }
+        if fds[1].any() == Some(true) {
+            self.on_signal()?;
+        }
+        Ok(())
+    }
+
+    /// The first signal hangs up; the second one ends it at once.
+    fn on_signal(&mut self) -> anyhow::Result<()> {
+        while self.signals.read_signal()?.is_some() {
+            if std::mem::replace(&mut self.interrupted, true) {
+                anyhow::bail!("interrupted twice: calls may be left behind");
+            }
+            let now = self.now();
+            self.progress.remark("hanging up; once more to leave at once");
+            self.ladder.cut(&mut self.crowd, now);
+        }
+        Ok(())
+    }
+}
+
+/// An even port and the odd one above it.
+fn pair(ip: IpAddr) -> anyhow::Result<(UdpSocket, UdpSocket)> {
+    for _ in 0..TRIES {
+        let one = UdpSocket::bind((ip, 0)).with_context(|| format!("cannot open an RTP port on {ip}"))?;
+        let port = one.local_addr()?.port();
+        if port.is_multiple_of(2)
+            && let Ok(other) = UdpSocket::bind((ip, port + 1))
+        {
+            return Ok((one, other));
+        }
+    }
+    anyhow::bail!("there is no pair of free UDP ports on {ip}")
+}
+
+/// As many descriptors as the sockets need, if the system allows it.
+fn raise_descriptors(wanted: usize) -> anyhow::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let wanted = wanted as u64;
+    if wanted > hard {
+        anyhow::bail!(
+            "{wanted} sockets are needed, and the system allows {hard}: raise `ulimit -n`, or use fewer calls"
+        );
+    }
+    if wanted > soft {
+        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
+    }
+    Ok(())
+}
+
+fn unix() -> Unix {
+    Unix::from_millis((wall_micros() / 1_000).cast_signed())
+}
+
+/// The clock that the kernel's timestamps are of, in microseconds.
+fn wall_micros() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
