@@ -1,8 +1,8 @@
 //! Offers and answers, as phones and carriers write them.
 #![allow(clippy::unwrap_used)] // It is how a test fails.
 
-use havre_media::Codec::{self, G722, Pcma, Pcmu};
-use havre_media::sdp::{Direction, EventFormat, Local, Negotiated, Rejected, Session};
+use havre_media::Codec::{self, G722, L16, Opus, Pcma, Pcmu};
+use havre_media::sdp::{Direction, EventFormat, Local, Negotiated, OpusParameters, Rejected, Session};
 
 #[test]
 fn an_offer_lists_what_we_speak() {
@@ -13,6 +13,100 @@ fn an_offer_lists_what_we_speak() {
          m=audio 4000 RTP/AVP 0 8 9 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:9 G722/8000\r\n\
          a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
     );
+}
+
+#[test]
+fn an_offer_of_opus_has_its_clock_and_events_on_it() {
+    let offer = text(session(&[Pcmu, Opus]).offer());
+    assert!(offer.contains("m=audio 4000 RTP/AVP 0 111 100 101\r\n"), "{offer}");
+    for line in [
+        "a=rtpmap:111 opus/48000/2\r\n",
+        "a=fmtp:111 useinbandfec=1\r\n",
+        "a=rtpmap:100 telephone-event/48000\r\n",
+        "a=rtpmap:101 telephone-event/8000\r\n",
+    ] {
+        assert!(offer.contains(line), "{line} is not in {offer}");
+    }
+}
+
+/// What Chrome offers for a microphone: the audio stream's lines, but over plain RTP, for DTLS is not ours yet.
+const CHROME: &str = "m=audio 5000 RTP/AVPF 111 63 9 0 8 13 110 126\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+    a=ice-options:trickle\r\na=setup:actpass\r\na=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\
+    a=sendrecv\r\na=msid:- 1d0b\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:111 opus/48000/2\r\n\
+    a=rtcp-fb:111 transport-cc\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\n\
+    a=fmtp:63 111/111\r\na=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:13 CN/8000\r\n\
+    a=rtpmap:110 telephone-event/48000\r\na=rtpmap:126 telephone-event/8000\r\na=ssrc:26 cname:z8ao\r\n";
+
+#[test]
+fn chromes_offer() {
+    let (answer, agreed) = session(&[Pcmu, G722, Opus]).answer(&body(CHROME)).unwrap();
+    let answer = text(answer);
+    assert_eq!(agreed.send, [(Opus, 111), (G722, 9), (Pcmu, 0)]);
+    assert_eq!(events(&agreed.send_events), [(110, 48_000), (126, 8_000)]);
+    assert!(agreed.rtcp_mux && agreed.comfort_noise);
+    assert_eq!(agreed.opus, OpusParameters { inband_fec: true, ..OpusParameters::default() });
+    assert!(answer.contains("RTP/AVPF 111 9 0 13 110 126\r\n"), "{answer}");
+    assert!(answer.contains("a=rtpmap:110 telephone-event/48000\r\n"), "{answer}");
+    // A line that does not speak Opus has no use for events on its clock.
+    let (answer, agreed) = session(&[Pcmu]).answer(&body(CHROME)).unwrap();
+    assert_eq!(events(&agreed.send_events), [(126, 8_000)]);
+    assert!(!text(answer).contains("48000"));
+}
+
+/// What baresip 1.0 of Debian 12 offers with its modules opus, g711, g722 and l16 (captured).
+const BARESIP: &str = "m=audio 40080 RTP/AVP 96 0 8 9 97 10 98 99 100 101 11 102 103 104 105\r\na=rtpmap:96 opus/48000/2\r\n\
+    a=fmtp:96 stereo=1;sprop-stereo=1;useinbandfec=1\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+    a=rtpmap:9 G722/8000\r\na=rtpmap:97 L16/48000/2\r\na=rtpmap:10 L16/44100/2\r\na=rtpmap:98 L16/32000/2\r\n\
+    a=rtpmap:99 L16/16000/2\r\na=rtpmap:100 L16/8000/2\r\na=rtpmap:101 L16/48000\r\na=rtpmap:11 L16/44100\r\n\
+    a=rtpmap:102 L16/32000\r\na=rtpmap:103 L16/16000\r\na=rtpmap:104 L16/8000\r\na=rtpmap:105 telephone-event/8000\r\n\
+    a=fmtp:105 0-15\r\na=sendrecv\r\na=label:1\r\na=rtcp-rsize\r\na=ssrc:22 cname:sip:me@127.0.0.1:25998\r\na=minptime:4\r\n\
+    a=ptime:20\r\n";
+
+#[test]
+fn baresips_offer() {
+    let (answer, agreed) = session(&Codec::ALL).answer(&body(BARESIP)).unwrap();
+    assert_eq!(agreed.send, [(Opus, 96), (Pcmu, 0), (Pcma, 8), (G722, 9), (L16, 103)]);
+    assert_eq!(events(&agreed.send_events), [(105, 8_000)], "the only ones, also amid Opus");
+    assert!(agreed.opus.inband_fec);
+    let answer = text(answer);
+    assert!(
+        answer.contains("a=rtpmap:103 L16/16000\r\n") && answer.contains("a=fmtp:96 useinbandfec=1\r\n"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn what_a_receiver_of_opus_asks_for() {
+    let asked = |fmtp: &str| {
+        let stream =
+            format!("m=audio 5000 RTP/AVP 107\r\na=rtpmap:107 opus/48000/2\r\na=fmtp:107 {fmtp}\r\n");
+        session(&[Opus]).answer(&body(&stream)).unwrap().1.opus
+    };
+    // As a Polycom phone writes it, which plays nothing wider.
+    let narrow = asked("maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate=24000");
+    assert_eq!((narrow.max_playback_rate, narrow.max_average_bitrate), (16_000, 24_000));
+    let all = asked("useinbandfec=1; usedtx=1 ;cbr=1; stereo=0");
+    assert!(all.inband_fec && all.dtx && all.cbr);
+    assert_eq!(asked("maxplaybackrate=96000;maxaveragebitrate=1;cbr=yes;;=;x"), OpusParameters::default());
+}
+
+#[test]
+fn opus_is_left_out_for_a_receiver_of_short_packets() {
+    let stream = "m=audio 5000 RTP/AVP 107 0\r\na=rtpmap:107 opus/48000/2\r\na=maxptime:10\r\n";
+    assert_eq!(session(&[Opus, Pcmu]).answer(&body(stream)).unwrap().1.send, [(Pcmu, 0)]);
+}
+
+#[test]
+fn a_payload_type_in_use_is_not_given_to_another_codec() {
+    let mut session = session(&[Pcmu, Opus]);
+    session.answer(&body("m=audio 5000 RTP/AVP 0 111\r\na=rtpmap:111 telephone-event/8000\r\n")).unwrap();
+    let offer = text(session.offer());
+    assert!(
+        offer.contains("RTP/AVP 0 127 100 111\r\n") || offer.contains("RTP/AVP 0 127 111 100\r\n"),
+        "{offer}"
+    );
+    assert!(offer.contains("a=rtpmap:127 opus/48000/2\r\n"), "{offer}");
+    assert!(offer.contains("a=rtpmap:111 telephone-event/8000\r\n"), "{offer}");
 }
 
 #[test]

@@ -282,3 +282,126 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resample::Resampler;
+    use proptest::prelude::*;
+
+    fn codec() -> impl Strategy<Value = Codec> {
+        prop::sample::select(Codec::ALL.to_vec())
+    }
+
+    proptest! {
+        /// Whatever comes in as payload: no panic, and never more than there is room for.
+        #[test]
+        fn any_bytes_decode(
+            codec in codec(),
+            payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..1_500), 1..8),
+            room in 0..=MAX_PACKET_SAMPLES,
+        ) {
+            let mut decoder = Decoder::new(codec);
+            let mut out = vec![0; MAX_PACKET_SAMPLES];
+            for payload in &payloads {
+                prop_assert!(codec.ticks(payload) <= 1_500 * 48);
+                prop_assert!(decoder.decode(payload, &mut out[..room]) <= room);
+                let frame = &mut out[..codec.frame_samples()];
+                decoder.recover(payload, frame);
+                decoder.conceal(frame);
+            }
+        }
+
+        /// A packet of ours has the length that its header's timestamp will say, and decodes to as much.
+        #[test]
+        fn what_is_encoded_has_the_length_of_a_frame(codec in codec(), frames in prop::collection::vec(any::<i16>(), 3)) {
+            let mut encoder = Encoder::new(codec, &OpusParameters::default());
+            let mut decoder = Decoder::new(codec);
+            for level in frames {
+                let samples: Vec<i16> = (0..codec.frame_samples()).map(|i| if i % 40 < 20 { level } else { 0 }).collect();
+                let (mut payload, mut out) = ([0; MAX_PAYLOAD], [0; MAX_PACKET_SAMPLES]);
+                let length = encoder.encode(&samples, &mut payload);
+                prop_assert_eq!(codec.ticks(&payload[..length]), FRAME_MS * codec.ticks_per_ms());
+                prop_assert_eq!(decoder.decode(&payload[..length], &mut out), codec.frame_samples());
+            }
+        }
+    }
+
+    /// Nine seconds of speech as 48 kHz frames, and encoded with redundancy for a line that loses much.
+    fn spoken() -> (Vec<Vec<i16>>, Vec<Vec<u8>>) {
+        let wish = OpusParameters { inband_fec: true, ..OpusParameters::default() };
+        let (mut encoder, mut up) = (Encoder::new(Codec::Opus, &wish), Resampler::default());
+        encoder.expect_loss(25);
+        let speech: Vec<i16> = include_bytes!("../../tests/vectors/speech.ulaw")
+            .iter()
+            .map(|code| g711::mulaw_decode(*code))
+            .collect();
+        let frames = speech.chunks_exact(160).map(|frame| {
+            let (mut wide, mut payload) = ([0; MAX_FRAME_SAMPLES], [0; MAX_PAYLOAD]);
+            let samples = up.process(8_000, 48_000, frame, &mut wide);
+            let length = encoder.encode(samples, &mut payload);
+            (samples.to_vec(), payload[..length].to_vec())
+        });
+        frames.unzip()
+    }
+
+    #[test]
+    fn a_lost_packet_of_opus_is_told_by_the_next_one_better_than_it_is_made_up() {
+        let (_, packets) = spoken();
+        let run = |lose: bool, tell: bool| {
+            let mut decoder = Decoder::new(Codec::Opus);
+            let (mut heard, mut told) = (Vec::new(), 0);
+            for (i, packet) in packets.iter().enumerate() {
+                let mut out = [0; MAX_PACKET_SAMPLES];
+                let frame = Codec::Opus.frame_samples();
+                if lose && i % 5 == 4 {
+                    let after = packets.get(i + 1).filter(|_| tell);
+                    if after.is_some_and(|after| decoder.recover(after, &mut out[..frame])) {
+                        told += 1;
+                    } else {
+                        assert!(decoder.conceal(&mut out[..frame]));
+                    }
+                } else {
+                    assert_eq!(decoder.decode(packet, &mut out), frame);
+                }
+                heard.extend_from_slice(&out[..frame]);
+            }
+            (heard, told)
+        };
+        let (whole, _) = run(false, false);
+        let error = |heard: &[i16]| {
+            let square = |(a, b): (&i16, &i16)| (f64::from(*a) - f64::from(*b)).powi(2);
+            whole.iter().zip(heard).map(square).sum::<f64>()
+        };
+        let ((told, count), (made_up, _)) = (run(true, true), run(true, false));
+        assert!(count * 2 > packets.len() / 5, "only {count} of {} were told", packets.len() / 5);
+        assert!(error(&told) < 0.5 * error(&made_up), "{:.3}", error(&told) / error(&made_up));
+    }
+
+    #[test]
+    fn the_far_sides_wishes_for_opus_are_granted() {
+        let (frames, _) = spoken();
+        let bytes = |wish: OpusParameters| {
+            let mut encoder = Encoder::new(Codec::Opus, &wish);
+            let lengths = frames.iter().map(|frame| encoder.encode(frame, &mut [0; MAX_PAYLOAD]));
+            lengths.collect::<Vec<_>>()
+        };
+        let rate = |lengths: &[usize]| lengths.iter().sum::<usize>() * 8 * 50 / lengths.len();
+        let usual = bytes(OpusParameters::default());
+        assert!((12_000..28_000).contains(&rate(&usual)), "{} bit/s", rate(&usual));
+        let low = bytes(OpusParameters { max_average_bitrate: 8_000, ..OpusParameters::default() });
+        assert!(rate(&low) < 9_000, "{} bit/s", rate(&low));
+        let constant = bytes(OpusParameters { cbr: true, ..OpusParameters::default() });
+        assert!(constant.iter().all(|length| *length == constant[0]), "{constant:?}");
+        // The configuration number tells the bandwidth (RFC 6716 table 2): 0-3 narrow, 8-11 wide.
+        let config = |max_playback_rate| {
+            let wish = OpusParameters { max_playback_rate, ..OpusParameters::default() };
+            let (mut encoder, mut payload) = (Encoder::new(Codec::Opus, &wish), [0; MAX_PAYLOAD]);
+            for frame in &frames[..50] {
+                encoder.encode(frame, &mut payload);
+            }
+            payload[0] >> 3
+        };
+        assert_eq!((config(8_000), config(48_000)), (1, 9));
+    }
+}

@@ -8,6 +8,9 @@ use crate::sdp::OpusParameters;
 /// What we encode at: clearly better than G.722 for speech, and with room for redundancy (RFC 7587 §3.1.1 recommends
 /// 16-20 kbit/s for wideband and 28-40 for fullband speech).
 const BITRATE: u32 = 24_000;
+/// What we encode comes from other codecs and from prompts, and none has more (Opus to Opus is relayed). Some phones that
+/// know wideband only play nothing of wider streams.
+const MAX_SOURCE_RATE: u32 = 16_000;
 /// Of 10. See `tests/bench/RESULTS.md`: beyond it each step costs time and gives speech little.
 const COMPLEXITY: i32 = 5;
 /// Loss that redundancy is made for before the far side has reported any, in per cent.
@@ -39,7 +42,7 @@ impl Encoder {
             inner.set_signal(Signal::Voice)?;
             inner.set_bitrate(Bitrate::Bits(wish.max_average_bitrate.min(BITRATE) as i32))?;
             inner.set_vbr(!wish.cbr)?;
-            inner.set_max_bandwidth(bandwidth(wish.max_playback_rate))?;
+            inner.set_max_bandwidth(bandwidth(wish.max_playback_rate.min(MAX_SOURCE_RATE)))?;
             inner.set_inband_fec(wish.inband_fec)?;
             inner.set_packet_loss_perc(USUAL_LOSS.into())?;
             Ok(inner)
