@@ -102,14 +102,8 @@ impl Ladder {
         }
     }
 
-    /// Does what is due; `read` tells what was used so far, `micros` is the wall clock.
-    pub(crate) fn advance(
-        &mut self,
-        crowd: &mut Crowd,
-        read: &mut dyn FnMut() -> Reading,
-        micros: u64,
-        now: Now,
-    ) {
+    /// Does what is due; `read` tells what was used so far.
+    pub(crate) fn advance(&mut self, crowd: &mut Crowd, read: &mut dyn FnMut() -> Reading, now: Now) {
         let phase = std::mem::replace(&mut self.phase, Phase::Over);
         self.phase = match phase {
             Phase::SigningIn { until } => self.sign_in(crowd, read, until, now),
@@ -136,7 +130,7 @@ impl Ladder {
             Phase::Measuring { step, rise, from, since } => {
                 let (to, window) = (read(), now.mono.since(since));
                 let mut tally = crowd.take_tally();
-                tally.one_way += crowd.count_one_way(micros);
+                tally.one_way += crowd.count_one_way();
                 let step = Step::of_calls_that_stay(step, rise, tally, crowd.census(), window, &from, &to);
                 self.judge(step);
                 self.next_step(crowd, read, now)

@@ -196,7 +196,7 @@ impl Shell {
             dropped: watch::dropped(ports),
             late,
         };
-        self.ladder.advance(&mut self.crowd, &mut read, wall_micros(), now);
+        self.ladder.advance(&mut self.crowd, &mut read, now);
         if now.mono >= self.show_at {
             self.show_at = now.mono + SHOW;
             self.progress.show(&self.ladder, &self.crowd, &read(), now.mono);

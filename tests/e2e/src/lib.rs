@@ -24,7 +24,7 @@ pub use api::{Api, Events};
 pub use baresip::{Baresip, Setup as PhoneSetup};
 pub use host::{Host, Scratch};
 pub use http::{Reply, Stream};
-pub use line::{Account, Line, LineBuilder, TOKEN, havre, repository};
+pub use line::{Account, Line, LineBuilder, TOKEN, havre, havre_load, repository};
 pub use linphone::Linphone;
 pub use media::Media;
 pub use process::{Process, Signal};

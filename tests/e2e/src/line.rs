@@ -172,6 +172,12 @@ impl Line {
     pub fn memory(&self) -> u64 {
         self.process.memory()
     }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
 }
 
 impl LineBuilder {
@@ -338,15 +344,28 @@ pub fn repository() -> PathBuf {
 /// If there is none: a test that cannot find what it tests has failed.
 #[must_use]
 pub fn havre() -> Command {
+    program("havre", "HAVRE_BIN")
+}
+
+/// The load generator: `$HAVRE_LOAD_BIN`, or `havre-load` beside `havre`.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn havre_load() -> Command {
+    program("havre-load", "HAVRE_LOAD_BIN")
+}
+
+fn program(name: &str, variable: &str) -> Command {
     let beside = || {
         let test = std::env::current_exe().expect("a test knows its own path");
         // target/PROFILE/deps/test → target/PROFILE/havre
-        test.ancestors().nth(2).expect("two directories above").join("havre")
+        test.ancestors().nth(2).expect("two directories above").join(name)
     };
-    let path = std::env::var_os("HAVRE_BIN").map_or_else(beside, PathBuf::from);
+    let path = std::env::var_os(variable).map_or_else(beside, PathBuf::from);
     assert!(
         path.is_file(),
-        "no {}: `cargo build` first, or set HAVRE_BIN; `make test` does it",
+        "no {}: `cargo build` first, or set {variable}; `make test` does it",
         path.display()
     );
     Command::new(path)

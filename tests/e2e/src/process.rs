@@ -88,6 +88,12 @@ impl Process {
         assert!(sent.is_ok_and(|s| s.success()), "cannot send {name} to {}", self.name);
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Processor time used so far by its living threads, in microseconds (`/proc/PID/task/*/schedstat`, in ns).
     #[must_use]
     pub fn cpu_micros(&self) -> f64 {

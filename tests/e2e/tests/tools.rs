@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use havre_e2e::{Line, Process, havre};
+use havre_e2e::{Line, Process, havre, havre_load};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -37,4 +37,6 @@ fn help_is_for_newcomers() {
         assert!(output.status.success(), "havre {command} --help");
         assert!(output.stdout.len() > 100, "havre {command} --help says almost nothing");
     }
+    let output = havre_load().args(["bridged", "--help"]).output().unwrap();
+    assert!(output.status.success() && output.stdout.len() > 1_000, "havre-load bridged --help");
 }

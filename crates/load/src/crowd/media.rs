@@ -65,12 +65,14 @@ impl Crowd {
         !self.by_port[port].is_empty()
     }
 
-    /// Talks in which one side does not hear the other at `micros` of the wall clock.
-    pub(crate) fn count_one_way(&mut self, micros: u64) -> u64 {
+    /// Talks in which one side does not hear the other now. "Now" is when anybody heard anything last, so that a stall of
+    /// our own does not make everybody deaf.
+    pub(crate) fn count_one_way(&self) -> u64 {
+        let sounds = self.ends.iter().flatten().filter_map(|end| end.sound.as_ref());
+        let now = sounds.filter_map(|sound| sound.hearing.last_heard().1).max().unwrap_or(0);
+        let deaf =
+            |sound: &Sound| sound.hearing.last_heard().0.is_none_or(|last| last.saturating_add(DEAF) < now);
         let talking = self.ends.iter().flatten().filter(|end| matches!(end.stage, Stage::Talking));
-        let deaf = |sound: &Sound| {
-            sound.hearing.last_heard().0.is_none_or(|last| last.saturating_add(DEAF) < micros)
-        };
         let one_way =
             talking.filter(|end| end.sound.as_ref().is_none_or(deaf) || self.is_one_way(end.number));
         one_way.count() as u64

@@ -253,8 +253,7 @@ impl World {
         self.server.handle_timeout(self.now);
         self.crowd.handle_timeout(self.now);
         self.relay();
-        let micros = self.micros();
-        self.ladder.advance(&mut self.crowd, &mut Reading::default, micros, self.now);
+        self.ladder.advance(&mut self.crowd, &mut Reading::default, self.now);
         self.exchange();
     }
 

@@ -136,7 +136,7 @@ impl Panel {
             );
         }
         let _ =
-            writeln!(svg, "<text class=\"note\" x=\"{:.1}\" y=\"{:.1}\">{unit}</text>", x1 + 10.0, y0 + 15.0);
+            writeln!(svg, "<text class=\"note\" x=\"{:.1}\" y=\"{:.1}\">{unit}</text>", x1 + 24.0, y0 + 15.0);
         if let Some(limit) = self.limit {
             let _ = writeln!(svg, "<path class=\"limit\" d=\"M{x0} {:.1}H{x1}\"/>", y(limit));
         }
