@@ -178,7 +178,8 @@ impl Ladder {
     /// When it wants to go on by itself.
     pub(crate) fn poll_timeout(&self, now: Now) -> Option<Mono> {
         match &self.phase {
-            Phase::Rising { arrivals, .. } | Phase::Flowing { arrivals, .. } => Some(arrivals.next()),
+            Phase::Rising { step, arrivals, placed, .. } if *placed < *step as u64 => Some(arrivals.next()),
+            Phase::Flowing { arrivals, .. } => Some(arrivals.next()),
             Phase::Settling { until, .. } => Some(*until),
             Phase::Over => None,
             _ => Some(now.mono + Duration::from_millis(20)),
@@ -245,9 +246,12 @@ impl Ladder {
         if new > 0 {
             until = now.mono + self.plan.patience + Duration::from_secs(1);
         }
+        if placed < step as u64 {
+            return Phase::Rising { step, arrivals, placed, until };
+        }
         let census = crowd.census();
         let unsettled = census.calling + if self.plan.scenario.has_agents() { census.waiting } else { 0 };
-        if placed < step as u64 || (unsettled > 0 && now.mono < until) {
+        if unsettled > 0 && now.mono < until {
             Phase::Rising { step, arrivals, placed, until }
         } else {
             Phase::Settling { step, until: now.mono + self.plan.settle }

@@ -32,6 +32,8 @@ pub(crate) struct Voice {
     payload_type: u8,
     event: Option<u8>,
     to: SocketAddr,
+    /// The far side wants to hear nothing (hold).
+    held: bool,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
@@ -70,6 +72,7 @@ impl Voice {
             payload_type,
             event: event_of(codec, negotiated),
             to: negotiated.remote_rtp,
+            held: !negotiated.direction.sends(),
             // Told apart on the wire as they are in stamps.
             ssrc: id.wrapping_mul(0x9e37_79b1) ^ u32::from(style.run),
             sequence: id as u16,
@@ -88,9 +91,15 @@ impl Voice {
         self.to
     }
 
-    /// A later answer moved the far end.
+    /// A later offer or answer moved the far end, or holds us.
     pub(crate) fn move_to(&mut self, negotiated: &Negotiated) {
         self.to = negotiated.remote_rtp;
+        self.held = !negotiated.direction.sends();
+    }
+
+    /// Whether anybody wants to hear it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.held && self.to.port() != 0 && !self.to.ip().is_unspecified()
     }
 
     /// Presses a key as soon as the earlier ones are let go; false where the far side takes no telephone-events.
@@ -223,6 +232,15 @@ pub(crate) mod tests {
             }
             last = Some((packet.sequence, packet.timestamp));
         }
+    }
+
+    #[test]
+    fn a_held_voice_is_silent_until_it_is_resumed() {
+        let mut voice = voice(7, true);
+        voice.move_to(&Negotiated { direction: Direction::RecvOnly, ..negotiated(5_000) });
+        assert!(!voice.is_wanted());
+        voice.move_to(&negotiated(5_000));
+        assert!(voice.is_wanted() && voice.to().port() == 5_000);
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Crowd {
         for slot in &self.by_port[port] {
             let end = self.ends[*slot].as_mut();
             if let Some(sound) = end.and_then(|end| end.sound.as_mut())
-                && sound.voice.to().port() != 0
+                && sound.voice.is_wanted()
             {
                 let length = sound.voice.speak(micros as u32, &mut packet);
                 say(sound.voice.to(), &packet[..length]);

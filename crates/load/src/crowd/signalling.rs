@@ -313,7 +313,9 @@ impl Crowd {
         }
         self.by_leg.insert((end.station, end.leg), slot);
         self.by_number.insert(end.number, slot);
-        if let Some(port) = self.by_port.get_mut(end.port) {
+        if self.plan.scenario != Scenario::Signalling
+            && let Some(port) = self.by_port.get_mut(end.port)
+        {
             port.push(slot);
         }
         self.ends[slot] = Some(end);
