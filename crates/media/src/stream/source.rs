@@ -1,10 +1,12 @@
 //! Symmetric RTP with strict learning: which address a leg's packets may come from, and where ours go.
 //!
-//! The signalled address is always right. Another one is learned only while nothing has come from the right one:
-//! the same host at another port, or, where the signalled host lies behind a NAT, whoever sends a few packets in
-//! sequence within a short window. Once learned, an address is left only for the signalled one, or after a silence:
-//! for one that carries on the very same stream, or, in the window after a re-INVITE, by learning again. So a
-//! stranger's packets neither enter a stream nor move it.
+//! The signalled address is always right, and at once where no other was learned. Another one is learned only while
+//! nothing has come from the right one, and only when it has sent a few packets in sequence: the same host at another
+//! port, or, where the signalled host lies behind a NAT, whoever does so within a short window. (One packet is not
+//! enough even from the same host: a carrier's gateway sends all its calls from one, and may not have noticed yet that
+//! the last call on this port of ours is over.) Once learned, an address is left only for the signalled one, by a few
+//! packets in sequence while the other flows; or after a silence: for one that carries on the very same stream, or, in
+//! the window after a re-INVITE, by learning again. So a stranger's packets neither enter a stream nor move it.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -89,13 +91,15 @@ impl Source {
         if Some(from) == self.learned {
             return true;
         }
+        let flows = self.learned.is_some() && known.is_some_and(|known| now.since(known.at) < SILENT);
         if from == self.signalled {
-            return self.learn(from);
+            // Its sender may be forged once, and a stranger may have been learned: a few packets tell.
+            return if flows { self.probe(from, ssrc, sequence, now) } else { self.learn(from) };
+        }
+        if flows {
+            return false;
         }
         if self.learned.is_some() {
-            if known.is_some_and(|known| now.since(known.at) < SILENT) {
-                return false;
-            }
             let carries_on = |known: Known| {
                 ssrc == known.ssrc && (1..REBIND_SPAN).contains(&sequence.wrapping_sub(known.sequence))
             };
@@ -104,10 +108,8 @@ impl Source {
             }
         }
         let open = self.window.is_some_and(|until| now <= until);
-        if from.ip() == self.signalled.ip() && (open || self.learned.is_none()) {
-            return self.learn(from);
-        }
-        open && behind_nat(self.signalled.ip()) && self.probe(from, ssrc, sequence, now)
+        let own = from.ip() == self.signalled.ip() && (open || self.learned.is_none());
+        (own || open && behind_nat(self.signalled.ip())) && self.probe(from, ssrc, sequence, now)
     }
 
     fn learn(&mut self, from: SocketAddr) -> bool {
@@ -158,6 +160,7 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn at(millis: u64) -> Mono {
         Mono::from_start(Duration::from_millis(millis))
@@ -193,7 +196,8 @@ mod tests {
         let mut source = Source::new(addr(PUBLIC), at(0));
         assert_eq!(sends(&mut source, STRANGER, 0, 10), [false; 10]);
         assert_eq!(source.destination(), Some(addr(PUBLIC)));
-        assert_eq!(sends(&mut source, "198.51.100.7:4444", 9_000, 1), [true], "its own other port");
+        let other = sends(&mut source, "198.51.100.7:4444", 9_000, 4);
+        assert_eq!(other, [false, false, true, true], "its own other port");
     }
 
     #[test]
@@ -217,9 +221,100 @@ mod tests {
     fn a_stranger_in_the_window_gives_way_to_the_signalled_address() {
         let mut source = Source::new(addr(HOME), at(0));
         sends(&mut source, STRANGER, 0, 5);
-        assert_eq!(sends(&mut source, HOME, 100, 1), [true]);
+        let known = |at_ms| Some(Known { ssrc: 1, sequence: 14, at: at(at_ms) });
+        let real = |source: &mut Source, i: u64, known| {
+            source.admit(addr(HOME), (7, i as u16), known, at(100 + 20 * i))
+        };
+        assert!(!real(&mut source, 0, known(90)) && !real(&mut source, 1, known(110)));
+        assert_eq!(source.destination(), Some(addr(STRANGER)));
+        assert!(real(&mut source, 2, known(130)));
         assert_eq!(source.destination(), Some(addr(HOME)));
         assert_eq!(sends(&mut source, STRANGER, 200, 5), [false; 5]);
+    }
+
+    #[test]
+    fn the_signalled_address_is_taken_at_once_where_the_other_is_silent() {
+        let mut source = Source::new(addr(HOME), at(0));
+        sends(&mut source, NAT, 0, 3);
+        let known = Some(Known { ssrc: 1, sequence: 12, at: at(40) });
+        assert!(source.admit(addr(HOME), (7, 1), known, at(1_100)));
+        assert_eq!(source.destination(), Some(addr(HOME)));
+    }
+
+    #[test]
+    fn one_forged_packet_moves_nothing() {
+        let mut source = Source::new(addr(HOME), at(0));
+        sends(&mut source, NAT, 0, 3);
+        for i in 0..200_u16 {
+            let known = Some(Known { ssrc: 1, sequence: 12 + i, at: at(40 + u64::from(i) * 20) });
+            // Once a second, the right stream's next packet from the right, but forged, address.
+            if i % 50 == 0 {
+                assert!(!source.admit(addr(HOME), (1, 13 + i), known, at(50 + u64::from(i) * 20)));
+            }
+            assert_eq!(source.destination(), Some(addr(NAT)));
+        }
+    }
+
+    #[test]
+    fn the_last_call_of_the_same_gateway_does_not_bleed_into_this_one() {
+        let mut source = Source::new(addr(PUBLIC), at(0));
+        // Two late packets of its other port, and then the right one speaks.
+        assert_eq!(sends(&mut source, "198.51.100.7:4444", 0, 2), [false; 2]);
+        assert_eq!(sends(&mut source, PUBLIC, 30, 1), [true]);
+        assert_eq!(sends(&mut source, "198.51.100.7:4444", 40, 20), [false; 20]);
+        assert_eq!(source.destination(), Some(addr(PUBLIC)));
+    }
+
+    /// What an attacker sends: from where (never the phone's address), which of the stream's numbers it has guessed.
+    fn attacks() -> impl Strategy<Value = Vec<(SocketAddr, bool, i16)>> {
+        let port = prop_oneof![Just(4_000_u16), Just(40_000), any::<u16>()];
+        let host =
+            prop::sample::select(vec!["203.0.113.66", "192.168.1.6", "::1", "203.0.113.10", "10.0.0.1"]);
+        let one = (host, port, any::<bool>(), -3..300_i16);
+        prop::collection::vec(
+            one.prop_map(|(host, port, ssrc, ahead)| {
+                (SocketAddr::new(host.parse().unwrap(), port), ssrc, ahead)
+            }),
+            0..200,
+        )
+    }
+
+    proptest! {
+        /// Strangers know when packets go, and even the stream's SSRC and sequence: while the phone speaks, and for a
+        /// public one always, none of theirs gets in or moves anything, re-INVITEs or not.
+        #[test]
+        fn no_stranger_enters_or_moves_a_stream(public: bool, attacks in attacks(), resignals in 0..3_u16) {
+            let (signalled, phone) = if public { (PUBLIC, PUBLIC) } else { (HOME, NAT) };
+            let mut source = Source::new(addr(signalled), at(0));
+            let (mut known, mut attacks) = (None, attacks.into_iter());
+            for i in 0..60_u16 {
+                let now = at(u64::from(i) * 20);
+                let admitted = source.admit(addr(phone), (1, 100 + i), known, now);
+                prop_assert_eq!(admitted, public || i >= 2);
+                if admitted {
+                    known = Some(Known { ssrc: 1, sequence: 100 + i, at: now });
+                }
+                if i > 0 && i % 20 < resignals {
+                    source.resignal(addr(signalled), true, now);
+                }
+                if admitted {
+                    for (from, ssrc, ahead) in attacks.by_ref().take(4) {
+                        let numbers = (if ssrc { 1 } else { 9 }, (100 + i).wrapping_add_signed(ahead));
+                        prop_assert!(!source.admit(from, numbers, known, at(u64::from(i) * 20 + 7)));
+                        prop_assert_eq!(source.destination(), Some(addr(phone)));
+                    }
+                }
+            }
+            // The phone falls silent: who does not know its stream stays out, and who is public is not replaced.
+            for (n, (from, ssrc, ahead)) in attacks.enumerate() {
+                let guessed = ssrc && (1..REBIND_SPAN as i16).contains(&ahead);
+                if !guessed {
+                    let numbers = (if ssrc { 1 } else { 9 }, 159_u16.wrapping_add_signed(ahead.min(0)));
+                    prop_assert!(!source.admit(from, numbers, known, at(60_000 + n as u64)));
+                    prop_assert_eq!(source.destination(), Some(addr(phone)));
+                }
+            }
+        }
     }
 
     #[test]
