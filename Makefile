@@ -47,10 +47,12 @@ fmt: ## Formatting
 	@$(CARGO) fmt --all -- --check
 
 lint: ## Lints, warnings refused
+	@tests/setup/install build
 	@echo '==> lints'
 	@$(CARGO) clippy --locked --workspace --all-targets --quiet -- --deny warnings
 
 docs: ## Documentation, warnings refused
+	@tests/setup/install build
 	@echo '==> documentation'
 	@RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --workspace --no-deps --quiet
 
