@@ -145,6 +145,10 @@ pub struct RegistrationTimes {
     pub default: Duration,
     /// Longer requests are shortened to it.
     pub max: Duration,
+    /// How often a registered phone is asked whether it is there.
+    pub ask_every: Duration,
+    /// How long it has for an answer, before the account is no longer reached by it.
+    pub patience: Duration,
 }
 
 impl Default for RegistrationTimes {
@@ -152,8 +156,11 @@ impl Default for RegistrationTimes {
         Self {
             min: Duration::from_secs(30),
             default: Duration::from_secs(300),
-            // A dead phone is noticed within this time at the latest, by registration alone.
+            // A dead phone that answers no OPTIONS is noticed within this time at the latest.
             max: Duration::from_secs(3600),
+            ask_every: Duration::from_secs(30),
+            // Over UDP it is asked five times within it: at 0, 0.5, 1.5, 3.5 and 7.5 s.
+            patience: Duration::from_secs(10),
         }
     }
 }

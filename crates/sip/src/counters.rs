@@ -58,6 +58,8 @@ counters! {
     flow_gone;
     /// Bindings dropped to make room for a newer one of the same account.
     bindings_replaced;
+    /// Registered phones found gone: no answer to OPTIONS, or nobody listening.
+    phones_gone;
     /// 2xx answers to calls that we no longer wanted: acknowledged and ended.
     unwanted_answers;
     /// Commands for a leg that is gone, or that its state does not allow.

@@ -1,7 +1,9 @@
 //! The registrar (RFC 3261 §10): which phones an account has, and where they can be reached.
 //!
 //! A phone is reached where it registered from, whatever its `Contact` says: behind NAT only that works. Its binding
-//! ends with its connection.
+//! ends with its connection. Between refreshes it is asked whether it is there ([`presence`]).
+
+mod presence;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -16,9 +18,11 @@ use crate::dialog::PRODUCT;
 use crate::digest::{Guard, Verdict};
 use crate::edge::account_password;
 use crate::endpoint::{Event, Path, Transport};
-use crate::stack::{Inbound, Stack, Timer};
+use crate::stack::{Inbound, Outcome, Stack, Timer};
 use crate::timer::Alarm;
 use crate::wire::{Contacts, Name, NameAddr, Request, Response, Uri};
+pub(crate) use presence::BindingId;
+use presence::Presence;
 
 /// A registered contact.
 #[derive(Clone, Debug)]
@@ -28,6 +32,7 @@ pub struct Binding {
     /// When it ends unless it is refreshed.
     pub expires: Mono,
     pub(crate) uri: Uri,
+    presence: Presence,
     /// Preference in thousandths, as registered.
     q: u16,
     /// `+sip.instance` (RFC 5626): the same phone, whatever address it has now.
@@ -46,6 +51,8 @@ pub(crate) struct Registrar {
 #[derive(Default)]
 struct Account {
     bindings: Vec<Binding>,
+    /// One of its phones is there, as far as the outside was told.
+    reachable: bool,
     /// Where they came from, as `by_source` has it.
     sources: Vec<Source>,
     alarm: Option<Alarm>,
@@ -150,10 +157,11 @@ impl Registrar {
         if wishes.is_empty() {
             return Ok(());
         }
-        let first = known.is_empty();
         let mut alive = false;
         let account = self.accounts.entry(agent.clone()).or_default();
         for Wish { contact, lifetime } in wishes {
+            let former = account.bindings.iter().find(|binding| binding.is(&contact));
+            let presence = Presence::proven(former.map(|binding| &binding.presence), stack);
             account.bindings.retain(|binding| !binding.is(&contact));
             if lifetime.is_zero() {
                 continue;
@@ -165,6 +173,7 @@ impl Registrar {
                 q: contact.q(),
                 instance: contact.params.unquoted("+sip.instance"),
                 uri: contact.uri,
+                presence,
                 call_id: call_id.into(),
                 seq,
             });
@@ -177,6 +186,7 @@ impl Registrar {
         }
         // A refresh is news too: it proves a phone that was thought gone.
         if alive {
+            let first = !std::mem::replace(&mut account.reachable, true);
             stack.emit(Event::Registered { agent: agent.clone(), first });
         }
         self.changed(stack, agent);
@@ -205,6 +215,13 @@ impl Registrar {
         self.accounts.get(agent).map_or(&[], |account| &account.bindings)
     }
 
+    /// Where the account's phones ring: those that are there, or all if none is known to be.
+    pub(crate) fn reachable(&self, agent: &AgentId) -> impl Iterator<Item = &Binding> {
+        let all = self.bindings_of(agent);
+        let none = !all.iter().any(Binding::is_there);
+        all.iter().filter(move |binding| none || binding.is_there())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&AgentId, &Binding)> {
         self.accounts.iter().flat_map(|(agent, account)| account.bindings.iter().map(move |b| (agent, b)))
     }
@@ -214,9 +231,29 @@ impl Registrar {
         self.by_source.contains_key(&Source::of(path))
     }
 
-    pub(crate) fn on_expiry(&mut self, stack: &mut Stack, agent: &AgentId) {
+    /// A binding runs out, or its phone is to be asked, or has not answered.
+    pub(crate) fn on_due(&mut self, stack: &mut Stack, agent: &AgentId) {
         let now = stack.mono();
-        self.retain(stack, agent, |binding| binding.expires > now);
+        if let Some(account) = self.accounts.get_mut(agent) {
+            account.bindings.retain(|binding| binding.expires > now);
+            for binding in &mut account.bindings {
+                binding.presence.on_due(stack, &binding.uri, binding.path);
+            }
+        }
+        self.changed(stack, agent);
+    }
+
+    /// What came of asking a phone.
+    pub(crate) fn on_asked(&mut self, stack: &mut Stack, id: BindingId, outcome: &Outcome) {
+        // One in some thousands, every 30 s each: looking is cheap enough.
+        let asked = self.accounts.iter_mut().find_map(|(agent, account)| {
+            let binding = account.bindings.iter_mut().find(|binding| binding.presence.id == id);
+            binding.map(|binding| (agent.clone(), binding))
+        });
+        if let Some((agent, binding)) = asked {
+            binding.presence.on_asked(stack, outcome);
+            self.changed(stack, &agent);
+        }
     }
 
     pub(crate) fn on_flow_closed(&mut self, stack: &mut Stack, flow: FlowId) {
@@ -241,11 +278,11 @@ impl Registrar {
         }
     }
 
-    /// Sets the next expiry, tells the last one's end, and brings the index of sources up to date.
+    /// Sets the next deadline, tells whether the account is reachable, and brings the index of sources up to date.
     fn changed(&mut self, stack: &mut Stack, agent: &AgentId) {
         let Some(account) = self.accounts.get_mut(agent) else { return };
         stack.cancel_timer(account.alarm.take());
-        let next = account.bindings.iter().map(|binding| binding.expires).min();
+        let next = account.bindings.iter().map(|binding| binding.expires.min(binding.presence.due())).min();
         account.alarm = next.map(|at| stack.set_timer(at, Timer::Bindings(agent.clone())));
         for source in account.sources.drain(..) {
             if let Entry::Occupied(mut agents) = self.by_source.entry(source) {
@@ -262,14 +299,25 @@ impl Registrar {
                 self.by_source.entry(source).or_default().push(agent.clone());
             }
         }
+        let there = account.bindings.iter().any(Binding::is_there);
+        match (std::mem::replace(&mut account.reachable, there), there) {
+            (false, true) => stack.emit(Event::Registered { agent: agent.clone(), first: true }),
+            (true, false) => stack.emit(Event::Unregistered { agent: agent.clone() }),
+            _ => {}
+        }
         if account.bindings.is_empty() {
             self.accounts.remove(agent);
-            stack.emit(Event::Unregistered { agent: agent.clone() });
         }
     }
 }
 
 impl Binding {
+    /// Whether its phone answers, as far as is known.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.presence.is_there()
+    }
+
     /// The same phone: by instance, else by address (§10.3, step 7; RFC 5626 §6).
     fn is(&self, contact: &NameAddr) -> bool {
         let instance = contact.params.unquoted("+sip.instance");

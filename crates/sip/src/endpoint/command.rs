@@ -67,7 +67,7 @@ impl Endpoint {
         let to = match target {
             Target::Uri { uri, path } => vec![Destination { uri, path, phone: false }],
             Target::Agent(agent) => {
-                let bindings = self.registrar.bindings_of(&agent).iter();
+                let bindings = self.registrar.reachable(&agent);
                 bindings.map(|b| Destination { uri: b.uri.clone(), path: b.path, phone: true }).collect()
             }
         };

@@ -70,7 +70,7 @@ impl Endpoint {
         while let Some(timer) = self.stack.pop_timer() {
             match timer {
                 Timer::Leg(id, timer) => self.with_leg(id, |leg, stack| leg.on_timer(stack, timer)),
-                Timer::Bindings(agent) => self.registrar.on_expiry(&mut self.stack, &agent),
+                Timer::Bindings(agent) => self.registrar.on_due(&mut self.stack, &agent),
                 Timer::Registration => {
                     if let Some(registration) = &mut self.registration {
                         registration.on_timer(&mut self.stack);
@@ -102,7 +102,7 @@ impl Endpoint {
         &self.stack.counters
     }
 
-    /// Live bindings, by account.
+    /// Every binding, by account, of phones that answer and of phones that no longer do.
     pub fn bindings(&self) -> impl Iterator<Item = (&AgentId, &Binding)> {
         self.registrar.iter()
     }
@@ -145,6 +145,7 @@ impl Endpoint {
                     registration.on_outcome(&mut self.stack, client, &outcome);
                 }
             }
+            User::Binding(binding) => self.registrar.on_asked(&mut self.stack, binding, &outcome),
             User::Leg(..) | User::Nobody => {}
         }
     }

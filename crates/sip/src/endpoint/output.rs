@@ -143,14 +143,14 @@ pub enum Event {
         /// The same in our words.
         cause: Cause,
     },
-    /// An account registered a contact, or refreshed it: a proof that its phone is there.
+    /// A phone of the account proved that it is there: it registered, refreshed, or answers again after it did not.
     Registered {
         /// Whose.
         agent: AgentId,
-        /// It had none before.
+        /// The account was not reachable before.
         first: bool,
     },
-    /// An account has no binding left.
+    /// The account's last binding ended, or its phone answers no more.
     Unregistered {
         /// Whose.
         agent: AgentId,

@@ -9,6 +9,7 @@ use havre_model::{Cause, LegId, Mono};
 use super::{Stack, Timer};
 use crate::Method;
 use crate::endpoint::{Path, Transport};
+use crate::registrar::BindingId;
 use crate::timer::Alarm;
 use crate::transaction::{ClientInvite, ClientNonInvite, Fired, OnResponse};
 use crate::wire::{CSeq, Name, Reason, Request, Response, Via, ViaTransport};
@@ -32,6 +33,8 @@ pub(crate) enum User {
     Unwanted,
     /// Our own REGISTER.
     Registration,
+    /// OPTIONS to a registered phone.
+    Binding(BindingId),
     /// A CANCEL, or the BYE of an unwanted answer.
     Nobody,
 }

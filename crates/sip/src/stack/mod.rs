@@ -58,7 +58,7 @@ pub(crate) enum Timer {
     Flow(FlowId),
     /// A deadline of a leg's own.
     Leg(LegId, LegTimer),
-    /// A binding of this account runs out.
+    /// A binding of this account runs out, or its phone is to be asked whether it is there.
     Bindings(AgentId),
     /// Refresh or repeat our own registration.
     Registration,
@@ -90,7 +90,7 @@ impl Why for Timer {
             Self::Leg(_, LegTimer::Glare) => "offer again after 491",
             Self::Leg(_, LegTimer::Refresh) => "session refresh",
             Self::Leg(_, LegTimer::SessionEnd) => "session end",
-            Self::Bindings(_) => "binding expiry",
+            Self::Bindings(_) => "bindings",
             Self::Registration => "registration",
         }
     }

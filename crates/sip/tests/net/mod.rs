@@ -67,6 +67,7 @@ pub struct Net {
     serial: u64,
     random: ChaCha8Rng,
     dead: Vec<SocketAddr>,
+    dark: Vec<SocketAddr>,
 }
 
 pub struct Party {
@@ -101,6 +102,7 @@ impl Net {
             serial: 0,
             random: ChaCha8Rng::seed_from_u64(seed),
             dead: Vec::new(),
+            dark: Vec::new(),
         }
     }
 
@@ -113,9 +115,19 @@ impl Net {
         self.parties.len() - 1
     }
 
-    /// Packets to it vanish, with ICMP if `icmp`.
+    /// Nobody listens there: packets to it come back as ICMP.
     pub fn kill(&mut self, address: &str) {
         self.dead.push(address.parse().unwrap());
+    }
+
+    /// Its network is gone: packets to it and from it vanish, until it is lit again.
+    pub fn darken(&mut self, address: &str) {
+        self.dark.push(address.parse().unwrap());
+    }
+
+    pub fn light(&mut self, address: &str) {
+        let address: SocketAddr = address.parse().unwrap();
+        self.dark.retain(|dark| *dark != address);
     }
 
     pub fn party(&mut self, at: usize) -> &mut Party {
@@ -215,6 +227,9 @@ impl Net {
 
     fn datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
         self.note_message(from, to, &bytes);
+        if self.dark.contains(&to) || self.dark.contains(&from) {
+            return;
+        }
         if self.dead.contains(&to) {
             if let Some(at) = self.parties.iter().position(|party| party.address == from) {
                 self.put(LATENCY, Arrival::Unreachable { to: at, remote: to });
