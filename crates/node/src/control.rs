@@ -292,7 +292,7 @@ impl Core {
     ) {
         let sent = match (transport, flow) {
             (Transport::Udp, _) => {
-                self.udp.get(&local).is_some_and(|socket| socket.try_send_to(&bytes, remote).is_ok())
+                self.udp.get(&local).is_some_and(|socket| udp::send(socket, &bytes, remote))
             }
             (Transport::Tcp, Some(flow)) => {
                 let full =

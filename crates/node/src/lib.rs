@@ -9,6 +9,7 @@
 pub mod clock;
 mod command;
 mod control;
+mod icmp;
 pub mod media;
 mod observer;
 mod tcp;

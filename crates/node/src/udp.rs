@@ -1,5 +1,6 @@
 //! SIP sockets: bound before anything starts, so that an address in use refuses the start.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -7,9 +8,11 @@ use havre_model::limits;
 use havre_switch::Input;
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::control::Core;
+use crate::icmp::{self, Errors, Notice};
 
 /// Datagrams read in one go before timers and other sockets get their turn.
 const BURST: usize = 64;
@@ -67,6 +70,8 @@ fn bind_udp(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
     if address.is_ipv4() {
         let _ = socket.set_tos_v4(DSCP_CS3);
     }
+    // Best effort, too: without it a phone that is gone is found out by silence.
+    let _ = icmp::enable(&socket, address.is_ipv6());
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
@@ -83,16 +88,21 @@ fn bind_tcp(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 /// Reads one socket for ever.
 pub(crate) async fn read(core: Rc<Core>, local: SocketAddr, socket: Rc<UdpSocket>) {
     let mut buffer = vec![0; limits::MAX_SIP_MESSAGE];
+    let mut errors = Errors::new();
     loop {
-        if socket.readable().await.is_err() {
-            core.transport_error("udp");
+        match socket.ready(Interest::READABLE | Interest::ERROR).await {
+            Ok(ready) if ready.is_error() => read_errors(&core, local, &socket, &mut errors),
+            Ok(_) => {}
+            Err(_) => core.transport_error("udp"),
         }
         for _ in 0..BURST {
             match socket.try_recv_from(&mut buffer) {
                 Ok((length, source)) => {
                     core.step(Input::Datagram { local, source, bytes: &buffer[..length] });
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // An answer to something sent before; the error queue says to whom.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
                 Err(_) => {
                     core.transport_error("udp");
                     break;
@@ -100,6 +110,31 @@ pub(crate) async fn read(core: Rc<Core>, local: SocketAddr, socket: Rc<UdpSocket
             }
         }
         tokio::task::yield_now().await;
+    }
+}
+
+/// What ICMP said of datagrams of ours, as many errors as datagrams are read in one go.
+fn read_errors(core: &Rc<Core>, local: SocketAddr, socket: &UdpSocket, errors: &mut Errors) {
+    for _ in 0..BURST {
+        // `WouldBlock` tells tokio that the queue has been emptied.
+        let notice =
+            socket.try_io(Interest::ERROR, || errors.next(socket).ok_or(ErrorKind::WouldBlock.into()));
+        match notice {
+            Ok(Notice::PortUnreachable(remote)) => core.step(Input::Unreachable { local, remote }),
+            Ok(Notice::Other) => core.transport_error("udp"),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Sends one datagram; false if it was lost here.
+pub(crate) fn send(socket: &UdpSocket, bytes: &[u8], remote: SocketAddr) -> bool {
+    match socket.try_send_to(bytes, remote) {
+        // The kernel reports an ICMP error of an earlier datagram, perhaps to somebody else, in place of sending.
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            socket.try_send_to(bytes, remote).is_ok()
+        }
+        sent => sent.is_ok(),
     }
 }
 

@@ -51,6 +51,28 @@ fn a_declined_offer_goes_to_the_next_at_once() {
 }
 
 #[test]
+fn a_phone_that_lost_power_unnoticed_costs_the_caller_no_ring_time() {
+    let line = Line::demo().start();
+    let events = line.events();
+    // The longest idle is rung first, and nothing has told the line that its phone is gone.
+    let mut dead = line.advocate("advocate-en", 700.0);
+    let _next = line.advocate("advocate-bi", 900.0);
+    dead.lose_power();
+    let mut caller = call_in_english(&line);
+    let (joined, _) = events.wait("joined", 1, SOON);
+    let (withdrawn, event) = events.wait("withdrawn", 1, SOON);
+    assert_eq!(
+        (event["agent"].as_str(), event["why"].as_str()),
+        (Some("advocate-en"), Some("unreachable")),
+        "{event}"
+    );
+    assert!(withdrawn - joined < Duration::from_secs(1), "ICMP says so at once");
+    assert_eq!(events.answered_by(1, SOON), "advocate-bi");
+    caller.hears_tone(900.0, SOON);
+    caller.hang_up();
+}
+
+#[test]
 fn the_ringing_stops_when_the_caller_leaves_and_the_advocate_stays_ready() {
     let line = Line::demo().start();
     let events = line.events();

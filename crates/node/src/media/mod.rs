@@ -5,7 +5,6 @@
 //! chosen for it.
 
 mod counters;
-mod icmp;
 mod outbox;
 mod ports;
 mod sockets;

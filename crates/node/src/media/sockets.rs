@@ -15,8 +15,8 @@ use nix::sys::socket::sockopt::Ipv6TClass;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::counters::Counters;
-use super::icmp::{self, Errors, Notice};
 use super::ports::Ports;
+use crate::icmp::{self, Errors, Notice};
 
 /// Expedited forwarding (RFC 3246), as RFC 4594 §2.3 asks for telephony: DSCP 46 in the upper six bits.
 const EF: u8 = 46 << 2;

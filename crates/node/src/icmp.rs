@@ -16,7 +16,7 @@ use nix::sys::socket::{
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn enable(socket: &impl AsFd, ipv6: bool) -> std::io::Result<()> {
+pub(crate) fn enable(socket: &impl AsFd, ipv6: bool) -> std::io::Result<()> {
     match ipv6 {
         true => setsockopt(socket, Ipv6RecvErr, &true)?,
         false => setsockopt(socket, Ipv4RecvErr, &true)?,
@@ -26,7 +26,7 @@ pub(super) fn enable(socket: &impl AsFd, ipv6: bool) -> std::io::Result<()> {
 
 /// One ICMP error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notice {
+pub(crate) enum Notice {
     /// Nobody listens at this address, to which we sent.
     PortUnreachable(SocketAddr),
     /// Anything else: too big, no route, forbidden on the way.
@@ -34,18 +34,18 @@ pub(super) enum Notice {
 }
 
 /// Reads error queues; its buffer is made once.
-pub(super) struct Errors {
+pub(crate) struct Errors {
     control: Vec<u8>,
 }
 
 impl Errors {
     /// With room for one error.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { control: cmsg_space!(sock_extended_err, sockaddr_in6) }
     }
 
     /// The next error of `socket`; `None` when there is none.
-    pub(super) fn next(&mut self, socket: &impl AsRawFd) -> Option<Notice> {
+    pub(crate) fn next(&mut self, socket: &impl AsRawFd) -> Option<Notice> {
         // The head of the datagram comes back too; nobody wants it.
         let mut datagram = [0_u8; 1];
         let mut parts = [IoSliceMut::new(&mut datagram)];
