@@ -39,6 +39,7 @@ bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@$(CARGO) build --release --locked --package havre --package havre-load
 	@$(CARGO) bench --locked --package havre-e2e
 	@tests/setup/install bench
+	@$(CARGO) bench --locked --package havre-media --bench codecs
 	@$(CARGO) bench --locked --package havre-media --bench hearing
 
 check: fmt lint docs deny ## Format, lints, documentation, licences and sources

@@ -385,6 +385,9 @@ impl Results {
         }
         let path = repository().join("tests/bench/RESULTS.md");
         std::fs::create_dir_all(path.parent().expect("a file has a directory")).expect("tests/bench");
+        // What other benchmarks found stands below, each under a heading of its own.
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        text.push_str(before.find("\n## ").map_or("", |others| &before[others..]));
         std::fs::write(&path, text).expect("tests/bench/RESULTS.md");
         println!("written to {}", path.display());
     }

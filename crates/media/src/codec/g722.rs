@@ -45,7 +45,8 @@ const QM2: [i32; 4] = [-7_408, -1_616, 7_408, 1_616];
 /// High-band scale factor's logarithmic steps, by two-bit code.
 const WH: [i32; 4] = [798, -214, 798, -214];
 /// One half of the 24-tap quadrature mirror filter; the other is its mirror image.
-const QMF: [i32; 12] = [3, -11, 12, 32, -210, 951, 3_876, -805, 362, -156, 53, -11];
+const QMF: [i16; 12] = [3, -11, 12, 32, -210, 951, 3_876, -805, 362, -156, 53, -11];
+const QMF_MIRRORED: [i16; 12] = [-11, 53, -156, 362, -805, 3_876, 951, -210, 32, 12, -11, 3];
 
 fn saturate(value: i32) -> i32 {
     value.clamp(-32_768, 32_767)
@@ -63,7 +64,7 @@ struct Band {
     p: [i32; 2],
     /// Pole coefficients.
     a: [i32; 2],
-    /// Quantised differences, six steps back, newest first.
+    /// Quantised differences, doubled as the filter takes them, six steps back, newest first.
     d: [i32; 6],
     /// Zero coefficients.
     b: [i32; 6],
@@ -103,19 +104,21 @@ impl Band {
         // UPZERO
         let gain = if d == 0 { 0 } else { 128 };
         for (b, old) in self.b.iter_mut().zip(self.d) {
-            let push = if same(d, old) { gain } else { -gain };
-            *b = saturate(push + ((*b * 32_640) >> 15));
+            // All ones where the signs differ: without a branch, for signs are as good as random. A coefficient tends to
+            // 32,767 at most and needs no limit.
+            let differ = (d ^ old) >> 31;
+            *b = ((gain ^ differ) - differ) + ((*b * 32_640) >> 15);
         }
         // DELAYA
         self.d.copy_within(0..5, 1);
-        self.d[0] = d;
+        self.d[0] = saturate(d + d);
         self.r = [r, self.r[0]];
         self.p = [p, self.p[0]];
         self.a = [a1, a2];
         // FILTEP, FILTEZ, PREDIC
         let double = |x: i32| saturate(x + x);
         let sp = saturate(((a1 * double(self.r[0])) >> 15) + ((a2 * double(self.r[1])) >> 15));
-        let zeros: i32 = self.b.iter().zip(self.d).rev().map(|(b, d)| (b * double(d)) >> 15).sum();
+        let zeros: i32 = self.b.iter().zip(self.d).rev().map(|(b, d)| (b * d) >> 15).sum();
         self.sz = saturate(zeros);
         self.s = saturate(sp + self.sz);
     }
@@ -136,34 +139,29 @@ impl Band {
     }
 }
 
-/// The 24 samples under the quadrature mirror filter: written twice, 24 places apart, so that they always stand in a row.
-#[derive(Clone, Debug)]
+/// The 24 samples under the quadrature mirror filter, at even and at odd places. Each is written twice, twelve places
+/// apart, so that the newest twelve always stand in a row.
+#[derive(Clone, Debug, Default)]
 struct Mirror {
-    x: [i32; 48],
-    /// Where the oldest pair stands, in the first half.
+    even: [i16; 24],
+    odd: [i16; 24],
+    /// Where the oldest of them stands, in the first half.
     at: usize,
-}
-
-impl Default for Mirror {
-    fn default() -> Self {
-        Self { x: [0; 48], at: 0 }
-    }
 }
 
 impl Mirror {
     /// Takes two samples and gives the sums over even and odd places.
-    fn step(&mut self, first: i32, second: i32) -> (i32, i32) {
-        for half in [0, 24] {
-            self.x[half + self.at] = first;
-            self.x[half + self.at + 1] = second;
+    fn step(&mut self, first: i16, second: i16) -> (i32, i32) {
+        for half in [0, 12] {
+            self.even[half + self.at] = first;
+            self.odd[half + self.at] = second;
         }
-        self.at = (self.at + 2) % 24;
-        let (mut even, mut odd) = (0, 0);
-        for (i, pair) in self.x[self.at..self.at + 24].chunks_exact(2).enumerate() {
-            even += pair[0] * QMF[i];
-            odd += pair[1] * QMF[11 - i];
-        }
-        (even, odd)
+        self.at = if self.at == 11 { 0 } else { self.at + 1 };
+        let sum = |x: &[i16], taps: &[i16; 12]| -> i32 {
+            x.iter().zip(taps).map(|(x, tap)| i32::from(*x) * i32::from(*tap)).sum()
+        };
+        let span = self.at..self.at + 12;
+        (sum(&self.even[span.clone()], &QMF), sum(&self.odd[span], &QMF_MIRRORED))
     }
 }
 
@@ -184,7 +182,7 @@ impl Default for Encoder {
 impl Encoder {
     /// Encodes two samples (16 kHz) into one byte: two bits of the high band, then six of the low one.
     pub(crate) fn encode(&mut self, first: i16, second: i16) -> u8 {
-        let (even, odd) = self.mirror.step(first.into(), second.into());
+        let (even, odd) = self.mirror.step(first, second);
         let low = self.encode_low((odd + even) >> 14);
         let high = self.encode_high((odd - even) >> 14);
         high << 6 | low
@@ -238,7 +236,8 @@ impl Decoder {
         self.low.adapt_low(code >> 2);
         let predicted = self.high.s;
         let high = (predicted + self.high.adapt_high(usize::from(byte >> 6))).clamp(-16_384, 16_383);
-        let (even, odd) = self.mirror.step(low + high, low - high);
+        // Both are within 14 bits and a sign, so their sum and difference are samples.
+        let (even, odd) = self.mirror.step((low + high) as i16, (low - high) as i16);
         [odd, even].map(|sum| saturate(sum >> 11) as i16)
     }
 }

@@ -11,7 +11,7 @@ const BITRATE: u32 = 24_000;
 /// What we encode comes from other codecs and from prompts, and none has more (Opus to Opus is relayed). Some phones that
 /// know wideband only play nothing of wider streams.
 const MAX_SOURCE_RATE: u32 = 16_000;
-/// Of 10. See `tests/bench/RESULTS.md`: beyond it each step costs time and gives speech little.
+/// Of 10: the last that searches with two states; see `tests/bench/RESULTS.md` for what the steps cost.
 const COMPLEXITY: i32 = 5;
 /// Loss that redundancy is made for before the far side has reported any, in per cent.
 const USUAL_LOSS: u8 = 5;
