@@ -193,6 +193,7 @@ impl Shell {
         let mut read = || Reading {
             server: watch::usage_of(pids),
             own: watch::own_processor_time(),
+            machine: watch::machine_processor_time(),
             dropped: watch::dropped(ports),
             late,
         };

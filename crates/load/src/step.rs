@@ -7,6 +7,11 @@ use crate::crowd::Census;
 use crate::plan::{Plan, Scenario};
 use crate::tally::Tally;
 
+/// Share of lost packets after which a higher step would show nothing.
+const MAX_LOST: f64 = 0.01;
+/// Share of a core that other programs may use before figures are in doubt.
+const OTHERS: f64 = 0.1;
+
 /// What was used up to one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
@@ -14,6 +19,8 @@ pub(crate) struct Reading {
     pub(crate) server: Option<Usage>,
     /// Processor time of this process.
     pub(crate) own: Duration,
+    /// Processor time of everything on this machine.
+    pub(crate) machine: Duration,
     /// Packets that our own kernel buffers had no room for.
     pub(crate) dropped: u64,
     /// Frames that we sent more than 5 ms late, or not at all.
@@ -43,6 +50,13 @@ impl Reading {
         self.own.saturating_sub(from.own).as_secs_f64() / elapsed.as_secs_f64()
     }
 
+    /// What programs other than the server and us used, as a share of one core.
+    fn others_share(&self, from: &Self, elapsed: Duration) -> f64 {
+        let all = self.machine.saturating_sub(from.machine);
+        let known = self.own.saturating_sub(from.own) + self.server_used(from).unwrap_or_default();
+        all.saturating_sub(known).as_secs_f64() / elapsed.as_secs_f64()
+    }
+
     /// The server's memory.
     pub(crate) fn memory(&self) -> Option<u64> {
         self.server.map(|usage| usage.memory)
@@ -63,6 +77,8 @@ pub(crate) struct Step {
     /// Share of one core used in the window, by the server and by us.
     pub(crate) server: Option<f64>,
     pub(crate) own: f64,
+    /// Share of one core that other programs of this machine used; the server's too, where it was not named.
+    pub(crate) others: f64,
     /// Processor time of the server: in the window, or with calls that pass until the last one ended.
     pub(crate) server_used: Option<Duration>,
     /// How long that took.
@@ -100,6 +116,7 @@ impl Step {
             window,
             server: to.server_share(from, window),
             own: to.own_share(from, window),
+            others: to.others_share(from, window),
             server_used: to.server_used(from),
             whole: window,
             memory: to.memory(),
@@ -123,6 +140,7 @@ impl Step {
             window,
             server: flow.server_share(from, window),
             own: flow.own_share(from, window),
+            others: flow.others_share(from, window),
             server_used: to.server_used(from),
             whole,
             memory: to.memory(),
@@ -160,6 +178,12 @@ impl Step {
         self.tally.failures() as f64 / self.tally.offered.max(1) as f64
     }
 
+    /// Share of the packets between callers and agents that were lost.
+    fn lost_share(&self) -> f64 {
+        let heard = &self.tally.heard;
+        heard.lost as f64 / (heard.lost + heard.relayed).max(1) as f64
+    }
+
     /// Why no further step is to be taken, if so.
     pub(crate) fn stop(&self, plan: &Plan) -> Option<Stop> {
         if let Some(share) = self.server.filter(|share| *share >= plan.stop_at) {
@@ -167,6 +191,9 @@ impl Step {
         }
         if self.own >= plan.stop_at {
             return Some(Stop::Generator(self.own));
+        }
+        if plan.scenario.has_agents() && self.lost_share() > MAX_LOST {
+            return Some(Stop::Lost(self.lost_share()));
         }
         Some(self.failed_share()).filter(|share| *share > plan.max_failed).map(Stop::Failed)
     }
@@ -197,7 +224,14 @@ impl Step {
             (self.late, "frames sent late by us: delays and gaps are not the server's alone"),
         ];
         let said = remarks.into_iter().filter(|(count, _)| *count > 0);
-        said.map(|(count, what)| format!("{count} {what}")).collect()
+        let mut said: Vec<String> = said.map(|(count, what)| format!("{count} {what}")).collect();
+        if self.server.is_some() && self.others > OTHERS {
+            let share = self.others * 100.0;
+            said.push(format!(
+                "other programs used {share:.0} % of a core: measure again on a quiet machine"
+            ));
+        }
+        said
     }
 }
 
@@ -210,6 +244,8 @@ pub(crate) enum Stop {
     Generator(f64),
     /// So many calls failed.
     Failed(f64),
+    /// So many packets were lost.
+    Lost(f64),
     /// Somebody pressed Ctrl-C.
     Cut,
     /// The registrar does not take an agent.
@@ -228,6 +264,7 @@ impl fmt::Display for Stop {
                 share * 100.0
             ),
             Self::Failed(share) => write!(f, "{:.1} % of the calls failed", share * 100.0),
+            Self::Lost(share) => write!(f, "{:.1} % of the packets were lost", share * 100.0),
             Self::Cut => f.write_str("interrupted"),
             Self::AgentRefused { user, status: 401 | 403 | 407 } => {
                 write!(f, "the server does not let {user} register: check --agent-password and --realm")

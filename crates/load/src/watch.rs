@@ -24,6 +24,11 @@ pub(crate) fn own_processor_time() -> Duration {
     usage("self").map_or(Duration::ZERO, |usage| usage.processor)
 }
 
+/// Processor time of everything on this machine, all cores together.
+pub(crate) fn machine_processor_time() -> Duration {
+    read_to_string("/proc/stat").ok().and_then(|stat| busy(&stat)).unwrap_or_default()
+}
+
 /// Packets that the buffers of these UDP ports of ours had no room for.
 pub(crate) fn dropped(ports: &[u16]) -> u64 {
     let tables =
@@ -44,6 +49,14 @@ fn processor_time(stat: &str) -> Option<Duration> {
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<u32>);
     let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
     Some(TICK * user + TICK * system)
+}
+
+/// All but `idle` and `iowait`; `guest` stands in `user` already (proc(5)).
+fn busy(stat: &str) -> Option<Duration> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let times: Vec<u32> = line.split_whitespace().take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [user, nice, system, _, _, irq, soft, steal] = times[..] else { return None };
+    Some([user, nice, system, irq, soft, steal].into_iter().map(|ticks| TICK * ticks).sum())
 }
 
 fn resident(status: &str) -> Option<u64> {
@@ -68,6 +81,14 @@ mod tests {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 7 8 9";
         assert_eq!(processor_time(stat), Some(Duration::from_secs(3)));
         assert_eq!(processor_time("42 (x) S 1"), None);
+    }
+
+    #[test]
+    fn a_machine_is_busy_with_all_but_idling() {
+        let stat = "cpu  100 0 50 9000 700 0 25 25 0 0\ncpu0 1 2 3 4 5 6 7 8 9 0";
+        assert_eq!(busy(stat), Some(Duration::from_secs(2)));
+        assert_eq!(busy("cpu 1 2 3"), None);
+        assert!(!machine_processor_time().is_zero());
     }
 
     #[test]

@@ -23,9 +23,10 @@ struct Climb {
 /// A heading, where the figure stands in the report, what it is multiplied by, and its digits after the point.
 type Column = (&'static str, &'static str, f64, usize);
 
-const PROCESSORS: [Column; 2] = [
+const PROCESSORS: [Column; 3] = [
     ("line, % of a core", "/server_core", 100.0, 1),
     ("generator, % of a core", "/generator_core", 100.0, 1),
+    ("others, % of a core", "/others_core", 100.0, 0),
 ];
 const UP: Column = ("calls up", "/calls/up", 1.0, 0);
 const SETUP: Column = ("INVITE to 200 p99, ms", "/setup_ms/p99", 1.0, 2);
@@ -42,6 +43,7 @@ const CLIMBS: [Climb; 4] = [
             UP,
             PROCESSORS[0],
             PROCESSORS[1],
+            PROCESSORS[2],
             ("relayed packet, µs", "/relayed_packet_us", 1.0, 2),
             ("delay median, ms", "/delay_ms/p50", 1.0, 3),
             ("delay p99, ms", "/delay_ms/p99", 1.0, 2),
@@ -58,6 +60,7 @@ const CLIMBS: [Climb; 4] = [
             UP,
             PROCESSORS[0],
             PROCESSORS[1],
+            PROCESSORS[2],
             ("% of a core per 100", "/core_per_100", 100.0, 2),
             LOST,
             GAPS,
@@ -74,6 +77,7 @@ const CLIMBS: [Climb; 4] = [
             ("completed", "/calls/completed", 1.0, 0),
             PROCESSORS[0],
             PROCESSORS[1],
+            PROCESSORS[2],
             ("ms per call", "/call_ms", 1.0, 2),
             SETUP,
             LOST,
@@ -88,6 +92,7 @@ const CLIMBS: [Climb; 4] = [
             ("completed", "/calls/completed", 1.0, 0),
             PROCESSORS[0],
             PROCESSORS[1],
+            PROCESSORS[2],
             ("ms per call", "/call_ms", 1.0, 2),
             SETUP,
         ],
@@ -154,7 +159,12 @@ impl Climb {
             let failed = step["calls"]["failed"].as_object().into_iter().flatten();
             let failed: Vec<String> = failed.map(|(why, count)| format!("{count} {why}")).collect();
             let failed = if failed.is_empty() { "none".to_owned() } else { failed.join(", ") };
-            let _ = writeln!(text, "| {} | {} | {failed} |", step["step"], figures.join(" | "));
+            let _ = writeln!(
+                text,
+                "| {} | {} | {failed} |",
+                step["step"].as_f64().unwrap_or_default(),
+                figures.join(" | ")
+            );
         }
     }
 }

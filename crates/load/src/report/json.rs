@@ -63,6 +63,7 @@ impl Report<'_> {
             "server_core": step.server,
             "server_memory": step.memory,
             "generator_core": step.own,
+            "others_core": step.others,
             "generator_dropped": step.dropped,
             "generator_late": step.late,
             "relayed_packet_us": step.per_packet().map(|time| time.as_secs_f64() * 1e6),

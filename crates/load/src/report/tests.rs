@@ -24,7 +24,12 @@ fn step(failed: u64) -> Step {
     window.heard.relayed = 100_000;
     window.heard.delay.add(Duration::from_micros(250));
     let from = Reading { server: usage(1_000, 30 << 20), ..Reading::default() };
-    let to = Reading { server: usage(1_600, 40 << 20), own: Duration::from_secs(9), ..Reading::default() };
+    let to = Reading {
+        server: usage(1_600, 40 << 20),
+        own: Duration::from_secs(9),
+        machine: Duration::from_secs(11),
+        ..Reading::default()
+    };
     let census = Census { talking: 100, ..Census::default() };
     Step::of_calls_that_stay(100.0, rise, window, census, Duration::from_secs(10), &from, &to)
 }
@@ -44,8 +49,11 @@ fn figures_are_what_they_say() {
     assert!((step["core_per_100"].as_f64().unwrap() - 0.05).abs() < 1e-9);
     assert!((step["server_core"].as_f64().unwrap() - 0.06).abs() < 1e-9);
     assert_eq!(step["delay_ms"]["p99"], 0.25);
+    // Eleven seconds in ten, of which the line had 0.6 and the generator nine.
+    assert!((step["others_core"].as_f64().unwrap() - 0.14).abs() < 1e-9);
     assert_eq!(json["good"], true);
     let text = report.text();
+    assert!(text.contains("other programs used 14 % of a core"), "{text}");
     for figure in ["6.00 µs per relayed packet", "5.00 % per 100 calls", "median 0.25", "204.8 KiB per call"]
     {
         assert!(text.contains(figure), "{figure} in\n{text}");
@@ -58,6 +66,9 @@ fn limits_are_named() {
     assert_eq!(step(0).stop(&plan), Some(Stop::Generator(0.9)));
     let generous = crate::plan::Plan { stop_at: 0.95, ..plan.clone() };
     assert_eq!(step(0).stop(&generous), None);
+    let mut lossy = step(0);
+    lossy.tally.heard.lost = 25_000;
+    assert_eq!(lossy.stop(&generous), Some(Stop::Lost(0.2)));
     assert_eq!(step(10).stop(&generous), Some(Stop::Failed(0.1)));
     let strict = crate::plan::Plan { stop_at: 0.05, ..plan };
     assert!(matches!(step(0).stop(&strict), Some(Stop::Server(_))));
