@@ -19,6 +19,7 @@ mod record;
 mod redis;
 mod sipp;
 mod wait;
+mod weather;
 
 pub use api::{Api, Events};
 pub use baresip::{Baresip, Setup as PhoneSetup};
@@ -32,6 +33,7 @@ pub use record::Report;
 pub use redis::Redis;
 pub use sipp::{Logged, Run, Sipp};
 pub use wait::{holds_for, until};
+pub use weather::{Carried, Relay, Weather};
 
 /// The line's number, as the demo profile has it.
 pub const TOLL_FREE: &str = "+18335550100";
