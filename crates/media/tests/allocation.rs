@@ -118,3 +118,53 @@ fn relayed_packets_and_prompts_allocate_nothing() {
     assert!((4..=16).contains(&reports), "{reports}");
     assert_eq!(in_quiet_rounds, 0);
 }
+
+#[test]
+fn an_ear_that_has_warmed_up_allocates_nothing_even_for_loss_and_disorder() {
+    for (caller, agent) in [(Codec::Pcmu, Codec::G722), (Codec::G722, Codec::Pcma)] {
+        let mut world = World::new(2);
+        let (phone, a) = world.call(Node(0), Node(1), &[caller], &[caller]);
+        let (_, b) = world.call(Node(0), Node(1), &[agent], &[agent]);
+        world.bridge(a, b);
+        world.run(1_000);
+        let source = world.address(phone);
+        let mut bytes = world.rtp_of(phone).last().unwrap().bytes.clone();
+        let (sequence, timestamp) = {
+            let packet = havre_media::rtp::parse(&bytes).unwrap();
+            (packet.sequence, packet.timestamp)
+        };
+        let mut now: Now = world.now;
+        let shard = &mut world.shards[1];
+        let (mut allocated, mut quiet) = (0, 0);
+        for n in 1..=1_000_u32 {
+            // Every second pair is swapped, and every 17th packet lost.
+            let n = if n % 4 == 2 {
+                n + 1
+            } else if n % 4 == 3 {
+                n - 1
+            } else {
+                n
+            };
+            bytes[2..4].copy_from_slice(&sequence.wrapping_add(n as u16).to_be_bytes());
+            bytes[4..8].copy_from_slice(&timestamp.wrapping_add(n * 160).to_be_bytes());
+            let mut out = 0;
+            let cost = allocations(|| {
+                if n % 17 != 0 {
+                    let channel = havre_media::Channel::Rtp;
+                    shard.handle_input(Input::Packet { leg: a.1, channel, source, bytes: &bytes }, now);
+                }
+                now = now.after(millis(20));
+                shard.handle_timeout(now);
+                out = drain(shard);
+            });
+            // Reports may allocate; they show as a packet more than the audio for each leg.
+            if n > 200 && out <= 2 {
+                allocated += cost;
+                quiet += 1;
+            }
+        }
+        assert!(shard.counters().transcoded > 900, "{}", shard.counters().transcoded);
+        assert!(quiet > 700, "{quiet}");
+        assert_eq!(allocated, 0, "{caller:?} to {agent:?}");
+    }
+}
