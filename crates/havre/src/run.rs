@@ -130,6 +130,7 @@ fn start_control(
         // Often enough for a live screen, seldom enough for the control thread: 500 legs say 250 things a second.
         shard: havre_media::Config {
             quality_every: Duration::from_secs(2),
+            suppress_silence: config.suppress_silence,
             ..havre_media::Config::default()
         },
     };

@@ -51,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) rtp_advertise: IpAddr,
     /// Audio codecs, the preferred one first.
     pub(crate) codecs: Vec<Codec>,
+    /// Transcoded legs fall silent when nobody speaks.
+    pub(crate) suppress_silence: bool,
     /// HTTP listener.
     pub(crate) http_listen: SocketAddr,
     /// Bearer token.
@@ -335,6 +337,7 @@ impl Check<'_> {
             rtp_listen,
             rtp_advertise,
             codecs: self.codecs(&raw.rtp.codecs),
+            suppress_silence: raw.rtp.suppress_silence,
             http_listen,
             http_token,
             metrics_open: raw.http.metrics_open,

@@ -110,6 +110,10 @@ pub(super) struct RawRtp {
     /// Audio codecs, the preferred one first: `pcmu`, `pcma`, `g722`, `opus`; `l16` for measurements.
     #[serde(default = "default_codecs")]
     pub(super) codecs: Vec<String>,
+    /// Send comfort noise, or nothing with Opus, where nobody speaks and we transcode. Off: bandwidth is cheap, and a soft
+    /// voice is not.
+    #[serde(default)]
+    pub(super) suppress_silence: bool,
 }
 
 fn default_codecs() -> Vec<String> {
