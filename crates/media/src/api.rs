@@ -139,7 +139,7 @@ pub enum Command {
         /// The other.
         b: LegId,
     },
-    /// Press a key towards the far side (RFC 4733).
+    /// Press a key towards the far side: as telephone-events (RFC 4733), or as tones where it knows none.
     SendDigit {
         /// The leg.
         leg: LegId,
@@ -183,12 +183,19 @@ pub enum Output<'a> {
 /// What a shard noticed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A key was pressed (RFC 4733): reported at the press, once, however long it is held. Also on bridged legs.
+    /// A key was pressed, reported once, however long it is held; also on bridged legs. A telephone-event (RFC 4733) is
+    /// reported at its first packet; where none were negotiated, keys are heard in the audio, about 0.1 s later.
     Digit {
         /// Who pressed.
         leg: LegId,
         /// Which key.
         digit: Digit,
+    },
+    /// Somebody types on a TTY (Baudot tones, ITU-T V.18 annex A) on a leg that sends G.711. Reported once for every
+    /// spurt of it: again after 5 s without.
+    Tty {
+        /// Who types.
+        leg: LegId,
     },
     /// The last clip of a `Play` has been heard.
     PlayDone {

@@ -52,7 +52,7 @@ counters! {
     refused_legs,
     /// Clips beyond the most of one `Play`.
     refused_clips,
-    /// Keys beyond the most that may wait, or to a far side that knows no telephone-events.
+    /// Keys beyond the most that may wait.
     refused_digits,
     /// Bridges of a leg with itself.
     refused_bridges,

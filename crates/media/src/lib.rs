@@ -8,6 +8,7 @@
 mod api;
 mod codec;
 mod counters;
+mod dtmf;
 mod leg;
 mod meter;
 mod outbox;
@@ -21,6 +22,7 @@ mod shard;
 mod stream;
 mod telephone_event;
 mod tone;
+mod tty;
 mod wheel;
 
 pub use api::{Channel, Command, Config, Event, Input, Output, limits};

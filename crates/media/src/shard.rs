@@ -153,7 +153,7 @@ impl Shard {
                 }
             }
             Command::SendDigit { leg, digit, millis } => {
-                let taken = self.leg(leg).is_some_and(|leg| leg.press(digit, millis));
+                let taken = self.leg(leg).is_some_and(|leg| leg.keys.press(digit, millis));
                 self.counters.refused_digits += u64::from(!taken);
             }
             Command::Listen { leg, on } => {

@@ -147,9 +147,19 @@ impl Sender {
         matches!(self.state, State::Held { .. } | State::Ending { .. })
     }
 
-    /// What is due, asked once a tick.
-    /// What is due now; durations are told in ticks of a clock with so many in a millisecond.
-    pub(crate) fn tick(&mut self, ticks_per_ms: u32, now: Mono) -> Due {
+    /// The key that sounds now, where keys are tones; asked once a tick in place of [`Self::tick`].
+    pub(crate) fn sounds(&mut self, now: Mono) -> Option<Digit> {
+        self.begin(now);
+        let State::Held { digit, millis, since, .. } = self.state else { return None };
+        if now.since(since).as_millis() < u128::from(millis) {
+            return Some(digit);
+        }
+        self.state = State::Pausing { until: now + PAUSE };
+        None
+    }
+
+    /// Goes on to the next key if the one before is over.
+    fn begin(&mut self, now: Mono) {
         if let State::Pausing { until } = self.state
             && until <= now
         {
@@ -160,6 +170,11 @@ impl Sender {
         {
             self.state = State::Held { digit, millis, since: now, next: now, first: true };
         }
+    }
+
+    /// What is due now, asked once a tick; durations are told in ticks of a clock with so many in a millisecond.
+    pub(crate) fn tick(&mut self, ticks_per_ms: u32, now: Mono) -> Due {
+        self.begin(now);
         match self.state {
             State::Idle | State::Pausing { .. } => Due::Audio,
             State::Held { digit, millis, since, next, first } => {

@@ -239,32 +239,6 @@ fn a_phone_with_opus_is_heard_and_its_keys_change_their_clock() {
 }
 
 #[test]
-fn a_key_for_a_phone_that_knows_none_is_reported_and_leaves_no_gap() {
-    let mut world = World::new(3);
-    let (phone, a) = world.call(CALLER, GATEWAY, &[Pcmu], &[Pcmu]);
-    let (b, desk) = (world.open(GATEWAY, &[Pcmu]), world.open(AGENT, &[Pcmu]));
-    let offer = String::from_utf8(world.session(desk).offer()).unwrap().replace("telephone-event", "x");
-    let (_, agreed) = world.session(b).answer(offer.as_bytes()).unwrap();
-    assert!(agreed.send_events.is_empty());
-    world.configure(b, agreed);
-    world.bridge(a, b);
-    world.run(100);
-    world.command(
-        CALLER,
-        Command::SendDigit { leg: phone.1, digit: Digit::from_char('7').unwrap(), millis: 100 },
-    );
-    world.run(1_000);
-    assert_eq!(world.digits(a), "7");
-    assert!(world.rtp_of(b).iter().all(|s| s.rtp().payload_type == 0));
-    assert_steady(&world, b);
-    world.command(
-        GATEWAY,
-        Command::SendDigit { leg: b.1, digit: Digit::from_char('7').unwrap(), millis: 100 },
-    );
-    assert_eq!(world.shards[GATEWAY.0].counters().refused_digits, 1);
-}
-
-#[test]
 fn keys_among_audio_are_no_loss_to_the_ear() {
     let (mut world, phone, a, _, desk) = bridged(Pcmu, G722);
     world.run(100);

@@ -109,8 +109,8 @@ impl Phone {
             MediaEvent::Quality { leg, received, lost, jitter_ms, round_trip_ms } => {
                 Event::Quality { leg, received, lost, jitter_ms, round_trip_ms }
             }
-            // A phone bridges nothing, and an unreachable port is lost media soon enough.
-            MediaEvent::Bridged { .. } | MediaEvent::Unreachable { .. } => return,
+            // A phone bridges nothing, nobody types to it, and an unreachable port is lost media soon enough.
+            MediaEvent::Bridged { .. } | MediaEvent::Unreachable { .. } | MediaEvent::Tty { .. } => return,
         };
         // The data plane may be a step behind: nothing is said of a leg after its end.
         if event.leg().is_some_and(|leg| self.legs.contains_key(&leg)) {

@@ -332,6 +332,7 @@ impl Switch {
     fn on_media_event(&mut self, event: &media::Event, now: Now) {
         let leg = match event {
             media::Event::Digit { leg, .. }
+            | media::Event::Tty { leg }
             | media::Event::PlayDone { leg, .. }
             | media::Event::MediaLost { leg, .. }
             | media::Event::MediaBack { leg }

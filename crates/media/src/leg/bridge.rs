@@ -1,5 +1,5 @@
 //! How one leg's audio gets to another: packet by packet where the other knows the codec, or else decoded, converted
-//! and encoded again.
+//! and encoded again. Who listens besides, to measure or for keys, has a copy: it delays nothing.
 
 use havre_model::Mono;
 
@@ -13,6 +13,9 @@ use crate::{Counters, Event};
 
 /// Packets in a row that ask for the other passage before it is taken: one short packet changes nothing.
 const HABIT: u8 = 3;
+/// How long a key sounds, in milliseconds, that came as telephone-events and goes on as tones: its own length is known
+/// only when it is let go.
+const KEY_MILLIS: u16 = 120;
 
 /// The way from one leg to its peer.
 #[derive(Debug, Default)]
@@ -46,9 +49,8 @@ pub(crate) fn pass_on(
     counters: &mut Counters,
     outbox: &mut Outbox,
 ) {
-    let measured = from.meter.is_some();
+    let mut heard = from.listens();
     let Some(wire) = &mut from.wire else { return };
-    let mut heard = measured;
     // A key that was pressed before the bridge was meant for us; its packets have one timestamp (RFC 4733 §2.5.1.1).
     if to.is_none() && matches!(received.kind, Kind::Press(..)) {
         wire.private_press = Some(received.packet.timestamp);
@@ -58,6 +60,9 @@ pub(crate) fn pass_on(
     if let Some(to) = to.filter(|_| !private) {
         let (peer, silent) = (to.id, to.player.sounds() || to.keys.holds());
         if let Some(out) = &mut to.wire {
+            if let Some(digit) = received.pressed.filter(|_| out.agreed.send_events.is_empty()) {
+                counters.refused_digits += u64::from(!to.keys.press(digit, KEY_MILLIS));
+            }
             let relay = match received.kind {
                 Kind::Audio(codec) => wire.passage.choose(codec, received.packet.payload, out),
                 Kind::Press(..) | Kind::Pause => None,
@@ -86,8 +91,9 @@ pub(crate) fn speak_for(
     counters: &mut Counters,
     outbox: &mut Outbox,
 ) {
+    let listens = from.listens();
     let Some(wire) = &mut from.wire else { return };
-    if from.meter.is_none() && !wire.passage.transcodes() {
+    if !listens && !wire.passage.transcodes() {
         wire.ear = None;
         return;
     }
@@ -100,6 +106,16 @@ pub(crate) fn speak_for(
         };
         if let Some(Reading { hz, dbm0, purity }) = heard {
             outbox.event(Event::Heard { leg: from.id, hz, dbm0, purity });
+        }
+    }
+    if let Some(ear) = &mut from.key_ear {
+        let pressed = match frame {
+            Some((rate, count)) => ear.push(rate, &samples[..count]),
+            None => ear.push_silence(),
+        };
+        if let Some(digit) = pressed {
+            counters.digits += 1;
+            outbox.event(Event::Digit { leg: from.id, digit });
         }
     }
     let (Passage::Transcode { transcoder, .. }, Some(to)) = (&mut wire.passage, to) else { return };

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use havre_model::Mono;
+use havre_model::{Digit, Mono};
 
 use super::reports::Wall;
 use super::{Leg, Wire};
@@ -28,6 +28,8 @@ pub(crate) enum Kind {
 pub(crate) struct Received<'a> {
     pub(crate) packet: Packet<'a>,
     pub(crate) kind: Kind,
+    /// The key, if this packet is the first of a press.
+    pub(crate) pressed: Option<Digit>,
 }
 
 impl Leg {
@@ -81,13 +83,23 @@ impl Leg {
         if let Some(back) = wire.watch.on_packet(self.id, kind == Kind::Pause, now) {
             outbox.event(back);
         }
-        if let Kind::Press(payload, clock) = kind
-            && let Some(digit) = wire.presses.on_packet(packet.timestamp, packet.marker, payload, clock)
-        {
+        let pressed = match kind {
+            Kind::Press(payload, clock) => {
+                wire.presses.on_packet(packet.timestamp, packet.marker, payload, clock)
+            }
+            Kind::Audio(codec) => {
+                if wire.tty.on_packet(codec, packet.payload) {
+                    outbox.event(Event::Tty { leg: self.id });
+                }
+                None
+            }
+            Kind::Pause => None,
+        };
+        if let Some(digit) = pressed {
             counters.digits += 1;
             outbox.event(Event::Digit { leg: self.id, digit });
         }
-        Some(Received { packet, kind })
+        Some(Received { packet, kind, pressed })
     }
 
     /// Takes an RTCP packet.

@@ -8,7 +8,7 @@ pub(crate) mod reports;
 mod transcoder;
 mod watch;
 
-use havre_model::{Digit, LegId, Mono};
+use havre_model::{LegId, Mono};
 use rand_chacha::rand_core::Rng;
 
 use crate::codec::{Encoder, comfort};
@@ -18,7 +18,7 @@ use crate::stream::ear::Ear;
 use crate::stream::outgoing::Outgoing;
 use crate::stream::reception::Reception;
 use crate::stream::source::Source;
-use crate::{Codec, telephone_event};
+use crate::{Codec, dtmf, telephone_event, tty};
 use bridge::Passage;
 pub(crate) use bridge::{pass_on, speak_for};
 pub(crate) use inbound::{Kind, Received};
@@ -35,6 +35,8 @@ pub(crate) struct Leg {
     pub(crate) player: Player,
     pub(crate) keys: telephone_event::Sender,
     pub(crate) meter: Option<Box<Meter>>,
+    /// Hears keys in the audio of a far side that knows no telephone-events.
+    key_ear: Option<Box<dtmf::Detector>>,
     pub(crate) wire: Option<Box<Wire>>,
 }
 
@@ -47,6 +49,9 @@ pub(crate) struct Wire {
     /// The timestamp of the last key that was pressed while there was no peer.
     private_press: Option<u32>,
     presses: telephone_event::Receiver,
+    tty: tty::Listener,
+    /// The tones of a key that is pressed towards a far side without telephone-events.
+    key_tones: Option<Box<KeyTones>>,
     outgoing: Outgoing,
     watch: Watch,
     schedule: Schedule,
@@ -74,6 +79,13 @@ struct Background {
     encoder: Encoder,
 }
 
+/// A key as tones in our stream.
+#[derive(Debug)]
+struct KeyTones {
+    tones: dtmf::Tones,
+    encoder: Encoder,
+}
+
 impl Leg {
     pub(crate) fn new(id: LegId) -> Self {
         Self {
@@ -82,12 +94,15 @@ impl Leg {
             player: Player::default(),
             keys: telephone_event::Sender::default(),
             meter: None,
+            key_ear: None,
             wire: None,
         }
     }
 
     /// SDP was agreed; true if for the first time.
     pub(crate) fn configure(&mut self, agreed: Negotiated, rng: &mut impl Rng, now: Mono) -> bool {
+        let by_ear = agreed.receive_events.is_empty();
+        self.key_ear = by_ear.then(|| self.key_ear.take().unwrap_or_default());
         match &mut self.wire {
             Some(wire) => {
                 wire.source.resignal(agreed.remote_rtp, agreed.direction.receives(), now);
@@ -101,10 +116,9 @@ impl Leg {
         }
     }
 
-    /// Queues a key for the far side; false if it knows no keys, or too many wait.
-    pub(crate) fn press(&mut self, digit: Digit, millis: u16) -> bool {
-        let known = self.wire.as_ref().is_none_or(|wire| !wire.agreed.send_events.is_empty());
-        known && self.keys.press(digit, millis)
+    /// Whether what it says is decoded for its own sake: to be measured, or for the keys in it.
+    fn listens(&self) -> bool {
+        self.meter.is_some() || self.key_ear.is_some()
     }
 
     /// Decodes and measures what it says, or stops that.
@@ -146,6 +160,8 @@ impl Wire {
             reception: Reception::default(),
             private_press: None,
             presses: telephone_event::Receiver::default(),
+            tty: tty::Listener::default(),
+            key_tones: None,
             outgoing,
             watch: Watch::new(now),
             schedule: Schedule::new(rng, now),

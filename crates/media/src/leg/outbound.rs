@@ -3,20 +3,21 @@
 
 use std::time::Duration;
 
-use havre_model::{LegId, Mono};
+use havre_model::{Digit, LegId, Mono};
 use rand_chacha::rand_core::Rng;
 
 use super::player::Shared;
 use super::reports::Wall;
-use super::{Background, Leg, Wire};
+use super::{Background, KeyTones, Leg, Wire};
 use crate::codec::comfort::{Description, Generator};
 use crate::codec::{
     Codec, Encoder, FRAME_MS, FRAME_TICKS, MAX_FRAME_SAMPLES, MAX_PAYLOAD, TICKS_PER_MS, comfort,
 };
+use crate::dtmf::Tones;
 use crate::outbox::Outbox;
 use crate::sdp::OpusParameters;
 use crate::telephone_event::Due;
-use crate::tone::COMFORT_DBM0;
+use crate::tone::{self, COMFORT_DBM0};
 use crate::{Channel, Config, Counters, Event, rtcp};
 
 /// Comfort noise begins when a bridged peer has been silent for this long: more than jitter, less than a phone's
@@ -60,7 +61,11 @@ impl Leg {
                 return self.player.skip(FRAME_TICKS);
             }
         }
-        let talk = self.player.sounds();
+        let key = if wire.agreed.send_events.is_empty() { self.keys.sounds(now) } else { None };
+        if key.is_none() {
+            wire.key_tones = None;
+        }
+        let talk = key.is_some() || self.player.sounds();
         if !talk && wire.is_fed(now) {
             wire.credit = None;
             return;
@@ -81,8 +86,13 @@ impl Leg {
         while credit >= millis {
             credit -= millis;
             let mut payload = [0; MAX_PAYLOAD];
-            let length = match &mut wire.background {
-                Some(background) if !talk => background.fill(codec, millis, &mut payload),
+            let length = match (&mut wire.background, key) {
+                (_, Some(key)) => {
+                    let tones = wire.key_tones.get_or_insert_with(|| Box::new(KeyTones::new(codec)));
+                    self.player.skip(millis * TICKS_PER_MS);
+                    tones.fill(codec, key, millis, &mut payload)
+                }
+                (Some(background), None) if !talk => background.fill(codec, millis, &mut payload),
                 _ => self.player.fill(codec, shared, millis, &mut payload),
             };
             if length == 0 {
@@ -181,6 +191,27 @@ impl Wire {
         let sent = self.outgoing.report(wall.ntp(now), now);
         let bytes = rtcp::print(self.outgoing.ssrc(), sent, self.reception.block(now), &self.cname);
         outbox.packet(leg, channel, to, bytes.len()).copy_from_slice(&bytes);
+    }
+}
+
+impl KeyTones {
+    fn new(codec: Codec) -> Self {
+        let mut encoder = Encoder::new(codec, &OpusParameters::default());
+        // The far side has heard something before: a predictor (G.722's) that knows only zero would start beside it.
+        let quiet = tone::noise(COMFORT_DBM0, codec.frame_samples());
+        encoder.encode(&quiet, &mut [0; MAX_PAYLOAD]);
+        Self { tones: Tones::default(), encoder }
+    }
+
+    /// Fills the payload of one packet; gives its length.
+    fn fill(&mut self, codec: Codec, key: Digit, millis: u32, out: &mut [u8]) -> usize {
+        if self.encoder.codec() != codec {
+            self.encoder = Encoder::new(codec, &OpusParameters::default());
+        }
+        let mut samples = [0; 3 * MAX_FRAME_SAMPLES];
+        let samples = &mut samples[..(codec.sample_rate() / 1_000 * millis) as usize];
+        self.tones.fill(key, codec.sample_rate(), samples);
+        self.encoder.encode(samples, out)
     }
 }
 

@@ -217,6 +217,11 @@ impl World {
         }
     }
 
+    /// Another weather, hour by hour.
+    pub fn reseed(&mut self, seed: u64) {
+        self.random = seed;
+    }
+
     fn random(&mut self) -> u64 {
         self.random =
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
