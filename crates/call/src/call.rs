@@ -198,6 +198,11 @@ impl Call {
             Input::AgentProbed { alive } => self.on_agent_probed(alive, now),
             Input::AgentMedia(flowing) => self.on_agent_media(flowing, now),
             Input::AgentHeld(held) => self.on_agent_held(held, now),
+            Input::Escalated => {
+                if self.change_risk(Risk::Urgent, now) {
+                    self.say_change();
+                }
+            }
             Input::Alerted { paged } => self.event(if paged { What::Paged } else { What::Alerted }, now),
             Input::ConnectFailed => self.rejoin(now),
             Input::MoreHelp => self.tell_walk(dialplan::Input::MoreHelp, now),
@@ -342,7 +347,7 @@ impl Call {
     }
 
     fn say_change(&mut self) {
-        if matches!(self.stage, Stage::Waiting { .. }) {
+        if matches!(self.stage, Stage::Waiting { .. } | Stage::Talking(_)) {
             let (language, mode) = (self.walk.language(), self.walk.mode());
             self.outputs.push_back(Output::Change { language, risk: self.risk, mode });
         }

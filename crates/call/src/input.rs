@@ -66,6 +66,8 @@ pub enum Input {
     AgentUnreachable,
     /// The advocate put the caller on hold, or took them back.
     AgentHeld(bool),
+    /// An advocate or supervisor says that this caller is in danger: urgent, also should they be cut off.
+    Escalated,
     /// Supervisors were alerted or paged about this caller.
     Alerted {
         /// Paged, which is louder.

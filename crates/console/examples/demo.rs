@@ -100,6 +100,15 @@ impl Line for MadeUp {
         })
     }
 
+    fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>> {
+        Box::pin(async move {
+            Some(self.with(|board, now| {
+                board.on_call(&CallEvent { call, at: now.unix, what: What::Risk(Risk::Urgent) });
+                board.snapshot(now).calls.iter().any(|entry| entry.id == call)
+            }))
+        })
+    }
+
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>> {
         Box::pin(async {
             Ok(Reloaded { dialplan: "made up".to_owned(), lines: 1, agents: 8, warnings: Vec::new() })

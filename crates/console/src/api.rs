@@ -51,6 +51,7 @@ pub(crate) fn routes() -> Vec<(&'static str, Access, MethodRouter<Shared>)> {
         ("/api/v1/queues", Token, get(calls::queues)),
         ("/api/v1/calls", Token, get(calls::calls)),
         ("/api/v1/calls/{id}", Token, get(calls::call)),
+        ("/api/v1/calls/{id}/escalate", Token, post(calls::escalate)),
         ("/api/v1/agents", Token, get(agents::agents)),
         ("/api/v1/agents/{id}", Token, get(agents::agent)),
         ("/api/v1/agents/{id}/state", Token, put(agents::set_state)),

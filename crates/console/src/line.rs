@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use havre_model::{AgentCommand, AgentId, AgentState};
+use havre_model::{AgentCommand, AgentId, AgentState, CallId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,6 +27,9 @@ pub trait Line: Send + Sync + 'static {
 
     /// Asks for an agent's state to change; answers with the state that the agent then has.
     fn command(&self, agent: AgentId, command: AgentCommand) -> Answer<'_, Result<AgentState, CommandError>>;
+
+    /// Makes a call urgent, for good. `Some(false)` if it is not in progress; `None` if the line does not answer.
+    fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>>;
 
     /// Reads configuration, dialplan and prompts again. A bad one is refused and the old one kept.
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>>;

@@ -54,6 +54,24 @@ async fn calls_are_listed_in_the_order_of_the_line() {
 }
 
 #[tokio::test]
+async fn a_call_in_progress_is_made_urgent_and_no_other() {
+    let server = busy().await;
+    let escalate = async |id: &str, headers: &[(&str, &str)]| {
+        server.ask(Method::POST, &format!("/api/v1/calls/{id}/escalate"), headers, "").await
+    };
+    let token = [BEARER];
+    let call = escalate("c0000000000000001", &token).await;
+    assert_eq!(call.status, StatusCode::OK);
+    assert_eq!((&call.json()["id"], &call.json()["risk"]), (&json!("c0000000000000001"), &json!("urgent")));
+    for gone in ["c0000000000000004", "c9999999999999999", "x"] {
+        problem(&escalate(gone, &token).await, 404, "not-found");
+    }
+    problem(&escalate("c0000000000000001", &[]).await, 401, "unauthorized");
+    let read = server.get("/api/v1/calls/c0000000000000001/escalate").await;
+    problem(&read, 405, "method");
+}
+
+#[tokio::test]
 async fn agents_are_listed_with_state_and_reason() {
     let server = Server::start().await;
     let until = Some(NOW.mono + Duration::from_secs(90));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use havre_console::{Answer, CommandError, Line, Measures, Readiness, ReloadRefused, Reloaded, Snapshot};
-use havre_model::{AgentCommand, AgentId, AgentState};
+use havre_model::{AgentCommand, AgentId, AgentState, CallId};
 use havre_node::Handle;
 use havre_queue as queue;
 use tracing::{error, info};
@@ -99,6 +99,10 @@ impl Line for Running {
                 Some(Err(error)) => Err(refusal(error)),
             }
         })
+    }
+
+    fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>> {
+        Box::pin(self.control.escalate(call))
     }
 
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>> {

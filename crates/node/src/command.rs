@@ -1,6 +1,6 @@
 //! What the API and signals may ask of the control thread, from any other thread.
 
-use havre_model::{AgentCommand, AgentId, AgentState};
+use havre_model::{AgentCommand, AgentId, AgentState, CallId};
 use havre_queue::CommandError;
 use havre_switch::ReloadPlan;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +18,13 @@ pub enum Request {
         command: AgentCommand,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<AgentState, CommandError>>,
+    },
+    /// A call becomes urgent.
+    Escalate {
+        /// Which.
+        call: CallId,
+        /// Told whether it is in progress.
+        answer: oneshot::Sender<bool>,
     },
     /// A new plan, checked already.
     Reload {
@@ -65,6 +72,14 @@ impl Handle {
     ) -> Option<Result<AgentState, CommandError>> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Request::Agent { agent, command, answer }).ok()?;
+        answered.await.ok()
+    }
+
+    /// Makes a call urgent; `Some(false)` if it is not in progress, `None` if the control thread has too much to do or
+    /// is gone.
+    pub async fn escalate(&self, call: CallId) -> Option<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Request::Escalate { call, answer }).ok()?;
         answered.await.ok()
     }
 

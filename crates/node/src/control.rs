@@ -319,6 +319,11 @@ impl Core {
                 self.plane.borrow_mut().pending.insert(reply, answer);
                 self.step(Input::Command { agent, command, reply });
             }
+            Request::Escalate { call, answer } => {
+                let in_progress = self.plane.borrow().switch.calls().any(|known| known.id() == call);
+                self.step(Input::Escalate(call));
+                let _ = answer.send(in_progress);
+            }
             Request::Reload { plan, done } => {
                 self.step(Input::Reload(plan));
                 let plane = &mut *self.plane.borrow_mut();

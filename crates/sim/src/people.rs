@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use havre_model::{Digit, LegId};
+use havre_model::{AgentId, AgentState, Digit, LegId};
 use havre_phone::{Answering, Command, Input, Keying};
 use havre_sip::wire::Uri;
 use havre_sip::{Identity, Transport};
@@ -165,6 +165,23 @@ impl Advocate {
             for leg in legs {
                 inner.command(ip, Command::HangUp { leg });
             }
+        });
+    }
+
+    /// Says at the desk that the caller of this talk is in danger.
+    ///
+    /// # Panics
+    /// There is no talk.
+    pub fn escalates(&self) {
+        self.with(|inner, ip| {
+            let station = inner.station(ip);
+            let id: Option<AgentId> = station.account.as_ref().and_then(|account| account.user.parse().ok());
+            let agent = id.and_then(|id| inner.switch.queue().agent(&id).map(|agent| agent.state));
+            let Some(AgentState::Talking { call, .. }) = agent else {
+                panic!("{} talks with nobody\n{}", station.name, inner.story())
+            };
+            inner.say(ip, format_args!("escalates"));
+            inner.tell_switch(havre_switch::Input::Escalate(call));
         });
     }
 

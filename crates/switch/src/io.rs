@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use havre_dialplan::Dialplan;
 use havre_media as media;
-use havre_model::{AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, FlowId, LegId, TrunkId};
+use havre_model::{
+    AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, FlowId, LegId, TrunkId,
+};
 use havre_queue as queue;
 use havre_sip as sip;
 
@@ -101,6 +103,8 @@ pub enum Input<'a> {
     },
     /// New plan, new accounts.
     Reload(Box<ReloadPlan>),
+    /// An advocate or supervisor says that this caller is in danger. Of no effect if the call is over.
+    Escalate(CallId),
     /// Take no new calls.
     Drain,
     /// End every call: the time to drain is over.

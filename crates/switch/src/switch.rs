@@ -136,6 +136,7 @@ impl Switch {
                 self.queue.handle_input(queue::Input::Command { agent, command, reply }, now);
             }
             Input::Reload(reload) => self.on_reload(*reload, now),
+            Input::Escalate(call) => self.tell_call(call, havre_call::Input::Escalated, now),
             Input::Drain => self.command_sip(sip::Command::Drain, now),
             Input::HangUp => {
                 let calls: Vec<CallId> = self.calls.keys().copied().collect();

@@ -21,6 +21,7 @@ fn the_api_asks_for_a_token_and_describes_itself() {
         "/api/v1/agents",
         "/api/v1/events",
         "/api/v1/agents/{id}/state",
+        "/api/v1/calls/{id}/escalate",
         "/api/v1/reload",
     ] {
         assert!(paths.contains_key(path), "{path} is not described");
@@ -65,7 +66,11 @@ fn states_queues_calls_and_metrics_follow_a_call() {
     advocate.answer();
     api.wait_for_state("advocate-fr", "talking");
     caller.hears_tone(900.0, SOON);
-    assert_eq!(api.calls()[0]["stage"].as_str(), Some("talking"));
+    let call = api.calls().remove(0);
+    assert_eq!((call["stage"].as_str(), call["risk"].as_str()), (Some("talking"), Some("standard")));
+    let id = call["id"].as_str().expect("an id").to_owned();
+    assert_eq!(api.ask("POST", &format!("/api/v1/calls/{id}/escalate"), "").status, 200);
+    until("the call to be urgent", SOON, || (api.calls()[0]["risk"] == "urgent").then_some(()));
     // Measured every five seconds, like RTCP.
     until("received packets to be counted", SOON * 2, || {
         (api.metric("havre_rtp_packets_received_total", "") > 10.0).then_some(())

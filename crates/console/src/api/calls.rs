@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use havre_model::{CallId, Risk};
 
 use super::{Part, Shared};
 use crate::problem::Problem;
@@ -38,4 +39,30 @@ pub(crate) async fn call(State(shared): State<Shared>, Part(id): Part) -> Result
     let entry = id.parse().ok().and_then(|id| snapshot.calls.iter().find(|call| call.id == id));
     let entry = entry.ok_or_else(|| Problem::no_such("call in progress", &id, "/api/v1/calls"))?;
     Ok(Json(views::call(entry, snapshot.at.unix)))
+}
+
+/// Make a call urgent: the caller is in danger. Should they be cut off, they come before others, now and when they call
+/// again. There is no way back: a class only rises.
+#[utoipa::path(post, path = "/api/v1/calls/{id}/escalate", tag = "line", params(("id" = String, Path)), responses(
+    (status = 200, body = Call),
+    (status = 400, description = "Not a path.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is none, or it is over.", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn escalate(State(shared): State<Shared>, Part(id): Part) -> Result<Json<Call>, Problem> {
+    let unknown = || Problem::no_such("call in progress", &id, "/api/v1/calls");
+    let call: CallId = id.parse().map_err(|_| unknown())?;
+    match shared.answered(shared.line.escalate(call)).await? {
+        Some(true) => {}
+        Some(false) => return Err(unknown()),
+        None => return Err(Problem::unavailable()),
+    }
+    tracing::info!(%call, "made urgent over HTTP");
+    let snapshot = shared.line.snapshot();
+    // The published snapshot may be a moment older than the answer.
+    let mut entry = snapshot.calls.iter().find(|entry| entry.id == call).cloned().ok_or_else(unknown)?;
+    entry.risk = Risk::Urgent;
+    Ok(Json(views::call(&entry, snapshot.at.unix)))
 }

@@ -20,7 +20,7 @@ use crate::problem::Problem;
     ),
     paths(
         probes::health, probes::ready, probes::metrics, openapi,
-        calls::queues, calls::calls, calls::call, agents::agents, agents::agent, agents::set_state, stream::events, reload::reload,
+        calls::queues, calls::calls, calls::call, calls::escalate, agents::agents, agents::agent, agents::set_state, stream::events, reload::reload,
         page::any, page::en, page::fr, page::token, page::file,
     ),
     components(schemas(CallNews, AgentNews, SystemNews)),

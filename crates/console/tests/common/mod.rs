@@ -211,6 +211,11 @@ impl Line for TestLine {
         })
     }
 
+    fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>> {
+        let known = self.board.lock().unwrap().snapshot(NOW).calls.iter().any(|entry| entry.id == call);
+        Box::pin(async move { Some(known) })
+    }
+
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>> {
         let finding = Finding {
             file: "dialplans/hotline.toml".to_owned(),

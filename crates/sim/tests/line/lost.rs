@@ -52,6 +52,42 @@ fn a_phone_that_dies_is_replaced_by_the_next_advocate() {
 }
 
 #[test]
+fn a_caller_in_danger_whose_advocate_is_lost_has_the_reserve() {
+    let (world, caller, advocate) = talking(&["advocate-en", "supervisor"]);
+    advocate.escalates();
+    advocate.escalates();
+    world.advance(secs(10));
+    advocate.goes_dark();
+    world.advance(secs(9));
+    world.advocate("supervisor").answers();
+    world.advance(secs(1));
+    told(
+        &world,
+        "
+            0.0 advocate-en escalates
+            0.0 caller      > class urgent
+            0.0 advocate-en escalates
+           10.0 advocate-en goes dark
+           13.0 caller      hears waiting
+           18.0 caller      > lost advocate-en
+           18.0 caller      > joined again: en, urgent
+           18.0 advocate-en > signed out
+           18.0 caller      hears P12 en
+           18.0 caller      > offered to supervisor (reserve)
+           18.0 supervisor  > offered
+           18.0 supervisor  rings: EN · urgent
+           19.0 supervisor  answers
+           19.0 caller      > answered by supervisor after 1.0 s
+           19.0 supervisor  > talking
+           19.0 supervisor  hears caller
+           19.0 caller      hears supervisor
+        ",
+    );
+    caller.hangs_up();
+    world.assert_quiet();
+}
+
+#[test]
 fn the_first_arrival_is_kept() {
     let (world, caller, advocate) = talking(&["advocate-en"]);
     let later = world.caller_named("later");
