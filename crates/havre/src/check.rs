@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::load;
+use crate::output::outln;
 
 /// Check configuration, prompts and dialplan.
 #[derive(Debug, Args)]
@@ -27,18 +28,18 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();
             if args.json {
                 let proof = plan.proof().to_string();
-                println!(
+                outln!(
                     "{}",
                     json!({"ok": true, "dialplan": plan.hash(), "proof": proof, "warnings": warnings})
                 );
             } else {
                 for warning in warnings {
-                    println!("{warning}");
+                    outln!("{warning}");
                 }
-                println!("configuration: {} trunks, {} accounts", config.trunks.len(), config.agents.len());
-                println!("dialplan:      {} lines, {}", plan.lines().len(), plan.hash());
-                println!("{}", plan.proof());
-                println!("ok");
+                outln!("configuration: {} trunks, {} accounts", config.trunks.len(), config.agents.len());
+                outln!("dialplan:      {} lines, {}", plan.lines().len(), plan.hash());
+                outln!("{}", plan.proof());
+                outln!("ok");
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -48,7 +49,7 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
                     .iter()
                     .map(|f| json!({"file": f.file, "line": f.line, "key": f.key, "what": f.what, "remedy": f.remedy}))
                     .collect();
-                println!("{}", json!({"ok": false, "findings": list}));
+                outln!("{}", json!({"ok": false, "findings": list}));
             } else {
                 crate::print_findings(&findings);
             }

@@ -11,6 +11,7 @@ use havre_dialplan::{Catalogue, Dialplan};
 
 use crate::config::{Config, ConfigErrors};
 use crate::load::{Finding, targets};
+use crate::output::{out, outln};
 
 /// What to do with a plan.
 #[derive(Debug, Subcommand)]
@@ -76,7 +77,7 @@ pub(crate) fn run(command: DialplanCommand) -> anyhow::Result<ExitCode> {
                 std::fs::write(&path, plan.graph_svg())
                     .with_context(|| format!("cannot write {}", path.display()))?;
             }
-            None => println!("{}", plan.graph_svg()),
+            None => outln!("{}", plan.graph_svg()),
         },
         DialplanCommand::Walk(walk) => {
             let line = match &walk.line {
@@ -89,7 +90,7 @@ pub(crate) fn run(command: DialplanCommand) -> anyhow::Result<ExitCode> {
             })?;
             let mut script = Script::keys(&line.id, &walk.keys).map_err(|error| anyhow!(error))?;
             script.caller = walk.caller;
-            print!("{}", simulate::run(&plan, &script));
+            out!("{}", simulate::run(&plan, &script));
         }
     }
     Ok(ExitCode::SUCCESS)

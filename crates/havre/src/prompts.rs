@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use havre_dialplan::prompts;
 use havre_model::Spoken;
 
+use crate::output::{out, outln};
+
 /// What to do with the recordings.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PromptsCommand {
@@ -43,8 +45,8 @@ pub(crate) fn run(command: PromptsCommand) -> anyhow::Result<ExitCode> {
     match command {
         PromptsCommand::Check(args) => {
             let report = prompts::check(&args.dir);
-            print!("{report}");
-            println!("{}", if report.is_good() { "ok" } else { "not usable as it is" });
+            out!("{report}");
+            outln!("{}", if report.is_good() { "ok" } else { "not usable as it is" });
             Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         PromptsCommand::Replace(args) => {
@@ -58,7 +60,7 @@ pub(crate) fn run(command: PromptsCommand) -> anyhow::Result<ExitCode> {
             match prompts::replace(&args.dir, &args.prompt, spoken, &args.wav) {
                 Ok(clip) => {
                     let (seconds, loudness) = (clip.duration().as_secs_f64(), clip.loudness);
-                    println!("{clip} replaced: {seconds:.2} s, {loudness:.1} LUFS");
+                    outln!("{clip} replaced: {seconds:.2} s, {loudness:.1} LUFS");
                     Ok(ExitCode::SUCCESS)
                 }
                 Err(findings) => {

@@ -8,6 +8,7 @@ use clap::Args;
 use havre_store::{Day, Report, Share};
 
 use crate::config::Config;
+use crate::output::outln;
 
 /// Count a day's calls.
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub(crate) async fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
     };
     let report = havre_store::report(&config.records, args.day).await.map_err(|error| anyhow!("{error}"))?;
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        outln!("{}", serde_json::to_string(&report)?);
     } else {
         print(&report);
     }
@@ -42,7 +43,7 @@ pub(crate) async fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn print(report: &Report) {
-    println!("Calls of {} (UTC)\n", report.day);
+    outln!("Calls of {} (UTC)\n", report.day);
     let sum = report.answered + report.abandoned + report.lost + report.in_progress;
     for (name, count) in [
         ("offered", report.offered),
@@ -51,18 +52,18 @@ fn print(report: &Report) {
         ("lost", report.lost),
         ("in progress", report.in_progress),
     ] {
-        println!("  {name:<12} {count:>6}");
+        outln!("  {name:<12} {count:>6}");
     }
     let adds_up = if sum == report.offered { "adds up" } else { "DOES NOT ADD UP: please report this" };
-    println!("\n  answered + abandoned + lost + in progress = {sum}: {adds_up}");
+    outln!("\n  answered + abandoned + lost + in progress = {sum}: {adds_up}");
     table("language", report.by_language.iter());
     table("class", report.by_risk.iter());
 }
 
 fn table<'a>(title: &str, shares: impl Iterator<Item = (&'a String, &'a Share)>) {
-    println!("\n  {title:<12} offered  answered  abandoned  mean wait   80 % within  answered in 20 s");
+    outln!("\n  {title:<12} offered  answered  abandoned  mean wait   80 % within  answered in 20 s");
     for (name, share) in shares {
-        println!(
+        outln!(
             "  {name:<12} {:>7}  {:>8}  {:>9}  {:>7.1} s  {:>9.1} s  {:>14.0} %",
             share.offered,
             share.answered,

@@ -24,6 +24,7 @@ mod tone;
 mod voice;
 mod watch;
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -50,10 +51,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let plan = Arc::new(plan);
     let outcome = shell::run(&plan, sockets, pids, Progress::new(options.quiet))?;
     let report = Report { plan: &plan, outcome: &outcome };
-    if options.json {
-        println!("{:#}", report.json());
-    } else {
-        print!("{}", report.text());
+    let text = if options.json { format!("{:#}\n", report.json()) } else { report.text() };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads it may stop reading; the plots and the exit status are still wanted.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written?,
     }
     if let Some(file) = &options.svg {
         std::fs::write(file, report.svg()).with_context(|| format!("cannot write {}", file.display()))?;

@@ -27,6 +27,22 @@ fn a_call_over_tcp() {
 }
 
 #[test]
+fn behind_nat_peers_are_told_the_public_address_alone() {
+    let builder = Line::demo();
+    let inner = builder.sip().ip().to_string();
+    let told = table(&[(&inner, "203.0.113.10".into())], &[]);
+    let line = builder.with("sip.advertise", told).with("rtp.advertise", "203.0.113.11").start();
+    let mut call = Sipp::new("caller").start(line.sip());
+    let answer = call.hears("SIP/2.0 200 OK", SOON);
+    assert!(answer.contains("203.0.113.10:") && answer.contains("c=IN IP4 203.0.113.11"), "{answer}");
+    // Via and To are the caller's own words, given back.
+    let ours = answer.lines().filter(|row| !row.starts_with("Via:") && !row.starts_with("To:"));
+    assert!(ours.clone().count() > 8 && ours.clone().all(|row| !row.contains(&inner)), "{answer}");
+    call.cue();
+    call.finish(SOON);
+}
+
+#[test]
 fn a_late_offer_hears_the_greeting_too() {
     let line = Line::demo().start();
     let events = line.events();
