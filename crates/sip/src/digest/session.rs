@@ -92,6 +92,12 @@ impl Session {
         }
     }
 
+    /// The nonce that it answers.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
     /// The challenge says that only the nonce was old: the same password is worth another try.
     #[must_use]
     pub const fn stale(&self) -> bool {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use havre_model::{Cause, LegId};
 
+use super::credentials::{Credentials, challenge_headers};
 use super::established::{Established, Exchange};
 use super::session::{agreed, wish};
 use super::table::tag_text;
@@ -128,7 +129,7 @@ impl Dialling {
 
     /// The first 2xx makes the dialog; the other forks are called off.
     fn on_answer(self, stack: &mut Stack, client: ClientId, at: usize, response: &Response) -> State {
-        let Self { id, party, mut forks, sdp: offer, .. } = self;
+        let Self { id, party, mut forks, sdp: offer, account, .. } = self;
         let fork = forks.swap_remove(at);
         for loser in &forks {
             stack.abandon(loser.client, Some(Cause::Withdrawn));
@@ -144,6 +145,7 @@ impl Dialling {
         let peer_updates = response.headers.allow().has("UPDATE");
         let seq = dialog.local_seq();
         let mut established = Established::new(id, party, dialog, peer_updates, true);
+        established.credentials = account.map(|account| Box::new(Credentials::new(account)));
         established.session.start(stack, id, agreed(&response.headers));
         let asked = offer.is_none();
         established.local_sdp = offer;
@@ -240,11 +242,7 @@ pub(crate) fn prove(
     account: &Account,
     proved: bool,
 ) -> bool {
-    let (asked, answered) = if challenge.status == 407 {
-        (Name::ProxyAuthenticate, Name::ProxyAuthorization)
-    } else {
-        (Name::WwwAuthenticate, Name::Authorization)
-    };
+    let (asked, answered) = challenge_headers(challenge.status);
     let Ok(mut session) = Digest::accept(&challenge.headers.auths(&asked), Some(&account.realm)) else {
         return false;
     };

@@ -5,16 +5,17 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use havre_model::{Cause, Digit, LegId, Mono};
 
+use super::credentials::Credentials;
 use super::reoffer::Offer;
 use super::session::Session;
 use super::{Party, State, is_method_of_offer, over, respond, unwanted};
 use crate::Method;
 use crate::dialog::Dialog;
 use crate::endpoint::{EndedBy, Event, Path};
-use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, ReplyTo, Stack, Timer};
+use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, ReplyTo, Stack, Timer, User};
 use crate::timer::Alarm;
 use crate::transaction::Backoff;
-use crate::wire::NameAddr;
+use crate::wire::{NameAddr, Request};
 
 /// See the module's page.
 pub(crate) struct Established {
@@ -38,9 +39,11 @@ pub(crate) struct Established {
     pub(super) session: Session,
     /// Digits go one by one, since INFO may not overtake INFO.
     pub(super) digits: VecDeque<Digit>,
-    pub(super) sending_digit: bool,
+    pub(super) sending_digit: Option<Digit>,
     /// BYE as soon as our 2xx is acknowledged or given up (§15).
     pub(super) hang_up: Option<Cause>,
+    /// Of a leg that was dialled with an account.
+    pub(super) credentials: Option<Box<Credentials>>,
 }
 
 /// The state of offer and answer (RFC 3264, RFC 6337).
@@ -93,8 +96,9 @@ impl Established {
             peer_updates,
             session: Session::default(),
             digits: VecDeque::new(),
-            sending_digit: false,
+            sending_digit: None,
             hang_up: None,
+            credentials: None,
         }
     }
 
@@ -153,13 +157,27 @@ impl Established {
         }
     }
 
+    /// Sends a request of the dialog's.
+    pub(super) fn send(&mut self, stack: &mut Stack, mut request: Request, purpose: Purpose) -> ClientId {
+        if let Some(credentials) = &mut self.credentials {
+            credentials.write(stack, &mut request);
+        }
+        let path = self.dialog.next_hop(stack);
+        stack.send_request(request, path, User::Leg(self.id, purpose))
+    }
+
     pub(super) fn on_outcome(
-        self: Box<Self>,
+        mut self: Box<Self>,
         stack: &mut Stack,
         client: ClientId,
         purpose: Purpose,
         outcome: &Outcome,
     ) -> State {
+        let next = self.dialog.local_seq().wrapping_add(1);
+        let credentials = self.credentials.as_mut().filter(|_| purpose != Purpose::Dial);
+        if credentials.is_some_and(|credentials| credentials.take(outcome, next)) {
+            return self.send_again(stack, client, purpose);
+        }
         match purpose {
             Purpose::Dial => self.on_dial_outcome(stack, client, outcome),
             Purpose::Reinvite => self.on_reinvite_outcome(stack, client, outcome),
@@ -168,6 +186,18 @@ impl Established {
             Purpose::Probe => self.on_probe_outcome(stack, outcome),
             Purpose::Bye => State::Established(self),
         }
+    }
+
+    /// The same request once more, with what the challenge to it asked for.
+    fn send_again(mut self: Box<Self>, stack: &mut Stack, client: ClientId, purpose: Purpose) -> State {
+        match purpose {
+            Purpose::Reinvite => self.send_reinvite_again(stack, client),
+            Purpose::Update => self.send_refresh(stack),
+            Purpose::Info => self.send_digit_again(stack),
+            Purpose::Probe => return self.probe(stack),
+            Purpose::Dial | Purpose::Bye => {}
+        }
+        State::Established(self)
     }
 
     /// More answers to the INVITE that made the leg: a repetition gets its ACK again, another fork is not wanted.

@@ -2,6 +2,7 @@
 
 use havre_model::{Cause, LegId};
 
+use super::credentials::Credentials;
 use super::established::{Acknowledged, Established, Exchange};
 use super::{State, over, respond};
 use crate::Method;
@@ -16,6 +17,7 @@ pub(crate) struct Ending {
     pub(super) dialog: Dialog,
     /// Its 2xx may still be repeated.
     acknowledged: Option<Acknowledged>,
+    credentials: Option<Box<Credentials>>,
 }
 
 impl Established {
@@ -34,12 +36,10 @@ impl Established {
             self.send_ack(stack, client, seq, None);
         }
         self.close(stack, Some(cause));
-        let mut bye = self.dialog.request(Method::Bye, &stack.config);
-        add_reason(&mut bye, cause);
-        let path = self.dialog.next_hop(stack);
-        stack.send_request(bye, path, User::Leg(self.id, Purpose::Bye));
-        let Self { id, dialog, acknowledged, .. } = *self;
-        State::Ending(Box::new(Ending { id, cause, dialog, acknowledged }))
+        let Self { id, dialog, acknowledged, credentials, .. } = *self;
+        let mut ending = Ending { id, cause, dialog, acknowledged, credentials };
+        ending.send_bye(stack);
+        State::Ending(Box::new(ending))
     }
 
     pub(super) fn on_bye(mut self: Box<Self>, stack: &mut Stack, bye: &Inbound) -> State {
@@ -53,14 +53,30 @@ impl Established {
 }
 
 impl Ending {
-    /// Whatever comes of a BYE, the dialog is over.
+    fn send_bye(&mut self, stack: &mut Stack) {
+        let mut bye = self.dialog.request(Method::Bye, &stack.config);
+        add_reason(&mut bye, self.cause);
+        if let Some(credentials) = &mut self.credentials {
+            credentials.write(stack, &mut bye);
+        }
+        let path = self.dialog.next_hop(stack);
+        stack.send_request(bye, path, User::Leg(self.id, Purpose::Bye));
+    }
+
+    /// Whatever comes of a BYE, the dialog is over; but a challenge is answered first.
     pub(super) fn on_outcome(
-        self: Box<Self>,
+        mut self: Box<Self>,
         stack: &mut Stack,
         client: ClientId,
         purpose: Purpose,
         outcome: &Outcome,
     ) -> State {
+        let next = self.dialog.local_seq().wrapping_add(1);
+        let credentials = self.credentials.as_mut().filter(|_| purpose == Purpose::Bye);
+        if credentials.is_some_and(|credentials| credentials.take(outcome, next)) {
+            self.send_bye(stack);
+            return State::Ending(self);
+        }
         match (purpose, outcome) {
             (Purpose::Bye, Outcome::Response(response)) if response.status < 200 => State::Ending(self),
             (Purpose::Bye, Outcome::Response(response)) => {

@@ -8,7 +8,7 @@ use super::State;
 use super::established::Established;
 use crate::Method;
 use crate::endpoint::Event;
-use crate::stack::{Inbound, Outcome, Purpose, Stack, User};
+use crate::stack::{Inbound, Outcome, Purpose, Stack};
 use crate::wire::Name;
 
 /// Digits that wait to be sent on one leg; a person cannot press faster than they go out.
@@ -31,23 +31,25 @@ impl Established {
         match outcome {
             Outcome::Response(response) if response.status < 200 => return State::Established(self),
             Outcome::Response(response) if response.status == 481 => return self.gone(stack),
-            Outcome::Response(_) | Outcome::TimedOut | Outcome::Unreachable => self.sending_digit = false,
+            Outcome::Response(_) | Outcome::TimedOut | Outcome::Unreachable => self.sending_digit = None,
         }
         self.send_next_digit(stack);
         State::Established(self)
     }
 
     fn send_next_digit(&mut self, stack: &mut Stack) {
-        if self.sending_digit {
-            return;
+        if self.sending_digit.is_none() {
+            self.sending_digit = self.digits.pop_front();
+            self.send_digit_again(stack);
         }
-        let Some(digit) = self.digits.pop_front() else { return };
-        self.sending_digit = true;
+    }
+
+    pub(super) fn send_digit_again(&mut self, stack: &mut Stack) {
+        let Some(digit) = self.sending_digit else { return };
         let mut info = self.dialog.request(Method::Info, &stack.config);
         info.headers.push(Name::ContentType, "application/dtmf-relay");
         info.body = Bytes::from(format!("Signal={digit}\r\nDuration={USUAL_MILLIS}\r\n"));
-        let path = self.dialog.next_hop(stack);
-        stack.send_request(info, path, User::Leg(self.id, Purpose::Info));
+        self.send(stack, info, Purpose::Info);
     }
 }
 

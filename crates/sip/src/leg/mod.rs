@@ -4,6 +4,7 @@
 
 mod accept;
 mod body;
+mod credentials;
 mod dial;
 mod established;
 mod hang_up;

@@ -5,14 +5,13 @@ use super::established::Established;
 use crate::Method;
 use crate::dialog::{ALLOW, PRODUCT, SUPPORTED};
 use crate::endpoint::Event;
-use crate::stack::{Inbound, Outcome, Purpose, Stack, User};
+use crate::stack::{Inbound, Outcome, Purpose, Stack};
 use crate::wire::{Name, Request, Response};
 
 impl Established {
     pub(super) fn probe(mut self: Box<Self>, stack: &mut Stack) -> State {
         let options = self.dialog.request(Method::Options, &stack.config);
-        let path = self.dialog.next_hop(stack);
-        stack.send_request(options, path, User::Leg(self.id, Purpose::Probe));
+        self.send(stack, options, Purpose::Probe);
         State::Established(self)
     }
 

@@ -10,7 +10,7 @@ use super::{State, respond, respond_busy, sdp_of};
 use crate::Method;
 use crate::dialog::{ALLOW, own_contact, with_sdp};
 use crate::endpoint::Event;
-use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, Stack, Timer, User};
+use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, Stack, Timer};
 use crate::timer::Alarm;
 use crate::wire::{Name, Refresher, Response};
 
@@ -159,12 +159,22 @@ impl Established {
         let interval = offer.at_least.or(self.session.seconds());
         wish(&mut invite.headers, &stack.config, interval, Some(Refresher::Uac));
         with_sdp(&mut invite.headers, &mut invite.body, offer.sdp.clone());
-        let path = self.dialog.next_hop(stack);
-        let client = stack.send_request(invite, path, User::Leg(self.id, Purpose::Reinvite));
+        let client = self.send(stack, invite, Purpose::Reinvite);
         // A peer that says "trying" and nothing more must not keep later offers waiting for ever.
         let at = stack.mono() + stack.base_timers().t1x64();
         let overdue = stack.set_timer(at, Timer::Leg(self.id, LegTimer::OfferOverdue));
         self.exchange = Exchange::Ours { client, offer, overdue };
+    }
+
+    /// It was challenged.
+    pub(super) fn send_reinvite_again(&mut self, stack: &mut Stack, client: ClientId) {
+        match std::mem::replace(&mut self.exchange, Exchange::Stable) {
+            Exchange::Ours { client: open, offer, overdue } if open == client => {
+                stack.cancel_timer(Some(overdue));
+                self.send_reinvite(stack, offer);
+            }
+            other => self.exchange = other,
+        }
     }
 
     pub(super) fn on_offer_overdue(mut self: Box<Self>, stack: &mut Stack) -> State {
@@ -296,6 +306,11 @@ impl Established {
     /// The ACK of a 2xx to our INVITE numbered `seq`; kept, to be sent again with each repetition of the 2xx.
     pub(super) fn send_ack(&mut self, stack: &mut Stack, client: ClientId, seq: u32, sdp: Option<Bytes>) {
         let mut ack = self.dialog.ack(seq, &stack.config);
+        // §13.2.2.4: nobody can challenge an ACK, so it shows what its INVITE showed.
+        if let Some((invite, _)) = stack.invite(client) {
+            ack.headers.copy_first(&invite.headers, &Name::Authorization);
+            ack.headers.copy_first(&invite.headers, &Name::ProxyAuthorization);
+        }
         if let Some(sdp) = sdp {
             with_sdp(&mut ack.headers, &mut ack.body, sdp);
         }

@@ -10,7 +10,7 @@ use super::reoffer::Offer;
 use crate::Method;
 use crate::config::Config;
 use crate::endpoint::Event;
-use crate::stack::{LegTimer, Outcome, Purpose, Stack, Timer, User};
+use crate::stack::{LegTimer, Outcome, Purpose, Stack, Timer};
 use crate::timer::Alarm;
 use crate::wire::{Headers, Name, Refresher, Request, SessionExpires};
 
@@ -152,23 +152,27 @@ impl Established {
     /// Half the interval is over: UPDATE where the peer takes it, else a re-INVITE with the description as it is.
     pub(super) fn refresh(mut self: Box<Self>, stack: &mut Stack) -> State {
         self.session.refresh = None;
-        let Some(seconds) = self.session.seconds() else { return State::Established(self) };
         if !self.is_stable() {
             self.session.retry(stack, self.id);
             return State::Established(self);
         }
         if self.peer_updates {
-            let mut update = self.dialog.request(Method::Update, &stack.config);
-            let header = SessionExpires { seconds, refresher: Some(Refresher::Uac) };
-            update.headers.push(Name::SessionExpires, &header);
-            let path = self.dialog.next_hop(stack);
-            stack.send_request(update, path, User::Leg(self.id, Purpose::Update));
+            self.send_refresh(stack);
             // Should nothing come of it before the session ends.
             self.session.retry(stack, self.id);
         } else if let Some(sdp) = self.local_sdp.clone() {
             self.send_reinvite(stack, Offer { sdp, refresh: true, tries: 0, at_least: None });
         }
         State::Established(self)
+    }
+
+    /// An UPDATE that says nothing but that the session goes on.
+    pub(super) fn send_refresh(&mut self, stack: &mut Stack) {
+        let Some(seconds) = self.session.seconds() else { return };
+        let mut update = self.dialog.request(Method::Update, &stack.config);
+        let header = SessionExpires { seconds, refresher: Some(Refresher::Uac) };
+        update.headers.push(Name::SessionExpires, &header);
+        self.send(stack, update, Purpose::Update);
     }
 
     pub(super) fn on_update_outcome(mut self: Box<Self>, stack: &mut Stack, outcome: &Outcome) -> State {
