@@ -22,7 +22,7 @@ const SAMPLES: usize = 16_000;
 
 fn main() {
     println!("| way (both directions, per packet) | µs | beside libopus alone |\n|---|---|---|");
-    let pcm = at_rate(48_000);
+    let pcm = at_rate(Codec::Opus.sample_rate());
     let payloads = encode_frames(Codec::Opus, &pcm);
     let count = payloads.len() as f64;
     let mut encode_all = || drop(black_box(encode_frames(Codec::Opus, &pcm)));
@@ -65,12 +65,13 @@ fn main() {
 
 /// Our settings (`src/codec/opus.rs`), but for one.
 fn encode_at(complexity: i32, pcm: &[i16]) {
-    let mut encoder = opus::Encoder::new(48_000, opus::Channels::Mono, opus::Application::Voip).unwrap();
+    let mut encoder =
+        opus::Encoder::new(Codec::Opus.sample_rate(), opus::Channels::Mono, opus::Application::Voip).unwrap();
     encoder.set_complexity(complexity).unwrap();
     encoder.set_signal(opus::Signal::Voice).unwrap();
     encoder.set_bitrate(opus::Bitrate::Bits(24_000)).unwrap();
     encoder.set_max_bandwidth(opus::Bandwidth::Wideband).unwrap();
-    for frame in pcm.chunks_exact(960) {
+    for frame in pcm.chunks_exact(320) {
         black_box(encoder.encode(frame, &mut [0; 1_275]).unwrap());
     }
 }

@@ -192,12 +192,12 @@ fn write_alone(out: &Path, name: &str, codec: Codec, packets: &[Vec<u8>]) {
 }
 
 fn decoder_rate(codec: Codec) -> u32 {
-    if codec == Codec::Opus { 48_000 } else { 8_000 }
+    codec.sample_rate()
 }
 
 fn decoder(codec: Codec) -> Box<dyn AudioDecoder + Send> {
     match codec {
-        Codec::Opus => Box::new(Opus(opus::Decoder::new(48_000, opus::Channels::Mono).unwrap())),
+        Codec::Opus => Box::new(Opus(opus::Decoder::new(16_000, opus::Channels::Mono).unwrap())),
         _ => Box::new(Mulaw),
     }
 }
@@ -228,7 +228,7 @@ struct Opus(opus::Decoder);
 
 impl AudioDecoder for Opus {
     fn sample_rate(&self) -> u32 {
-        48_000
+        16_000
     }
 
     fn channels(&self) -> u8 {

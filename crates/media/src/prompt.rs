@@ -85,8 +85,9 @@ impl Prompt {
     }
 
     fn encode(&self, codec: Codec) -> Encoded {
-        // Everybody hears the same encoding, so nobody's wishes count.
-        let mut encoder = Encoder::new(codec, &OpusParameters::default());
+        // Everybody hears the same encoding, so nobody's wishes count. Who cannot use redundancy leaves it unread.
+        let mut encoder =
+            Encoder::new(codec, &OpusParameters { inband_fec: true, ..OpusParameters::default() });
         let mut resampler = Resampler::default();
         let mut frames = Frames::default();
         for stored in self.samples.chunks(STORED_FRAME) {

@@ -1,4 +1,4 @@
-//! Between the sampling rates of a telephone line, 8, 16 and 48 kHz, by one windowed sinc in polyphase form for each ratio.
+//! Between the sampling rates of a telephone line, 8 and 16 kHz, by a windowed sinc in polyphase form.
 //!
 //! 32 taps per sample of the lower rate, Kaiser window with beta 7.4. Flat within 0.01 dB up to 0.425 of the lower rate
 //! (3.4 kHz for a telephone), 6 dB down at half of it, and more than 72 dB down from 0.575 of it on (4.6 kHz, whatever
@@ -9,20 +9,18 @@ use std::sync::LazyLock;
 
 use crate::codec::MAX_FRAME_SAMPLES;
 
-/// Taps for each sample of the lower rate; the filter is as many times longer as the ratio says.
+/// Taps for each sample of the lower rate; the filter is twice as long.
 const TAPS: usize = 32;
 /// Shape of the Kaiser window: 75 dB of attenuation.
 const BETA: f64 = 7.4;
-/// The largest ratio: 8 to 48 kHz.
-const MAX_RATIO: usize = 6;
+/// Between the two rates.
+const RATIO: usize = 2;
 /// What is looked back at, at most: all taps but the newest, at the higher rate.
-const MAX_HISTORY: usize = TAPS * MAX_RATIO;
+const MAX_HISTORY: usize = TAPS * RATIO;
 /// Sums that are added up side by side, so that the compiler can use vector instructions.
 const LANES: usize = 8;
 
-static BY_TWO: LazyLock<Filter> = LazyLock::new(|| Filter::new(2));
-static BY_THREE: LazyLock<Filter> = LazyLock::new(|| Filter::new(3));
-static BY_SIX: LazyLock<Filter> = LazyLock::new(|| Filter::new(6));
+static FILTER: LazyLock<Filter> = LazyLock::new(Filter::new);
 
 /// One stream's conversion. It may change from frame to frame; what was heard at another rate is then forgotten.
 #[derive(Clone, Debug)]
@@ -39,9 +37,8 @@ impl Default for Resampler {
     }
 }
 
-/// The taps for one ratio.
+/// The taps.
 struct Filter {
-    ratio: usize,
     /// In time's order; they add up to 1.
     down: Box<[f32]>,
     /// By phase, each `TAPS` long, newest input last; each phase adds up to 1.
@@ -49,9 +46,8 @@ struct Filter {
 }
 
 impl Resampler {
-    /// Converts one frame (at most 20 ms) from one rate to another, both of 8, 16 and 48 kHz; gives the result, which is
-    /// `input` itself where there is nothing to do. Where the rate goes down, the length of `input` is a multiple of the
-    /// ratio.
+    /// Converts one frame (at most 20 ms) from one rate to another, both of 8 and 16 kHz; gives the result, which is
+    /// `input` itself where there is nothing to do. Where the rate goes down, the length of `input` is even.
     pub(crate) fn process<'a>(
         &mut self,
         from: u32,
@@ -59,7 +55,9 @@ impl Resampler {
         input: &'a [i16],
         output: &'a mut [i16; MAX_FRAME_SAMPLES],
     ) -> &'a [i16] {
-        let Some(filter) = Filter::between(from, to) else { return input };
+        if from == to {
+            return input;
+        }
         if (self.from, self.to) != (from, to) {
             *self = Self { from, to, ..Self::default() };
         }
@@ -70,9 +68,9 @@ impl Resampler {
             *place = f32::from(*sample);
         }
         let made = if from > to {
-            filter.lower(&window, input.len(), output)
+            FILTER.lower(&window, input.len(), output)
         } else {
-            filter.raise(&window, input.len(), output)
+            FILTER.raise(&window, input.len(), output)
         };
         self.history.copy_from_slice(&window[input.len()..input.len() + MAX_HISTORY]);
         &output[..made]
@@ -80,49 +78,40 @@ impl Resampler {
 }
 
 impl Filter {
-    fn between(from: u32, to: u32) -> Option<&'static Self> {
-        match (from.min(to), from.max(to)) {
-            (8_000, 16_000) => Some(&BY_TWO),
-            (16_000, 48_000) => Some(&BY_THREE),
-            (8_000, 48_000) => Some(&BY_SIX),
-            _ => None,
-        }
-    }
-
     /// A sinc whose zeros lie one sample of the lower rate apart, under a Kaiser window.
-    fn new(ratio: usize) -> Self {
-        let count = TAPS * ratio;
+    fn new() -> Self {
+        let count = TAPS * RATIO;
         let middle = (count - 1) as f64 / 2.0;
         let tap = |i: usize| {
             let from_middle = i as f64 - middle;
-            let x = PI * from_middle / ratio as f64;
+            let x = PI * from_middle / RATIO as f64;
             let sinc = if x == 0.0 { 1.0 } else { x.sin() / x };
             sinc * bessel(BETA * (1.0 - (from_middle / (middle + 1.0)).powi(2)).sqrt())
         };
         let taps: Vec<f64> = (0..count).map(tap).collect();
         let all: f64 = taps.iter().sum();
         let down = taps.iter().map(|t| (t / all) as f32).collect();
-        let up = (0..ratio).flat_map(|phase| {
+        let up = (0..RATIO).flat_map(|phase| {
             let taps = &taps;
-            let all: f64 = taps.iter().skip(phase).step_by(ratio).sum();
-            (0..TAPS).rev().map(move |k| (taps[k * ratio + phase] / all) as f32)
+            let all: f64 = taps.iter().skip(phase).step_by(RATIO).sum();
+            (0..TAPS).rev().map(move |k| (taps[k * RATIO + phase] / all) as f32)
         });
-        Self { ratio, down, up: up.collect() }
+        Self { down, up: up.collect() }
     }
 
     fn lower(&self, window: &[f32], count: usize, output: &mut [i16]) -> usize {
-        let made = (count / self.ratio).min(output.len());
+        let made = (count / RATIO).min(output.len());
         for (i, out) in output[..made].iter_mut().enumerate() {
             // The newest input of this output is the last one of its group.
-            let end = MAX_HISTORY + (i + 1) * self.ratio;
+            let end = MAX_HISTORY + (i + 1) * RATIO;
             *out = to_sample(dot(&window[end - self.down.len()..end], &self.down));
         }
         made
     }
 
     fn raise(&self, window: &[f32], count: usize, output: &mut [i16]) -> usize {
-        let made = (count * self.ratio).min(output.len());
-        for (i, group) in output[..made].chunks_exact_mut(self.ratio).enumerate() {
+        let made = (count * RATIO).min(output.len());
+        for (i, group) in output[..made].chunks_exact_mut(RATIO).enumerate() {
             let end = MAX_HISTORY + i + 1;
             let span = &window[end - TAPS..end];
             for (out, taps) in group.iter_mut().zip(self.up.chunks_exact(TAPS)) {
@@ -164,14 +153,7 @@ mod tests {
     use super::*;
     use std::f64::consts::TAU;
 
-    const RATES: [(u32, u32); 6] = [
-        (8_000, 16_000),
-        (16_000, 8_000),
-        (16_000, 48_000),
-        (48_000, 16_000),
-        (8_000, 48_000),
-        (48_000, 8_000),
-    ];
+    const RATES: [(u32, u32); 2] = [(8_000, 16_000), (16_000, 8_000)];
 
     /// Half a second of a sine, converted in pieces; the second half of it is measured.
     fn convert(from: u32, to: u32, hz: f64, piece: usize) -> Vec<i16> {

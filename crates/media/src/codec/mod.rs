@@ -14,8 +14,8 @@ pub(crate) const TICKS_PER_MS: u32 = 8;
 /// One frame, in milliseconds and on the line's own time.
 pub(crate) const FRAME_MS: u32 = 20;
 pub(crate) const FRAME_TICKS: u32 = FRAME_MS * TICKS_PER_MS;
-/// Samples of one frame at the highest sampling rate that a codec has (Opus, 48 kHz).
-pub(crate) const MAX_FRAME_SAMPLES: usize = 960;
+/// Samples of one frame at the highest sampling rate that a codec has here (16 kHz).
+pub(crate) const MAX_FRAME_SAMPLES: usize = 320;
 /// Samples of the longest packet that is decoded, 120 ms, at that rate. Longer ones are cut.
 pub(crate) const MAX_PACKET_SAMPLES: usize = 6 * MAX_FRAME_SAMPLES;
 /// Bytes of the longest payload that we make ourselves: 40 ms of L16.
@@ -30,7 +30,8 @@ pub enum Codec {
     Pcma,
     /// G.722: 16 kHz, 64 kbit/s; its RTP clock is 8 kHz all the same (RFC 3551 §4.5.2).
     G722,
-    /// Opus (RFC 6716, RFC 7587): decoded at 48 kHz, mono, about 24 kbit/s.
+    /// Opus (RFC 6716, RFC 7587): wideband, mono; decoded and encoded at 16 kHz, for no other codec here has more. Its
+    /// RTP clock is 48 kHz all the same.
     Opus,
     /// Linear 16-bit samples at 16 kHz (RFC 3551 §4.5.11), 256 kbit/s: nothing is lost in coding, so tests measure
     /// the path alone with it.
@@ -92,8 +93,7 @@ impl Codec {
     pub const fn sample_rate(self) -> u32 {
         match self {
             Self::Pcmu | Self::Pcma => 8_000,
-            Self::G722 | Self::L16 => 16_000,
-            Self::Opus => 48_000,
+            Self::G722 | Self::Opus | Self::L16 => 16_000,
         }
     }
 
@@ -327,7 +327,7 @@ mod tests {
         }
     }
 
-    /// Nine seconds of speech as 48 kHz frames, and encoded with redundancy for a line that loses much.
+    /// Nine seconds of speech as 16 kHz frames, and encoded with redundancy for a line that loses much.
     fn spoken() -> (Vec<Vec<i16>>, Vec<Vec<u8>>) {
         let wish = OpusParameters { inband_fec: true, ..OpusParameters::default() };
         let (mut encoder, mut up) = (Encoder::new(Codec::Opus, &wish), Resampler::default());
@@ -338,7 +338,7 @@ mod tests {
             .collect();
         let frames = speech.chunks_exact(160).map(|frame| {
             let (mut wide, mut payload) = ([0; MAX_FRAME_SAMPLES], [0; MAX_PAYLOAD]);
-            let samples = up.process(8_000, 48_000, frame, &mut wide);
+            let samples = up.process(8_000, 16_000, frame, &mut wide);
             let length = encoder.encode(samples, &mut payload);
             (samples.to_vec(), payload[..length].to_vec())
         });

@@ -21,6 +21,8 @@ const FIRST_LASTS: u32 = 25;
 /// The target is never less, since the reader's own rounds are not exact, nor more, since people would talk at once.
 const LEAST: Grains = 20 * MILLISECOND;
 const MOST: Grains = 400 * MILLISECOND;
+/// For so many packets, half a minute, a recovered packet makes its successor worth waiting for.
+const WORTHWHILE: u32 = 1_500;
 /// The least transit is that of the last four seconds, kept for each half second.
 const SPANS: usize = 8;
 const SPAN: Grains = 500 * MILLISECOND;
@@ -35,17 +37,29 @@ pub(super) struct Delay {
     shares: [f32; BUCKETS],
     measured: u32,
     target: Grains,
+    /// From a packet to the one that holds it once more, and for how many packets that is still waited for.
+    successor: Grains,
+    worthwhile: u32,
 }
 
 impl Default for Delay {
     fn default() -> Self {
-        Self { least: [None; SPANS], began: 0, shares: [0.0; BUCKETS], measured: 0, target: FIRST }
+        Self {
+            least: [None; SPANS],
+            began: 0,
+            shares: [0.0; BUCKETS],
+            measured: 0,
+            target: FIRST,
+            successor: 0,
+            worthwhile: 0,
+        }
     }
 }
 
 impl Delay {
     /// Takes note of a packet that came `now`.
     pub(super) fn on_packet(&mut self, position: Grains, now: Grains) {
+        self.worthwhile = self.worthwhile.saturating_sub(1);
         let transit = now - position;
         if self.least[0].is_none() {
             self.began = now;
@@ -75,6 +89,11 @@ impl Delay {
         self.least = [None; SPANS];
     }
 
+    /// A lost packet was told by the one that follows it, by `step`: for a while the delay has room for that one.
+    pub(super) fn wait_for_successors(&mut self, step: Grains) {
+        (self.successor, self.worthwhile) = (step, WORTHWHILE);
+    }
+
     /// What the network takes at best; `None` before the first packet.
     pub(super) fn base(&self) -> Option<Grains> {
         self.least.iter().flatten().min().copied()
@@ -82,7 +101,8 @@ impl Delay {
 
     /// The delay that a position should be played with, after the moment at which it comes at best.
     pub(super) fn target(&self) -> Grains {
-        self.target
+        let room = if self.worthwhile > 0 { self.successor } else { 0 };
+        (self.target + room).min(MOST)
     }
 
     /// The upper end of the bucket that all but [`TOO_LATE`] of the packets come within.
@@ -150,6 +170,18 @@ mod tests {
     }
 
     #[test]
+    fn a_successor_that_tells_of_a_lost_packet_is_waited_for_half_a_minute() {
+        let mut delay = Delay::default();
+        feed(&mut delay, 0..100, |_| 0);
+        delay.wait_for_successors(20 * MILLISECOND);
+        assert_eq!(target_ms(&delay), 40);
+        feed(&mut delay, 100..1_599, |_| 0);
+        assert_eq!(target_ms(&delay), 40);
+        feed(&mut delay, 1_599..1_600, |_| 0);
+        assert_eq!(target_ms(&delay), 20);
+    }
+
+    #[test]
     fn a_longer_way_is_the_new_base_after_four_seconds() {
         let mut delay = Delay::default();
         feed(&mut delay, 0..500, |_| 0);
@@ -184,6 +216,8 @@ mod tests {
         feed(&mut delay, 0..100, |n| n * 1_000_000_000);
         assert!((LEAST..=MOST).contains(&delay.target()));
         feed(&mut delay, 0..300, |n| n % 2 * 490);
+        assert_eq!(delay.target(), MOST);
+        delay.wait_for_successors(60 * MILLISECOND);
         assert_eq!(delay.target(), MOST);
         delay.rebase();
         assert_eq!(delay.base(), None);

@@ -203,7 +203,8 @@ impl Ear {
             if ahead && !(follows && position - playing.at <= SLOPPY) {
                 break;
             }
-            let gap = position - playing.at - playing.made_up;
+            let missing = position - playing.at;
+            let gap = missing - playing.made_up;
             // The sender has said nothing, rather than the network lost it.
             playing.pause |= follows && gap > SLOPPY;
             if playing.pause || playing.lost >= LOST_TRACK {
@@ -211,6 +212,8 @@ impl Ear {
                     break;
                 }
                 self.take();
+            } else if self.decoder.conceals() && missing >= SHORTEST_LOSS && !follows {
+                self.recover(missing);
             } else if gap < SHORTEST_LOSS || follows {
                 self.take();
             } else {
@@ -270,47 +273,57 @@ impl Ear {
 
     /// `gap` is known to be lost: some of it is made up, so that at least `ms` of audio wait or none of it is left.
     fn lose(&mut self, gap: Grains, ms: usize) {
-        let (Some(next), Some(playing)) = (self.packets.first(), &mut self.playing) else { return };
-        let (rate, before) = (self.decoder.codec().sample_rate(), self.samples.len());
-        let piece = if self.decoder.conceals() && !self.concealer.runs() {
-            // Packet by packet, an incomplete one first, so that the last may be recovered.
-            let step = self.timeline.as_ref().map_or(LONGEST_PACKET, Timeline::step);
-            let step = step.clamp(SHORTEST_LOSS, LONGEST_PACKET);
-            let piece = if gap % step == 0 { step } else { gap % step };
-            let unit = (SHORTEST_LOSS * Grains::from(rate) / SECOND) as usize;
-            self.samples.resize(before + (piece / SHORTEST_LOSS) as usize * unit, 0);
-            let made = &mut self.samples[before..];
-            if gap > step || !self.decoder.recover(&next.payload, made) {
-                self.decoder.conceal(made);
-            }
-            piece
-        } else {
-            let wanted = rate as usize * ms / 1_000;
-            let count =
-                wanted.saturating_sub(before - self.head).min((gap * Grains::from(rate) / SECOND) as usize);
-            self.concealer.begin(&self.samples, rate, false, &mut self.background);
-            self.concealer.fill(&mut self.samples, count, rate, &mut self.background);
-            (count as Grains * SECOND / Grains::from(rate)).max(1)
-        };
+        let Some(playing) = &mut self.playing else { return };
+        let rate = self.decoder.codec().sample_rate();
+        let wanted = (rate as usize * ms / 1_000).saturating_sub(self.samples.len() - self.head);
+        let count = wanted.min((gap * Grains::from(rate) / SECOND) as usize);
+        self.concealer.begin(&self.samples, rate, false, &mut self.background);
+        self.concealer.fill(&mut self.samples, count, rate, &mut self.background);
+        let piece = (count as Grains * SECOND / Grains::from(rate)).max(1);
         playing.at += playing.made_up + piece;
         playing.lost += piece;
         playing.made_up = 0;
     }
 
-    /// Nothing is there in its turn: `count` samples are made up, or a little more.
+    /// `gap` is known to be lost, all that was made up since [`Playing::at`] included, of which the decoder knows nothing:
+    /// it makes up one packet of it, or recovers it, and what of that has not been made up already is heard.
+    fn recover(&mut self, gap: Grains) {
+        let (Some(next), Some(playing)) = (self.packets.first(), &mut self.playing) else { return };
+        let (rate, before) = (self.decoder.codec().sample_rate(), self.samples.len());
+        // An incomplete one first, so that the last may be recovered.
+        let step = self.timeline.as_ref().map_or(LONGEST_PACKET, Timeline::step);
+        let step = step.clamp(SHORTEST_LOSS, LONGEST_PACKET);
+        let piece = if gap % step == 0 { step } else { gap % step };
+        let unit = (SHORTEST_LOSS * Grains::from(rate) / SECOND) as usize;
+        let length = (piece / SHORTEST_LOSS) as usize * unit;
+        self.samples.resize(before + length, 0);
+        let made = &mut self.samples[before..];
+        if gap <= step && self.decoder.recover(&next.payload, made) {
+            self.delay.wait_for_successors(step);
+        } else {
+            self.decoder.conceal(made);
+        }
+        let known = piece.min(playing.made_up);
+        let too_late = (known * Grains::from(rate) / SECOND) as usize;
+        self.samples.drain(before..before + too_late.min(length));
+        if self.samples.len() > before {
+            self.concealer.merge(&mut self.samples[before..], rate, &mut self.background);
+        }
+        playing.at += piece;
+        playing.made_up -= known;
+        playing.lost += piece - known;
+    }
+
+    /// Nothing is there in its turn, and may be late or lost: `count` samples are made up. The decoder is not told, for
+    /// what is only late is decoded best where it left off.
     fn make_up(&mut self, count: usize) {
         let Some(playing) = &mut self.playing else { return };
-        let (rate, before) = (self.decoder.codec().sample_rate(), self.samples.len());
-        // After a while all codecs are silent alike.
-        let long = playing.lost >= LOST_TRACK;
-        if self.decoder.conceals() && !long && !self.concealer.runs() {
-            self.samples.resize(before + rate as usize * FRAME_MS / 1_000, 0);
-            self.decoder.conceal(&mut self.samples[before..]);
-        } else {
-            self.concealer.begin(&self.samples, rate, playing.pause || long, &mut self.background);
-            self.concealer.fill(&mut self.samples, count, rate, &mut self.background);
-        }
-        let made = (self.samples.len() - before) as Grains * SECOND / Grains::from(rate);
+        let rate = self.decoder.codec().sample_rate();
+        // After a while nobody is there.
+        let pause = playing.pause || playing.lost >= LOST_TRACK;
+        self.concealer.begin(&self.samples, rate, pause, &mut self.background);
+        self.concealer.fill(&mut self.samples, count, rate, &mut self.background);
+        let made = count as Grains * SECOND / Grains::from(rate);
         playing.made_up += made;
         playing.lost += made;
     }
