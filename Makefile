@@ -37,7 +37,7 @@ e2e: ## Tests with SIPp, baresip, Linphone and Redis against the built program
 bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test
 	@$(CARGO) build --release --locked --package havre --package havre-load
-	@$(CARGO) bench --locked --package havre-e2e
+	@$(CARGO) bench --locked --package havre-bench --package havre-e2e
 	@tests/setup/install bench
 	@$(CARGO) bench --locked --package havre-media --bench codecs
 	@$(CARGO) bench --locked --package havre-media --bench hearing

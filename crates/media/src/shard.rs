@@ -1,6 +1,5 @@
 //! Many legs on one thread.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use havre_model::{LegId, Mono, Now, Wakeup};
@@ -10,6 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::leg::player::Shared;
 use crate::leg::reports::Wall;
 use crate::leg::{self, Leg};
+use crate::legs::LegMap;
 use crate::limits::{MAX_CLIPS, MAX_LEGS};
 use crate::outbox::Outbox;
 use crate::wheel::{Turn, Wheel};
@@ -28,7 +28,7 @@ pub struct Shard {
     /// Legs keep their places while they are open; `places` finds them.
     legs: Vec<Option<Box<Leg>>>,
     free: Vec<usize>,
-    places: HashMap<LegId, usize>,
+    places: LegMap<usize>,
     wheel: Wheel,
     outbox: Outbox,
     counters: Counters,
@@ -44,7 +44,7 @@ impl Shard {
             wall: Wall::new(now),
             legs: Vec::new(),
             free: Vec::new(),
-            places: HashMap::new(),
+            places: LegMap::default(),
             wheel: Wheel::new(now.mono),
             outbox: Outbox::default(),
             counters: Counters::default(),
@@ -101,6 +101,13 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Wakeup> {
         self.wheel.at().map(|at| Wakeup { at, why: "frame" })
+    }
+
+    /// Whether a leg's packets go to another leg. The others' may be read a few milliseconds late: nobody hears them.
+    #[must_use]
+    pub fn is_bridged(&self, leg: LegId) -> bool {
+        let leg = self.places.get(&leg).and_then(|place| self.legs[*place].as_ref());
+        leg.is_some_and(|leg| leg.peer.is_some())
     }
 
     /// What it did and dropped, since it began.

@@ -1,24 +1,23 @@
-//! Data threads on real loopback sockets. Each test has an address of its own, so that ports never collide.
+//! Data threads on real loopback sockets.
 
 #![allow(clippy::disallowed_methods, reason = "real sockets take real time")]
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+mod support;
 
-use havre_media::sdp::{Direction, Negotiated};
-use havre_media::{Clip, Codec, Command, Event};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use havre_media::{Clip, Command, Event};
 use havre_model::{LegId, PlayId};
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads, Refused, ShardEvent, StartError};
+use support::Plane;
 use tokio::sync::mpsc;
 
 const A: LegId = LegId(1);
 const B: LegId = LegId(2);
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn two_phones_hear_each_other_through_a_bridge() {
@@ -120,118 +119,4 @@ fn what_cannot_work_is_refused_at_the_start() {
     // TEST-NET-1: no machine has it.
     let nowhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     assert!(matches!(start(nowhere, 20_000..=20_009, 1), StartError::Address { .. }));
-}
-
-/// A data plane and what it says.
-struct Plane {
-    ip: IpAddr,
-    media: MediaThreads,
-    events: mpsc::Receiver<ShardEvent>,
-}
-
-impl Plane {
-    fn start(ip: [u8; 4], ports: RangeInclusive<u16>, shards: usize) -> Self {
-        let (to, events) = mpsc::channel(4_096);
-        let ip = IpAddr::from(ip);
-        let config = MediaConfig { listen: ip, ports, shards, shard: havre_media::Config::default() };
-        let media = MediaThreads::start(config, Clock::new(), [7; 32], to).unwrap();
-        Self { ip, media, events }
-    }
-
-    fn command(&self, command: Command) {
-        self.media.command(0, command).unwrap();
-    }
-
-    fn open(&mut self, leg: LegId) -> Option<u16> {
-        self.open_on(0, leg)
-    }
-
-    fn open_on(&mut self, shard: usize, leg: LegId) -> Option<u16> {
-        self.media.command(shard, Command::Open { leg }).unwrap();
-        let answer =
-            self.wait(|event| matches!(event, ShardEvent::Opened { .. } | ShardEvent::OpenFailed { .. }));
-        match answer {
-            ShardEvent::Opened { leg: opened, rtp, rtcp } => {
-                assert_eq!((opened, rtcp), (leg, rtp + 1));
-                Some(rtp)
-            }
-            _ => None,
-        }
-    }
-
-    /// A leg in PCMU to a phone of its own.
-    fn phone(&mut self, leg: LegId) -> Phone {
-        let port = self.open(leg).unwrap();
-        let socket = UdpSocket::bind((self.ip, 0)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let at = socket.local_addr().unwrap();
-        let negotiated = Negotiated {
-            remote_rtp: at,
-            remote_rtcp: at,
-            rtcp_mux: true,
-            direction: Direction::SendRecv,
-            send: vec![(Codec::Pcmu, 0)],
-            receive: vec![(0, Codec::Pcmu)],
-            send_events: Vec::new(),
-            receive_events: Vec::new(),
-            opus: havre_media::sdp::OpusParameters::default(),
-            comfort_noise: false,
-            ptime: 20,
-        };
-        self.command(Command::Configure { leg, negotiated: Box::new(negotiated) });
-        Phone { socket, gateway: SocketAddr::new(self.ip, port) }
-    }
-
-    fn wait_for(&self, counter: &str, least: u64) {
-        let start = Instant::now();
-        while self.media.counters()[counter] < least {
-            assert!(start.elapsed() < PATIENCE, "{counter}: {:?}", self.media.counters());
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn wait(&mut self, wanted: impl Fn(&ShardEvent) -> bool) -> ShardEvent {
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            match self.events.try_recv() {
-                Ok(event) if wanted(&event) => return event,
-                Ok(_) => {}
-                Err(_) => std::thread::sleep(Duration::from_millis(1)),
-            }
-        }
-        panic!("the event did not come");
-    }
-}
-
-/// A plain socket that speaks RTP.
-struct Phone {
-    socket: UdpSocket,
-    gateway: SocketAddr,
-}
-
-impl Phone {
-    /// 20 ms of PCMU, every sample the same.
-    fn say(&self, seq: u16, code: u8) {
-        let mut packet = vec![0x80, 0];
-        packet.extend_from_slice(&seq.to_be_bytes());
-        packet.extend_from_slice(&(u32::from(seq) * 160).to_be_bytes());
-        packet.extend_from_slice(&7_u32.to_be_bytes());
-        packet.resize(12 + 160, code);
-        self.socket.send_to(&packet, self.gateway).unwrap();
-    }
-
-    /// The payload of the first PCMU packet that is `wanted`; `meanwhile` happens before every try.
-    fn hear(&self, wanted: impl Fn(&[u8]) -> bool, mut meanwhile: impl FnMut()) -> Vec<u8> {
-        let start = Instant::now();
-        let mut buffer = [0; 2_048];
-        while start.elapsed() < PATIENCE {
-            meanwhile();
-            let Ok((length, source)) = self.socket.recv_from(&mut buffer) else { continue };
-            assert_eq!(source, self.gateway);
-            if buffer[1] & 0x7f == 0 && wanted(&buffer[12..length]) {
-                return buffer[12..length].to_vec();
-            }
-        }
-        panic!("nothing of the kind was heard");
-    }
 }

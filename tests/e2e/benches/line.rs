@@ -4,15 +4,14 @@
 #![allow(clippy::print_stdout, reason = "figures are for people")]
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use havre_e2e::{Account, Host, Line, LineBuilder, Logged, Media, Process, Run, Sipp, repository, until};
+use havre_bench::Section;
+use havre_e2e::{Account, Host, Line, LineBuilder, Logged, Media, Run, Sipp, repository, until};
 
 const SOON: Duration = Duration::from_secs(20);
 /// Calls bridged at once for the relay's and the memory's figures.
@@ -24,11 +23,6 @@ type Measurement = fn(&mut Results);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, mode, at, a, b] = &arguments[..]
-        && mode == "--bare-relay"
-    {
-        bare_relay([at, a, b].map(|text| text.parse().expect("an address")));
-    }
     let all: [(&str, Measurement); 5] = [
         ("answers", answer_times),
         ("sounds", first_sounds_and_bridges),
@@ -37,7 +31,12 @@ fn main() {
         ("relays", relays),
     ];
     let wanted: Vec<&String> = arguments[1..].iter().filter(|a| !a.starts_with('-')).collect();
-    let mut results = Results::default();
+    let mut results = Results(Section::new(
+        "Line",
+        "`cargo bench -p havre-e2e` (`tests/e2e/benches/line.rs`): the whole program, SIPp as carrier and phones. \
+         Generators and phones share the machine with the line.",
+    ));
+    results.0.table(&["what", "figure"]);
     for (name, measure) in all {
         if wanted.is_empty() || wanted.iter().any(|w| *w == name) {
             measure(&mut results);
@@ -45,7 +44,7 @@ fn main() {
     }
     // A part of the figures is for the one who asked.
     if wanted.is_empty() {
-        results.write();
+        results.0.write(&repository()).expect("tests/bench/RESULTS.md");
     }
 }
 
@@ -137,13 +136,13 @@ fn calls(results: &mut Results) {
     let answered = count("answered");
     results.row(
         "processor time of a complete hotline call",
-        format!("{:.2} ms", used / 1_000.0 / f64::from(CALLS)),
+        &format!("{:.2} ms", used / 1_000.0 / f64::from(CALLS)),
     );
-    results.row("… of which answered by an advocate", format!("{answered} of {CALLS}"));
-    results.row("processor time of the idle line", format!("{:.2} ms/s", idle_rate / 1_000.0));
+    results.row("… of which answered by an advocate", &format!("{answered} of {CALLS}"));
+    results.row("processor time of the idle line", &format!("{:.2} ms/s", idle_rate / 1_000.0));
 }
 
-/// Memory of callers who wait.
+/// Memory of callers who wait, and the processor time that they and their own packets take.
 fn waiting_memory(results: &mut Results) {
     const CALLERS: usize = 200;
     let line = Line::demo().start();
@@ -153,16 +152,21 @@ fn waiting_memory(results: &mut Results) {
     let _calls = many_calls(&line, CALLERS, host, sink.port, 60_000);
     until("all to wait", SOON * 2, || (sink.streams() >= CALLERS).then_some(()));
     thread::sleep(Duration::from_secs(3));
+    sink.start();
+    thread::sleep(Duration::from_secs(1));
     let (cpu, start) = (line.cpu_micros(), Instant::now());
     thread::sleep(Duration::from_secs(5));
     let per_second = (line.cpu_micros() - cpu) / start.elapsed().as_secs_f64() / CALLERS as f64;
-    results.row("resident memory, no call", kib(before as f64));
-    results.row("… per waiting call", kib((line.memory().saturating_sub(before)) as f64 / CALLERS as f64));
-    results
-        .row("processor time per waiting call (50 packets/s)", format!("{:.2} ms/s", per_second / 1_000.0));
+    results.row("resident memory, no call", &kib(before as f64));
+    results.row("… per waiting call", &kib((line.memory().saturating_sub(before)) as f64 / CALLERS as f64));
+    results.row(
+        "processor time of 100 waiting callers (50 packets/s each way)",
+        &format!("{:.1} % of a core", per_second / 100.0),
+    );
 }
 
-/// Processor time per relayed packet and memory per bridged call; a bare relay beside it.
+/// Processor time per relayed packet, control plane included, and memory per bridged call. `havre-bench` has the bare
+/// relay beside it, and more calls.
 fn relays(results: &mut Results) {
     let line = advocates_line(BRIDGES).start();
     let before = line.memory();
@@ -180,26 +184,10 @@ fn relays(results: &mut Results) {
     let memory = line.memory().saturating_sub(before) as f64 / BRIDGES as f64;
     let havre = measure(|| line.cpu_micros(), &callers, &advocates);
 
-    let host = Host::claim();
-    let (a, b) = (Flood::open(host.ip()), Flood::open(host.ip()));
-    let relay = host.at(9_000);
-    let addresses = [relay, host.at(a.port), host.at(b.port)].map(|address| address.to_string());
-    let myself = std::env::current_exe().expect("a program knows its own path");
-    let bare = Process::spawn("bare relay", Command::new(myself).arg("--bare-relay").args(addresses));
-    until("the bare relay to listen", SOON, || UdpSocket::bind(relay).is_err().then_some(()));
-    a.send_to(relay, BRIDGES);
-    b.send_to(relay, BRIDGES);
-    a.start();
-    b.start();
-    thread::sleep(Duration::from_secs(1));
-    let plain = measure(|| bare.cpu_micros(), &a, &b);
-
-    results.row(&format!("relayed packets/s in {BRIDGES} calls"), format!("{:.0}", havre.per_second));
-    results.row("… lost or not relayed", format!("{:.2} %", havre.lost_percent));
-    results.row("processor time per relayed packet, Havre", format!("{:.2} µs", havre.micros));
-    results.row("processor time per relayed packet, bare UDP relay", format!("{:.2} µs", plain.micros));
-    results.row("… ratio", format!("{:.2}", havre.micros / plain.micros));
-    results.row("resident memory per bridged call", kib(memory));
+    results.row(&format!("relayed packets/s in {BRIDGES} calls"), &format!("{:.0}", havre.per_second));
+    results.row("… lost or not relayed", &format!("{:.2} %", havre.lost_percent));
+    results.row("processor time per relayed packet", &format!("{:.2} µs", havre.micros));
+    results.row("resident memory per bridged call", &kib(memory));
 }
 
 struct Measured {
@@ -218,16 +206,6 @@ fn measure(cpu: impl Fn() -> f64, a: &Flood, b: &Flood) -> Measured {
         micros: used / received,
         per_second: received / start.elapsed().as_secs_f64(),
         lost_percent: 100.0 * (1.0 - received / sent),
-    }
-}
-
-/// The least that a relay can do: one socket, one thread, one receive and one send per packet.
-fn bare_relay([at, a, b]: [SocketAddr; 3]) -> ! {
-    let socket = UdpSocket::bind(at).expect("a free port");
-    let mut buffer = [0; 2_048];
-    loop {
-        let Ok((length, source)) = socket.recv_from(&mut buffer) else { continue };
-        let _ = socket.send_to(&buffer[..length], if source == a { b } else { a });
     }
 }
 
@@ -287,11 +265,6 @@ impl Flood {
         Self { port, shared }
     }
 
-    fn send_to(&self, remote: SocketAddr, count: usize) {
-        let mut streams = self.shared.streams.lock().expect("nobody panics with it held");
-        streams.extend((0..count).map(|n| ((remote, n), 0)));
-    }
-
     fn start(&self) {
         self.shared.sending.store(true, Ordering::Relaxed);
     }
@@ -325,16 +298,18 @@ fn receive(socket: &UdpSocket, shared: &Shared) {
 }
 
 fn send(socket: &UdpSocket, shared: &Shared) {
+    // Callers are not in step: a twentieth of the streams has its turn every millisecond.
+    const TURNS: usize = 20;
     let mut next = Instant::now();
     let mut packet = [0xff_u8; 172];
-    loop {
-        next += Duration::from_millis(20);
+    for turn in (0..TURNS).cycle() {
+        next += Duration::from_millis(1);
         thread::sleep(next.saturating_duration_since(Instant::now()));
         if !shared.sending.load(Ordering::Relaxed) {
             continue;
         }
         let mut streams = shared.streams.lock().expect("nobody panics with it held");
-        for (index, ((remote, _), sequence)) in streams.iter_mut().enumerate() {
+        for (index, ((remote, _), sequence)) in streams.iter_mut().enumerate().skip(turn).step_by(TURNS) {
             *sequence = sequence.wrapping_add(1);
             packet[..2].copy_from_slice(&[0x80, 0]);
             packet[2..4].copy_from_slice(&sequence.to_be_bytes());
@@ -348,13 +323,11 @@ fn send(socket: &UdpSocket, shared: &Shared) {
 }
 
 /// The figures, in order.
-#[derive(Default)]
-struct Results(Vec<(String, String)>);
+struct Results(Section);
 
 impl Results {
-    fn row(&mut self, what: &str, figure: String) {
-        println!("{what}: {figure}");
-        self.0.push((what.into(), figure));
+    fn row(&mut self, what: &str, figure: &str) {
+        self.0.row(&[what, figure]);
     }
 
     fn times(&mut self, what: &str, millis: &mut [f64], target: &str) {
@@ -368,36 +341,8 @@ impl Results {
             at(1.0),
             millis.len()
         );
-        self.row(what, figure);
+        self.row(what, &figure);
     }
-
-    fn write(&self) {
-        let mut text =
-            String::from("# Measured\n\nBy `make bench`; see `tests/e2e/benches/line.rs` for how. ");
-        let _ = writeln!(
-            text,
-            "Generators, phones and the line shared one machine ({} cores, {}).\n\n| what | figure |\n|---|---|",
-            thread::available_parallelism().map_or(0, usize::from),
-            processor()
-        );
-        for (what, figure) in &self.0 {
-            let _ = writeln!(text, "| {what} | {figure} |");
-        }
-        let path = repository().join("tests/bench/RESULTS.md");
-        std::fs::create_dir_all(path.parent().expect("a file has a directory")).expect("tests/bench");
-        // What other benchmarks found stands below, each under a heading of its own.
-        let before = std::fs::read_to_string(&path).unwrap_or_default();
-        text.push_str(before.find("\n## ").map_or("", |others| &before[others..]));
-        std::fs::write(&path, text).expect("tests/bench/RESULTS.md");
-        println!("written to {}", path.display());
-    }
-}
-
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name =
-        text.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("an unknown processor");
-    name.trim_start_matches([' ', '\t', ':']).to_owned()
 }
 
 fn header(message: &Logged, name: &str) -> Option<String> {

@@ -149,6 +149,33 @@ fn an_advocate_who_signs_off_is_signed_out_and_one_who_hangs_up_ends_the_talk() 
     line.api().wait_for_state("advocate-en", "signed_out");
 }
 
+#[test]
+fn without_free_ports_new_calls_get_503_and_the_talk_goes_on() {
+    // Two pairs: the caller's leg and the advocate's.
+    let line = Line::demo().with("node.shards", 1).with("rtp.ports", "20000-20003").start();
+    let events = line.events();
+    let _advocate = line.advocate("advocate-en", 700.0);
+    let (mut call, media) = carrier_call(&line);
+    events.answered_by(1, SOON);
+    media.hears_tone(700.0, SOON);
+    for _ in 0..3 {
+        Sipp::new("refused").start(line.sip()).hears("SIP/2.0 503", SOON);
+    }
+    let before = media.received();
+    until("the talk to go on", SOON, || (media.received() > before + 50).then_some(()));
+    media.hears_tone(700.0, SOON);
+    call.cue();
+    call.finish(SOON);
+    // The ports rest for a while and are there for the next call.
+    until("a call to be taken again", SOON * 4, || {
+        let call = Sipp::new("short_call").with("-m", "1").with("-d", "100").audio(30_000).start(line.sip());
+        let answer = until("an answer", SOON, || {
+            call.received().into_iter().find(|message| !message.starts_with("SIP/2.0 1"))
+        });
+        answer.starts_with("SIP/2.0 200").then_some(())
+    });
+}
+
 /// A carrier's call that sends 440 Hz and pressed 1.
 fn carrier_call(line: &Line) -> (Run, Media) {
     let host = Host::claim();

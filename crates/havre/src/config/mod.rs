@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use havre_media::Codec;
 use havre_model::{AgentId, AgentProfile, NodeId, Role, Spoken, TrunkId, WrapUp, limits};
+use havre_node::media::MAX_SHARDS;
 use havre_sip::digest::Algorithm;
 use ipnet::IpNet;
 
@@ -322,11 +323,11 @@ impl Check<'_> {
                 false
             }
         };
-        // One shard per core; a node of a small line needs no more than four.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+        // One shard per core.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_SHARDS);
         Config {
             node: node.unwrap_or_else(fallback_node),
-            shards: if raw.node.shards == 0 { cores } else { raw.node.shards.min(64) },
+            shards: if raw.node.shards == 0 { cores } else { raw.node.shards.min(MAX_SHARDS) },
             drain: Duration::from_secs(raw.node.drain),
             sip_listen,
             advertise,

@@ -44,11 +44,11 @@ pub const MAX_SHARDS: usize = 64;
 /// Configuration of the data plane.
 #[derive(Clone, Debug)]
 pub struct MediaConfig {
-    /// The address that every media socket binds.
+    /// The address that every media socket binds. `::` takes IPv4 as well.
     pub listen: IpAddr,
     /// Ports to use. Each leg takes an even one and the next; each shard has an equal part.
     pub ports: RangeInclusive<u16>,
-    /// Threads, 1 to [`MAX_SHARDS`].
+    /// Threads, 1 to [`MAX_SHARDS`]: one per core is best. Each carries about 1,000 bridged G.711 calls.
     pub shards: usize,
     /// Configuration of each shard.
     pub shard: havre_media::Config,
@@ -212,7 +212,8 @@ impl Line {
         let shared = Arc::new(Shared::default());
         let (commands, orders) = sync_channel(MAX_COMMANDS);
         let outbox = Outbox::new(events, Arc::clone(&shared.counters));
-        let sockets = Sockets::new(listen, ports, poll.registry().try_clone()?, Arc::clone(&shared.counters));
+        let sockets =
+            Sockets::new(listen, ports, poll.registry().try_clone()?, Arc::clone(&shared.counters))?;
         let thread = Thread::new(poll, clock, orders, Arc::clone(&shared), shard, sockets, outbox);
         let thread =
             std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
@@ -228,7 +229,7 @@ impl Line {
         };
         if taken.is_err() {
             self.shared.queued.fetch_sub(1, Ordering::AcqRel);
-            Counters::count(&self.shared.counters.commands_refused);
+            Counters::count_from_outside(&self.shared.counters.commands_refused);
         }
         // A thread that cannot be woken looks by itself within a second.
         let _ = self.waker.wake();

@@ -1,15 +1,16 @@
 //! The sockets of a shard's legs: which port is whose, what is to be read, and where a packet goes out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use havre_media::{Channel, limits};
+use havre_media::{Channel, LegMap, limits};
 use havre_model::{LegId, Mono};
 use mio::event::Event;
 use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Ipv6TClass;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -27,11 +28,14 @@ const TRIES: usize = 64;
 pub(super) struct Sockets {
     listen: IpAddr,
     ports: Ports,
-    registry: Registry,
+    /// Tells at once of what somebody waits for: bridged legs' RTP, and all RTCP, whose delay is measured.
+    urgent: Registry,
+    /// Tells, when asked, of the RTP of all other legs. Nobody hears it, and waking up costs more than reading.
+    patient: Poll,
     /// Where a token's pair is; a closed leg leaves its place to the next one.
     pairs: Vec<Option<Pair>>,
     vacant: Vec<usize>,
-    by_leg: HashMap<LegId, usize>,
+    by_leg: LegMap<usize>,
     /// Sockets that may have more to read: the poll tells only once (it is edge-triggered).
     readable: VecDeque<Token>,
     errors: Errors,
@@ -41,6 +45,8 @@ pub(super) struct Sockets {
 struct Pair {
     leg: LegId,
     port: u16,
+    /// Its RTP is told at once.
+    bridged: bool,
     rtp: Lane,
     rtcp: Lane,
 }
@@ -75,18 +81,27 @@ pub(super) enum Read {
 
 impl Sockets {
     /// None yet.
-    pub(super) fn new(listen: IpAddr, ports: Ports, registry: Registry, counters: Arc<Counters>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The system gives no second poll.
+    pub(super) fn new(
+        listen: IpAddr,
+        ports: Ports,
+        urgent: Registry,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
+        Ok(Self {
             listen,
             ports,
-            registry,
+            urgent,
+            patient: Poll::new()?,
             pairs: Vec::new(),
             vacant: Vec::new(),
-            by_leg: HashMap::new(),
+            by_leg: LegMap::default(),
             readable: VecDeque::new(),
             errors: Errors::new(),
             counters,
-        }
+        })
     }
 
     /// Legs with sockets.
@@ -108,7 +123,7 @@ impl Sockets {
         for _ in 0..TRIES {
             let port = self.ports.take(now)?;
             match bind_pair(self.listen, port) {
-                Ok((rtp, rtcp)) => match self.place(Pair { leg, port, rtp, rtcp }) {
+                Ok((rtp, rtcp)) => match self.place(Pair { leg, port, bridged: false, rtp, rtcp }) {
                     Ok(()) => return Some(port),
                     Err(error) => {
                         tracing::error!(%error, "cannot watch an RTP socket");
@@ -134,13 +149,40 @@ impl Sockets {
     pub(super) fn close(&mut self, leg: LegId, now: Mono) {
         let Some(place) = self.by_leg.remove(&leg) else { return };
         let Some(mut pair) = self.pairs.get_mut(place).and_then(Option::take) else { return };
-        for lane in [&mut pair.rtp, &mut pair.rtcp] {
-            // Closing the descriptor takes it out of the poll anyway.
-            let _ = self.registry.deregister(&mut lane.socket);
-        }
+        // Closing the descriptors takes them out of the polls anyway.
+        let rtp = if pair.bridged { &self.urgent } else { self.patient.registry() };
+        let _ = rtp.deregister(&mut pair.rtp.socket);
+        let _ = self.urgent.deregister(&mut pair.rtcp.socket);
         self.readable.retain(|token| token.0 / 2 != place);
         self.vacant.push(place);
         self.ports.rest(pair.port, now);
+    }
+
+    /// Reads a leg's RTP at once from now on (its peer hears it), or with the others.
+    pub(super) fn bridged(&mut self, leg: LegId, bridged: bool) {
+        let Some(place) = self.by_leg.get(&leg).copied() else { return };
+        let Some(pair) = self.pairs.get_mut(place).and_then(Option::as_mut) else { return };
+        if pair.bridged == bridged {
+            return;
+        }
+        pair.bridged = bridged;
+        let (from, to) = match bridged {
+            true => (self.patient.registry(), &self.urgent),
+            false => (&self.urgent, self.patient.registry()),
+        };
+        // What waits in the socket is told again by the new poll.
+        let moved = from
+            .deregister(&mut pair.rtp.socket)
+            .and_then(|()| to.register(&mut pair.rtp.socket, Token(place * 2), Interest::READABLE));
+        if let Err(error) = moved {
+            Counters::count(&self.counters.receive_errors);
+            tracing::error!(%error, "cannot watch an RTP socket any more");
+        }
+    }
+
+    /// Asks for the sockets that have something and are not told at once; each is then for `on_ready`.
+    pub(super) fn look(&mut self, found: &mut Events) -> io::Result<()> {
+        self.patient.poll(found, Some(Duration::ZERO))
     }
 
     /// Takes note of what the poll said of a socket. ICMP errors that mean a leg's RTP has no listener are returned.
@@ -205,7 +247,7 @@ impl Sockets {
         }
     }
 
-    /// Sends one datagram. This is the place for `sendmmsg`.
+    /// Sends one datagram.
     pub(super) fn send(&mut self, leg: LegId, channel: Channel, to: SocketAddr, bytes: &[u8]) {
         let place = self.by_leg.get(&leg).copied();
         let Some(pair) = place.and_then(|place| self.pairs.get_mut(place)).and_then(Option::as_mut) else {
@@ -214,6 +256,13 @@ impl Sockets {
         let lane = match channel {
             Channel::Rtp => &mut pair.rtp,
             Channel::Rtcp => &mut pair.rtcp,
+        };
+        // On a socket of both families the kernel knows IPv4 addresses as mapped ones.
+        let to = match to {
+            SocketAddr::V4(v4) if self.listen.is_ipv6() => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            to => to,
         };
         lane.last_to = Some(to);
         let sent = match lane.socket.send_to(bytes, to) {
@@ -228,9 +277,10 @@ impl Sockets {
         let place = self.vacant.pop().unwrap_or(self.pairs.len());
         let token = |channel: usize| Token(place * 2 + channel);
         let registered = self
-            .registry
+            .patient
+            .registry()
             .register(&mut pair.rtp.socket, token(0), Interest::READABLE)
-            .and_then(|()| self.registry.register(&mut pair.rtcp.socket, token(1), Interest::READABLE));
+            .and_then(|()| self.urgent.register(&mut pair.rtcp.socket, token(1), Interest::READABLE));
         if place == self.pairs.len() {
             self.pairs.push(None);
         }
@@ -279,12 +329,14 @@ fn bind_pair(listen: IpAddr, port: u16) -> io::Result<(Lane, Lane)> {
 fn bind(address: SocketAddr) -> io::Result<Lane> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    // Best effort: calls work without a mark, and without ICMP.
-    let _ = match address {
-        SocketAddr::V4(_) => socket.set_tos_v4(EF.into()),
-        SocketAddr::V6(_) => setsockopt(&socket, Ipv6TClass, &EF.into()).map_err(io::Error::from),
-    };
-    let _ = icmp::enable(&socket, address.is_ipv6());
+    // Best effort: calls work without a mark, and without ICMP. An IPv6 socket may carry IPv4 too.
+    let _ = socket.set_tos_v4(EF.into());
+    let _ = icmp::enable(&socket, false);
+    if address.is_ipv6() {
+        let _ = setsockopt(&socket, Ipv6TClass, &EF.into());
+        let _ = icmp::enable(&socket, true);
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
     socket.bind(&address.into())?;
     Ok(Lane { socket: UdpSocket::from_std(socket.into()), queued: false, last_to: None })
 }
