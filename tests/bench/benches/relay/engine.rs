@@ -4,13 +4,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use havre_media::sdp::{Direction, Negotiated, OpusParameters};
+use havre_media::sdp::{Direction, EventFormat, Negotiated, OpusParameters};
 use havre_media::{Codec, Command, Prompt};
 use havre_model::{LegId, PlayId};
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads, ShardEvent};
 use tokio::sync::mpsc::{self, Receiver};
 
+const KEYS: EventFormat = EventFormat { payload_type: 101, clock_rate: 8_000 };
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running data plane with its calls.
@@ -59,8 +60,9 @@ impl Engine {
                 direction: Direction::SendRecv,
                 send: vec![(Codec::Pcmu, 0)],
                 receive: vec![(0, Codec::Pcmu)],
-                send_events: Vec::new(),
-                receive_events: Vec::new(),
+                // Legs without telephone-events are listened to for tones, which is no plain relay.
+                send_events: vec![KEYS],
+                receive_events: vec![KEYS],
                 opus: OpusParameters::default(),
                 comfort_noise: false,
                 ptime: 20,
