@@ -11,9 +11,9 @@ use crate::stack::Stack;
 use crate::wire::{CSeq, Contacts, Headers, Name, NameAddr, Request, Response, SipUri, Uri};
 
 /// Methods that we act on, for `Allow` (§20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REGISTER";
 /// Extensions that we act on, for `Supported` and to tell what a `Require` may ask.
-pub(crate) const SUPPORTED: [&str; 1] = ["timer"];
+pub(crate) const SUPPORTED: [&str; 2] = ["timer", "100rel"];
 /// Without a version: it is nobody's business.
 pub(crate) const PRODUCT: &str = "Havre";
 /// §8.1.1.6.
@@ -138,6 +138,11 @@ impl Dialog {
     pub(crate) fn request(&mut self, method: Method, config: &Config) -> Request {
         self.local_seq = self.local_seq.wrapping_add(1) & 0x7fff_ffff;
         self.build(method, self.local_seq, config)
+    }
+
+    /// Requests up to this number have been sent already, in the early dialog.
+    pub(crate) fn continue_after(&mut self, seq: u32) {
+        self.local_seq = self.local_seq.max(seq);
     }
 
     /// The number of our last request.

@@ -262,7 +262,7 @@ fn digits_in_info_and_what_is_no_digit() {
 fn an_unknown_method_in_a_call_is_405() {
     let mut call = Call::begin("");
     assert_eq!(status(&call.asks("REFER", "Contact: <sip:a@b>\nRefer-To: <sip:x@y>\n", "")), 405);
-    assert_eq!(status(&call.asks("PRACK", "RAck: 1 1 INVITE\n", "")), 405);
+    assert_eq!(status(&call.asks("PRACK", "RAck: 1 1 INVITE\n", "")), 481, "of nothing");
 }
 
 // ---- session timers ----

@@ -222,7 +222,7 @@ fn wrong_requests_are_answered_as_the_rfc_says() {
     };
     let cases = [
         (invite("mailto:a@b.example", CARRIER, ""), 416, ""),
-        (invite(to, CARRIER, "Require: 100rel, timer\n"), 420, "Unsupported: 100rel"),
+        (invite(to, CARRIER, "Require: path, 100rel, timer\n"), 420, "Unsupported: path"),
         (invite(to, CARRIER, "").replace("Max-Forwards: 70", "Max-Forwards: 0"), 483, ""),
         (invite(to, CARRIER, "Content-Type: text/plain\n"), 415, "Accept: application/sdp"),
         (invite(to, CARRIER, "Content-Encoding: gzip\n"), 415, "Accept-Encoding: identity"),

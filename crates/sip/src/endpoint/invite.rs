@@ -6,7 +6,7 @@ use super::receive::unsupported;
 use super::{Endpoint, Event, Origin};
 use crate::dialog::Dialog;
 use crate::edge::{self, Ruling};
-use crate::leg::{Asked, Leg, Party, Ringing, State, asked, sdp_of, tag_text};
+use crate::leg::{Asked, Leg, Party, Reliable, Ringing, State, asked, sdp_of, tag_text};
 use crate::registrar::challenge;
 use crate::stack::Inbound;
 use crate::wire::{Name, Uri};
@@ -104,7 +104,8 @@ impl Endpoint {
         self.stack.set_server_leg(inbound.reply, id);
         let trying = inbound.request.respond(100, None);
         self.stack.respond(inbound.reply, &trying);
-        let ringing = Ringing { id, party, invite: inbound, dialog, tag: tag_text(tag), asked };
+        let reliable = Reliable::new(&mut self.stack, &inbound.request);
+        let ringing = Ringing { id, party, invite: inbound, dialog, tag: tag_text(tag), asked, reliable };
         self.legs.insert(Leg::new(id, vec![tag], State::Ringing(Box::new(ringing))));
         self.stack.emit(Event::Incoming { leg: id, origin, called, line, caller, offer, path });
     }

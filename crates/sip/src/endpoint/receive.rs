@@ -145,5 +145,6 @@ pub(super) fn unsupported(request: &Request) -> Option<Tokens> {
 }
 
 fn is_allowed(method: Method) -> bool {
-    matches!(method, Method::Invite | Method::Bye | Method::Options | Method::Info | Method::Update)
+    use Method::{Bye, Info, Invite, Options, PRack, Update};
+    matches!(method, Invite | Bye | Options | Info | PRack | Update)
 }

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use havre_model::{Cause, LegId};
 
+use super::Reliable;
 use super::established::{Established, Unacknowledged};
-use super::session::Asked;
+use super::reoffer::respond_too_small;
+use super::session::{Asked, asked};
 use super::{Party, State, over, respond, respond_busy, sdp_of};
 use crate::Method;
-use crate::dialog::{ALLOW, Dialog, PRODUCT, own_contact, with_sdp};
+use crate::dialog::{ALLOW, Dialog, PRODUCT, SUPPORTED, own_contact, with_sdp};
 use crate::endpoint::EndedBy;
 use crate::stack::{Inbound, Stack};
 use crate::wire::{Name, Response};
@@ -22,11 +24,15 @@ pub(crate) struct Ringing {
     pub(crate) tag: String,
     /// The session timer they ask for.
     pub(crate) asked: Asked,
+    /// Provisional answers that PRACK acknowledges.
+    pub(crate) reliable: Reliable,
 }
 
 impl Ringing {
-    pub(super) fn progress(self: Box<Self>, stack: &mut Stack, status: u16) -> State {
-        if (101..200).contains(&status) {
+    pub(super) fn progress(mut self: Box<Self>, stack: &mut Stack, status: u16) -> State {
+        if (101..200).contains(&status) && self.reliable.is_required() {
+            self.progress_reliably(stack, status);
+        } else if (101..200).contains(&status) {
             let response = self.response(stack, status);
             stack.respond(self.invite.reply, &response);
         } else {
@@ -36,7 +42,8 @@ impl Ringing {
     }
 
     /// 200 with our answer, or with our offer if they made none (then the ACK brings the answer).
-    pub(super) fn answer(self: Box<Self>, stack: &mut Stack, sdp: Bytes) -> State {
+    pub(super) fn answer(mut self: Box<Self>, stack: &mut Stack, sdp: Bytes) -> State {
+        let late_prack = self.reliable.close(stack);
         let has_offer =
             matches!(sdp_of(&self.invite.request.headers, &self.invite.request.body), Ok(Some(_)));
         let mut response = self.response(stack, 200);
@@ -49,13 +56,15 @@ impl Ringing {
         let peer_updates = headers.allow().has("UPDATE");
         let mut established = Established::new(self.id, self.party, self.dialog, peer_updates, false);
         established.unacknowledged = Some(wait);
+        established.late_prack = late_prack;
         established.local_sdp = Some(sdp);
         established.session.start(stack, self.id, self.asked.terms());
         State::Established(Box::new(established))
     }
 
     /// A final refusal.
-    pub(super) fn reject(self: Box<Self>, stack: &mut Stack, status: u16, cause: Option<Cause>) -> State {
+    pub(super) fn reject(mut self: Box<Self>, stack: &mut Stack, status: u16, cause: Option<Cause>) -> State {
+        self.reliable.close(stack);
         let status = if (300..700).contains(&status) { status } else { 500 };
         let mut response = self.response(stack, status);
         if status == 503 {
@@ -80,7 +89,8 @@ impl Ringing {
     }
 
     /// The endpoint has answered the CANCEL itself.
-    pub(super) fn on_cancel(self: Box<Self>, stack: &mut Stack, _cancel: &Inbound) -> State {
+    pub(super) fn on_cancel(mut self: Box<Self>, stack: &mut Stack, _cancel: &Inbound) -> State {
+        self.reliable.close(stack);
         let response = self.response(stack, 487);
         stack.respond(self.invite.reply, &response);
         over(stack, self.id, EndedBy::Cancelled, None, Cause::CallerCancelled)
@@ -94,6 +104,7 @@ impl Ringing {
         match inbound.request.method {
             // §15: a caller may end an early dialog by BYE too.
             Method::Bye => {
+                self.reliable.close(stack);
                 respond(stack, inbound, 200);
                 let response = self.response(stack, 487);
                 stack.respond(self.invite.reply, &response);
@@ -101,20 +112,37 @@ impl Ringing {
             }
             Method::Options => super::probe::answer_options(stack, inbound),
             Method::Info => super::info::answer(stack, self.id, inbound),
+            Method::PRack => self.on_prack(stack, inbound),
+            Method::Update if inbound.request.body.is_empty() => self.on_update(stack, inbound),
             // RFC 3311 §5.2, RFC 3261 §14.2: their first offer is still unanswered.
             _ => respond_busy(stack, inbound),
         }
         State::Ringing(self)
     }
 
-    fn response(&self, stack: &Stack, status: u16) -> Response {
+    /// An UPDATE that offers nothing may move the target, or change the session timer that the 2xx will grant.
+    fn on_update(&mut self, stack: &mut Stack, update: &Inbound) {
+        let asked = asked(&update.request, &stack.config);
+        if asked == Asked::TooSmall {
+            return respond_too_small(stack, update);
+        }
+        self.dialog.refresh_target(&update.request.headers);
+        let mut response = update.request.respond(200, None);
+        response.headers.push(Name::Contact, &own_contact(&stack.config, update.path));
+        response.headers.push(Name::Allow, ALLOW);
+        response.headers.push(Name::Supported, &SUPPORTED.join(", "));
+        asked.write(&mut response.headers);
+        stack.respond(update.reply, &response);
+    }
+
+    pub(super) fn response(&self, stack: &Stack, status: u16) -> Response {
         let mut response = self.invite.request.respond(status, Some(&self.tag));
         let headers = &mut response.headers;
         if status < 300 {
             headers.copy(&self.invite.request.headers, &Name::RecordRoute);
             headers.push(Name::Contact, &own_contact(&stack.config, self.invite.path));
             headers.push(Name::Allow, ALLOW);
-            headers.push(Name::Supported, "timer");
+            headers.push(Name::Supported, &SUPPORTED.join(", "));
         }
         headers.push(Name::Server, PRODUCT);
         response

@@ -5,6 +5,7 @@ use havre_model::{Cause, LegId};
 
 use super::credentials::{Credentials, challenge_headers};
 use super::established::{Established, Exchange};
+use super::reliable::EarlyDialogs;
 use super::session::{agreed, wish};
 use super::table::tag_text;
 use super::{Leg, Party, State, cause_of, over, respond, respond_busy, sdp_of};
@@ -44,6 +45,8 @@ struct Fork {
     proved: bool,
     /// A 422 was obeyed.
     lengthened: bool,
+    /// Made by provisional answers that wanted a PRACK.
+    early: EarlyDialogs,
 }
 
 #[derive(Clone, Copy)]
@@ -77,7 +80,7 @@ impl Dialling {
             tags.push(tag);
             let invite = build(stack, &to, from, tag, sdp.clone());
             let client = stack.send_request(invite, to.path, User::Leg(id, Purpose::Dial));
-            forks.push(Fork { client, to, proved: false, lengthened: false });
+            forks.push(Fork { client, to, proved: false, lengthened: false, early: EarlyDialogs::default() });
         }
         let dialling = Self { id, party, forks, sdp, account, rang: false, failure: None };
         Leg::new(id, tags, State::Dialling(Box::new(dialling)))
@@ -96,7 +99,7 @@ impl Dialling {
             return State::Dialling(self);
         };
         match outcome {
-            Outcome::Response(response) if response.status < 200 => self.on_provisional(stack, response),
+            Outcome::Response(response) if response.status < 200 => self.on_provisional(stack, at, response),
             Outcome::Response(response) if response.status < 300 => {
                 return self.on_answer(stack, client, at, response);
             }
@@ -113,8 +116,11 @@ impl Dialling {
         State::Dialling(self)
     }
 
-    fn on_provisional(&mut self, stack: &mut Stack, response: &Response) {
-        if response.status == 100 {
+    fn on_provisional(&mut self, stack: &mut Stack, at: usize, response: &Response) {
+        let fork = &mut self.forks[at];
+        if response.status == 100
+            || !fork.early.acknowledge(stack, self.id, fork.client, response, fork.to.phone)
+        {
             return;
         }
         let sdp = sdp_of(&response.headers, &response.body).unwrap_or(None);
@@ -137,13 +143,18 @@ impl Dialling {
         let dialog = stack
             .invite(client)
             .and_then(|(invite, path)| Dialog::answered(invite, response, path, fork.to.phone));
-        let Some(dialog) = dialog else {
+        let Some(mut dialog) = dialog else {
             // A 2xx whose route cannot be read: there is nothing to send an ACK to.
             stack.abandon(client, None);
             return over(stack, id, EndedBy::Refused, Some(response.status), Cause::Unreachable);
         };
         let peer_updates = response.headers.allow().has("UPDATE");
         let seq = dialog.local_seq();
+        let mut early_answer = None;
+        if let Some((last, sdp)) = fork.early.confirm(response) {
+            dialog.continue_after(last);
+            early_answer = sdp;
+        }
         let mut established = Established::new(id, party, dialog, peer_updates, true);
         established.credentials = account.map(|account| Box::new(Credentials::new(account)));
         established.session.start(stack, id, agreed(&response.headers));
@@ -154,7 +165,7 @@ impl Dialling {
         } else {
             established.send_ack(stack, client, seq, None);
         }
-        let sdp = sdp_of(&response.headers, &response.body).unwrap_or(None);
+        let sdp = sdp_of(&response.headers, &response.body).unwrap_or(None).or(early_answer);
         stack.emit(Event::Answered { leg: id, sdp });
         State::Established(Box::new(established))
     }
@@ -180,6 +191,7 @@ impl Dialling {
             _ => return false,
         }
         next_try(&mut invite);
+        fork.early = EarlyDialogs::default();
         fork.client = stack.send_request(invite, fork.to.path, User::Leg(self.id, Purpose::Dial));
         true
     }
@@ -281,7 +293,8 @@ fn build(stack: &mut Stack, to: &Destination, from: &Identity, tag: u64, sdp: Op
     headers.push(Name::CSeq, &format!("1 {}", method_name(Method::Invite)));
     headers.push(Name::Contact, &own_contact(&stack.config, to.path));
     headers.push(Name::Allow, ALLOW);
-    headers.push(Name::Supported, "timer");
+    // A reliable answer to an INVITE without an offer would make one, which the PRACK would have to answer.
+    headers.push(Name::Supported, if sdp.is_some() { "timer, 100rel" } else { "timer" });
     headers.push(Name::UserAgent, PRODUCT);
     wish(headers, &stack.config, None, None);
     if let Some(sdp) = sdp {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use havre_model::{Cause, Digit, LegId, Mono};
 
 use super::credentials::Credentials;
+use super::reliable::{answer_prack, names};
 use super::reoffer::Offer;
 use super::session::Session;
 use super::{Party, State, is_method_of_offer, over, respond, unwanted};
@@ -15,7 +16,7 @@ use crate::endpoint::{EndedBy, Event, Path};
 use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, ReplyTo, Stack, Timer, User};
 use crate::timer::Alarm;
 use crate::transaction::Backoff;
-use crate::wire::{NameAddr, Request};
+use crate::wire::{NameAddr, RAck, Request};
 
 /// See the module's page.
 pub(crate) struct Established {
@@ -42,6 +43,8 @@ pub(crate) struct Established {
     pub(super) sending_digit: Option<Digit>,
     /// BYE as soon as our 2xx is acknowledged or given up (§15).
     pub(super) hang_up: Option<Cause>,
+    /// A provisional answer of ours that had no PRACK before the 2xx (RFC 3262 §3).
+    pub(super) late_prack: Option<RAck>,
     /// Of a leg that was dialled with an account.
     pub(super) credentials: Option<Box<Credentials>>,
 }
@@ -98,6 +101,7 @@ impl Established {
             digits: VecDeque::new(),
             sending_digit: None,
             hang_up: None,
+            late_prack: None,
             credentials: None,
         }
     }
@@ -113,6 +117,10 @@ impl Established {
             method if is_method_of_offer(method) => self.on_offer(stack, inbound),
             Method::Info => super::info::answer(stack, self.id, &inbound),
             Method::Options => super::probe::answer_options(stack, &inbound),
+            Method::PRack => match self.late_prack.take_if(|rack| names(&inbound.request, *rack)) {
+                Some(_) => answer_prack(stack, &inbound),
+                None => respond(stack, &inbound, 481),
+            },
             _ => respond(stack, &inbound, 405),
         }
         State::Established(self)
@@ -174,7 +182,8 @@ impl Established {
         outcome: &Outcome,
     ) -> State {
         let next = self.dialog.local_seq().wrapping_add(1);
-        let credentials = self.credentials.as_mut().filter(|_| purpose != Purpose::Dial);
+        let credentials =
+            self.credentials.as_mut().filter(|_| !matches!(purpose, Purpose::Dial | Purpose::Prack));
         if credentials.is_some_and(|credentials| credentials.take(outcome, next)) {
             return self.send_again(stack, client, purpose);
         }
@@ -184,7 +193,8 @@ impl Established {
             Purpose::Update => self.on_update_outcome(stack, outcome),
             Purpose::Info => self.on_info_outcome(stack, outcome),
             Purpose::Probe => self.on_probe_outcome(stack, outcome),
-            Purpose::Bye => State::Established(self),
+            // The 2xx says all that the answer to a PRACK could.
+            Purpose::Bye | Purpose::Prack => State::Established(self),
         }
     }
 
@@ -195,7 +205,7 @@ impl Established {
             Purpose::Update => self.send_refresh(stack),
             Purpose::Info => self.send_digit_again(stack),
             Purpose::Probe => return self.probe(stack),
-            Purpose::Dial | Purpose::Bye => {}
+            Purpose::Dial | Purpose::Prack | Purpose::Bye => {}
         }
         State::Established(self)
     }
@@ -231,6 +241,8 @@ impl Established {
             LegTimer::Glare => self.on_glare_over(stack),
             LegTimer::Refresh => self.refresh(stack),
             LegTimer::SessionEnd => self.on_session_end(stack),
+            // Cancelled by the 2xx.
+            LegTimer::Unpracked => State::Established(self),
         }
     }
 

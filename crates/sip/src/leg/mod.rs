@@ -10,6 +10,7 @@ mod established;
 mod hang_up;
 mod info;
 mod probe;
+mod reliable;
 mod reoffer;
 mod session;
 mod table;
@@ -19,6 +20,7 @@ pub(crate) use accept::Ringing;
 pub(crate) use body::sdp_of;
 pub(crate) use dial::{Destination, Dialling};
 pub(crate) use probe::options_answer;
+pub(crate) use reliable::Reliable;
 pub(crate) use session::{Asked, asked};
 pub(crate) use table::{Legs, tag_text};
 pub(crate) use unwanted::refuse_answer;
@@ -139,7 +141,10 @@ impl Leg {
         outcome: &Outcome,
     ) {
         self.become_next(|state| match state {
-            State::Dialling(dialling) => dialling.on_outcome(stack, client, outcome),
+            // A PRACK that fails changes nothing: its INVITE goes on or not by itself.
+            State::Dialling(dialling) if purpose == Purpose::Dial => {
+                dialling.on_outcome(stack, client, outcome)
+            }
             State::Established(established) => established.on_outcome(stack, client, purpose, outcome),
             State::Ending(ending) => ending.on_outcome(stack, client, purpose, outcome),
             other => other,
@@ -149,6 +154,10 @@ impl Leg {
     pub(crate) fn on_timer(&mut self, stack: &mut Stack, timer: LegTimer) {
         self.become_next(|state| match state {
             State::Established(established) => established.on_timer(stack, timer),
+            State::Ringing(mut ringing) if timer == LegTimer::Unpracked => {
+                ringing.on_unpracked(stack);
+                State::Ringing(ringing)
+            }
             other => other,
         });
     }

@@ -328,7 +328,7 @@ pub(super) fn respond_unsupported(stack: &mut Stack, inbound: &Inbound) {
     stack.respond(inbound.reply, &response);
 }
 
-fn respond_too_small(stack: &mut Stack, inbound: &Inbound) {
+pub(super) fn respond_too_small(stack: &mut Stack, inbound: &Inbound) {
     let mut response = inbound.request.respond(422, None);
     response.headers.push(Name::MinSe, &stack.config.session.min.as_secs());
     stack.respond(inbound.reply, &response);

@@ -6,6 +6,9 @@ use crate::dialog::Dialog;
 use crate::stack::{ClientId, Stack, User};
 use crate::wire::Response;
 
+/// More than anybody says before an answer.
+const PRACKED: u32 = 100;
+
 /// ACK, and BYE the first time that this fork answers.
 pub(crate) fn refuse_answer(stack: &mut Stack, client: ClientId, response: &Response) {
     if !(200..300).contains(&response.status) {
@@ -17,6 +20,8 @@ pub(crate) fn refuse_answer(stack: &mut Stack, client: ClientId, response: &Resp
     let hop = dialog.next_hop(stack);
     stack.send_ack(ack, hop);
     if first {
+        // PRACKs of this fork may have used the numbers after the INVITE's.
+        dialog.continue_after(dialog.local_seq() + PRACKED);
         stack.counters.unwanted_answers += 1;
         let bye = dialog.request(Method::Bye, &stack.config);
         stack.send_request(bye, hop, User::Nobody);

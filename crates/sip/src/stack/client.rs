@@ -46,6 +46,8 @@ pub(crate) enum Purpose {
     Dial,
     /// An INVITE within it: an offer or a refresh.
     Reinvite,
+    /// PRACK, before the answer.
+    Prack,
     /// UPDATE: a session refresh.
     Update,
     /// BYE.

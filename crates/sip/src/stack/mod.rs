@@ -69,6 +69,8 @@ pub(crate) enum Timer {
 pub(crate) enum LegTimer {
     /// Send the unacknowledged 2xx again, or give up on it (RFC 3261 §13.3.1.4).
     Unacknowledged,
+    /// Send a provisional answer again that no PRACK came for (RFC 3262 §3).
+    Unpracked,
     /// Our re-INVITE has had no final answer.
     OfferOverdue,
     /// Offer again after 491 (§14.1).
@@ -86,6 +88,7 @@ impl Why for Timer {
             Self::Server(_) => "server transaction",
             Self::Flow(_) => "silent connection",
             Self::Leg(_, LegTimer::Unacknowledged) => "unacknowledged 2xx",
+            Self::Leg(_, LegTimer::Unpracked) => "unacknowledged 18x",
             Self::Leg(_, LegTimer::OfferOverdue) => "unanswered offer",
             Self::Leg(_, LegTimer::Glare) => "offer again after 491",
             Self::Leg(_, LegTimer::Refresh) => "session refresh",
