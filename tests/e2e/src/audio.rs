@@ -98,21 +98,32 @@ fn power(samples: &[i16], rate: u32, hz: f64) -> f64 {
 /// # Errors
 /// Of the file system.
 pub fn write_wav(path: &Path, rate: u32, samples: &[i16]) -> std::io::Result<()> {
-    let data: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+    write_channels(path, rate, 1, samples)
+}
+
+/// Writes a 16-bit WAV file, the same samples in each channel.
+///
+/// # Errors
+/// Of the file system.
+pub fn write_channels(path: &Path, rate: u32, channels: u16, samples: &[i16]) -> std::io::Result<()> {
+    let copies = usize::from(channels);
+    let data: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes().repeat(copies)).collect();
     let length = u32::try_from(data.len()).expect("a test's recording is short");
     let mut file = Vec::with_capacity(44 + data.len());
     file.extend_from_slice(b"RIFF");
     file.extend_from_slice(&(36 + length).to_le_bytes());
-    file.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0");
+    file.extend_from_slice(&channels.to_le_bytes());
     file.extend_from_slice(&rate.to_le_bytes());
-    file.extend_from_slice(&(2 * rate).to_le_bytes());
-    file.extend_from_slice(b"\x02\0\x10\0data");
+    file.extend_from_slice(&(2 * u32::from(channels) * rate).to_le_bytes());
+    file.extend_from_slice(&(2 * channels).to_le_bytes());
+    file.extend_from_slice(b"\x10\0data");
     file.extend_from_slice(&length.to_le_bytes());
     file.extend_from_slice(&data);
     std::fs::write(path, file)
 }
 
-/// Reads the samples of a mono 16-bit WAV file that may still be growing: lengths in its header are not believed.
+/// Reads the first channel of a 16-bit WAV file that may still be growing: lengths in its header are not believed.
 ///
 /// # Errors
 /// Of the file system.
@@ -121,7 +132,9 @@ pub fn read_growing_wav(path: &Path) -> std::io::Result<(u32, Vec<i16>)> {
     // Linphone writes the header last: until then it is 44 zeros.
     let rate = bytes.get(24..28).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
     let start = bytes.windows(4).position(|w| w == b"data").map_or(44, |at| at + 8).min(bytes.len());
-    let samples = bytes[start..].as_chunks().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+    let channels = bytes.get(22).map_or(1, |count| usize::from(*count).max(1));
+    let samples = bytes[start..].as_chunks().0.iter().step_by(channels);
+    let samples = samples.map(|pair| i16::from_le_bytes(*pair)).collect();
     Ok((if rate == 0 { RATE } else { rate }, samples))
 }
 

@@ -56,6 +56,13 @@ impl Setup {
         self
     }
 
+    /// Uses Opus only.
+    #[must_use]
+    pub const fn opus(mut self) -> Self {
+        self.codec = "opus/48000/2";
+        self
+    }
+
     /// Signals over TCP.
     #[must_use]
     pub fn over_tcp(mut self) -> Self {
@@ -112,9 +119,14 @@ impl Baresip {
         let host = Host::claim();
         let files = Scratch::new(&setup.name);
         let ip = host.ip().to_string();
-        let rate = if setup.codec.starts_with("G722") { 16_000 } else { RATE };
+        let (rate, channels) = match setup.codec.split('/').nth(1) {
+            Some("16000") => (16_000, 1),
+            Some("48000") => (48_000, 2),
+            _ => (RATE, 1),
+        };
         let tone = audio::sine(setup.tone.0, setup.tone.1, rate, rate as usize * TONE_SECONDS);
-        audio::write_wav(&files.file("tone.wav"), rate, &tone).expect("a file in our own directory");
+        audio::write_channels(&files.file("tone.wav"), rate, channels, &tone)
+            .expect("a file in our own directory");
         files.write("config", configuration(&ip, &files));
         let account = format!("{};audio_codecs={}\n", setup.account.replace("HOST", &ip), setup.codec);
         files.write("accounts", account);
@@ -275,7 +287,7 @@ fn configuration(ip: &str, files: &Scratch) -> String {
          statmode_default off\nsnd_path {directory}\nctrl_tcp_listen {ip}:{CONTROL}\n\
          module_path /usr/lib/baresip/modules\n"
     );
-    for module in ["g711.so", "g722.so", "aufile.so", "aubridge.so", "sndfile.so"] {
+    for module in ["g711.so", "g722.so", "opus.so", "aufile.so", "aubridge.so", "sndfile.so"] {
         let _ = writeln!(text, "module {module}");
     }
     text.push_str("module_tmp uuid.so\n");

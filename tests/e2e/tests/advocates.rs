@@ -111,6 +111,21 @@ fn codecs_are_translated_where_they_differ() {
 }
 
 #[test]
+fn an_advocate_on_opus_talks_with_a_caller_on_the_telephone() {
+    let line = Line::demo().with("rtp.codecs", vec!["opus", "PCMU"]).start();
+    let advocate = Baresip::advocate(&line, "advocate-en", 700.0).opus().start();
+    line.api().wait_for_state("advocate-en", "ready");
+    let mut caller = Baresip::caller(440.0).start();
+    caller.dial_line(&line, TOLL_FREE);
+    caller.talks(SOON);
+    caller.press("1");
+    for (phone, hz) in [(&caller, 700.0), (&advocate, 440.0)] {
+        let heard = phone.hears_tone(hz, SOON);
+        assert!((heard.dbfs + 12.0).abs() < 1.5, "{heard:?}");
+    }
+}
+
+#[test]
 fn wideband_on_both_sides_stays_wideband() {
     let line = Line::demo().start();
     let advocate = Baresip::advocate(&line, "advocate-en", 3_000.0).g722().start();
