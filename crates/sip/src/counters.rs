@@ -46,6 +46,8 @@ counters! {
     refused_methods;
     /// INVITEs refused by the edge (403, 404).
     edge_refusals;
+    /// Requests of scanners from unknown sources, dropped without an answer.
+    scanners_dropped;
     /// Requests challenged.
     challenges;
     /// Credentials that were wrong.

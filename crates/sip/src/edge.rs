@@ -10,6 +10,7 @@ use crate::digest::{Guard, Verdict};
 use crate::endpoint::{Caller, Origin, Path};
 use crate::number::{caller_number, e164};
 use crate::registrar::Registrar;
+use crate::scanner::is_scanner;
 use crate::stack::Stack;
 use crate::wire::{Host, Name, Request, Uri};
 
@@ -56,6 +57,16 @@ pub(crate) fn judge(
         return judge_agent(stack, guard, &config, request, path, None);
     }
     Ruling::Refuse { status: 403, why: "unknown source", trunk: None }
+}
+
+/// Whether a new request is a scanner's: by its `User-Agent`, and not from a trunk's or a registered phone's address.
+pub(crate) fn is_unwelcome(config: &Config, registrar: &Registrar, request: &Request, path: Path) -> bool {
+    let agent = request.headers.first(&Name::UserAgent);
+    if config.accept_anyone || !agent.is_some_and(is_scanner) {
+        return false;
+    }
+    let source = path.remote.ip().to_canonical();
+    !registrar.is_source(path) && !config.trunks.iter().any(|trunk| comes_from(trunk, source))
 }
 
 /// Who calls, as far as a gateway may know: the asserted identity, else `From`; nothing where it is withheld.

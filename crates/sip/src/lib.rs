@@ -12,6 +12,7 @@ mod leg;
 mod number;
 mod registrar;
 mod registration;
+mod scanner;
 mod stack;
 mod timer;
 mod transaction;

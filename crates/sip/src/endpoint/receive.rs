@@ -7,6 +7,7 @@ use havre_model::FlowId;
 use super::{Endpoint, Path};
 use crate::Method;
 use crate::dialog::{ALLOW, SUPPORTED};
+use crate::edge::is_unwelcome;
 use crate::leg::options_answer;
 use crate::stack::{Arrival, Inbound};
 use crate::wire::{KEEP_ALIVE, Message, Name, ParseError, Request, Tokens, parse_datagram};
@@ -51,6 +52,12 @@ impl Endpoint {
     }
 
     fn on_request(&mut self, path: Path, mut request: Request) {
+        // Inside a dialog a request proves by its tag that it was welcome.
+        let begins = request.headers.to().is_ok_and(|to| to.tag().is_none());
+        if begins && is_unwelcome(&self.stack.config, &self.registrar, &request, path) {
+            self.stack.counters.scanners_dropped += 1;
+            return;
+        }
         request.headers.stamp_via(path.remote);
         match self.stack.on_request(request, path) {
             Arrival::Absorbed => {}
