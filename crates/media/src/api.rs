@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_model::{Digit, LegId, PlayId};
+use havre_model::{ConferenceId, Digit, LegId, PlayId};
 
 use crate::sdp::Negotiated;
 use crate::{Clip, Prompt};
@@ -14,6 +14,11 @@ pub mod limits {
     /// Legs of one shard: both sides of every call that a node may hold (`model::limits::MAX_CALLS`), so that one
     /// shard alone can carry a node; the shell's ports end earlier.
     pub const MAX_LEGS: usize = 2 * havre_model::limits::MAX_CALLS;
+    /// Legs of one conference: a caller, an advocate, an interpreter and a supervisor are four; each costs a decoder and an
+    /// encoder.
+    pub const MAX_CONFERENCE: usize = 8;
+    /// Conferences of one shard: one for each call that a node may hold.
+    pub const MAX_CONFERENCES: usize = havre_model::limits::MAX_CALLS;
     /// Largest RTP or RTCP packet taken, in bytes: an Ethernet frame. Larger ones would be fragments reassembled.
     pub const MAX_PACKET: usize = 1_500;
     /// Clips of one `Play`. The longest list of the journey is P1's five; bilingual messages need a dozen.
@@ -61,6 +66,17 @@ pub enum Channel {
     Rtp,
     /// The RTCP socket.
     Rtcp,
+}
+
+/// Who hears a member of a conference. All members hear whoever speaks to all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Everybody: a party to the talk, or a supervisor who barges in.
+    ToAll,
+    /// One member only, from when it is there: a whisper.
+    To(LegId),
+    /// Nobody: it listens.
+    ToNone,
 }
 
 /// What the outside pushes in.
@@ -125,19 +141,44 @@ pub enum Command {
         /// The listener.
         leg: LegId,
     },
-    /// Let two legs hear each other. Ends whatever plays on either, and any other bridge of either.
+    /// Let two legs hear each other. Ends whatever plays on either, and any other bridge of either; both leave their
+    /// conferences.
     Bridge {
         /// One leg.
         a: LegId,
         /// The other.
         b: LegId,
     },
-    /// Undo that. Nothing happens unless these two are bridged to each other.
+    /// Undo that. Nothing happens unless these two are bridged to each other or members of one conference, which both
+    /// leave then.
     Unbridge {
         /// One leg.
         a: LegId,
         /// The other.
         b: LegId,
+    },
+    /// Take a leg into a conference, which begins with its first member; or change its voice in there. It leaves any other
+    /// conference, and what plays on it ends. A bridged leg brings its partner along, who speaks to all.
+    ///
+    /// Two members who speak to all, and nobody else, are bridged ([`Event::Bridged`]); when a third comes, or one of them
+    /// only listens or whispers, all are mixed, each without its own voice. A key is reported as ever, and goes on to the
+    /// presser's partner alone: the two who have spoken to all for longest are partners.
+    Join {
+        /// Which one; at most [`limits::MAX_CONFERENCES`] of a shard.
+        conference: ConferenceId,
+        /// Who joins; at most [`limits::MAX_CONFERENCE`] do.
+        leg: LegId,
+        /// Who hears it.
+        voice: Voice,
+        /// Whether everybody hears a short tone when it comes and when it goes. Two members are bridged after it.
+        tones: bool,
+    },
+    /// Leave it: the leg hears nobody then. The last one to leave ends it. Nothing happens to a leg that is not in it.
+    Leave {
+        /// Which one.
+        conference: ConferenceId,
+        /// Who leaves.
+        leg: LegId,
     },
     /// Press a key towards the far side: as telephone-events (RFC 4733), or as tones where it knows none.
     SendDigit {
@@ -155,7 +196,7 @@ pub enum Command {
         /// Begin or end.
         on: bool,
     },
-    /// The leg is over: nothing is sent or reported of it any more.
+    /// The leg is over, and leaves its bridge or conference: nothing is sent or reported of it any more.
     Close {
         /// The leg.
         leg: LegId,
@@ -204,11 +245,11 @@ pub enum Event {
         /// As given in `Play`.
         play: PlayId,
     },
-    /// The two legs hear each other from now on.
+    /// The two legs hear each other from now on, and nobody else: by `Bridge`, or as those who are left of a conference.
     Bridged {
-        /// As given in `Bridge`.
+        /// As given in `Bridge`; the one who joined first.
         a: LegId,
-        /// As given in `Bridge`.
+        /// The other.
         b: LegId,
     },
     /// No RTP from a leg that should be sending. Reported once; decides nothing.

@@ -24,6 +24,8 @@ counters! {
     relayed,
     /// Frames of one leg decoded and encoded for another.
     transcoded,
+    /// Frames of conferences mixed and encoded, each for one listener or for several who hear the same.
+    mixed,
     /// Packets of prompts, tones and loops sent.
     played,
     /// Packets of comfort noise sent while there was nothing else.
@@ -56,6 +58,8 @@ counters! {
     refused_digits,
     /// Bridges of a leg with itself.
     refused_bridges,
+    /// Joins beyond the most members of a conference or the most conferences.
+    refused_joins,
     /// Rounds of the clock left out because the shell called too late.
     skipped_rounds,
 }

@@ -12,6 +12,7 @@ mod dtmf;
 mod leg;
 mod legs;
 mod meter;
+mod mixer;
 mod outbox;
 mod plain;
 mod prompt;
@@ -26,7 +27,7 @@ mod tone;
 mod tty;
 mod wheel;
 
-pub use api::{Channel, Command, Config, Event, Input, Output, limits};
+pub use api::{Channel, Command, Config, Event, Input, Output, Voice, limits};
 pub use codec::Codec;
 pub use counters::Counters;
 pub use legs::{LegHasher, LegMap};

@@ -11,6 +11,7 @@ use crate::leg::reports::Wall;
 use crate::leg::{self, Leg};
 use crate::legs::LegMap;
 use crate::limits::{MAX_CLIPS, MAX_LEGS};
+use crate::mixer::{Join, Mixer};
 use crate::outbox::Outbox;
 use crate::wheel::{Turn, Wheel};
 use crate::{Channel, Command, Config, Counters, Event, Input, Output, Prompt, rtp, tone};
@@ -29,6 +30,7 @@ pub struct Shard {
     legs: Vec<Option<Box<Leg>>>,
     free: Vec<usize>,
     places: LegMap<usize>,
+    mixer: Mixer,
     wheel: Wheel,
     outbox: Outbox,
     counters: Counters,
@@ -39,6 +41,7 @@ impl Shard {
     #[must_use]
     pub fn new(config: Arc<Config>, seed: [u8; 32], now: Now) -> Self {
         Self {
+            mixer: Mixer::new(config.suppress_silence),
             config,
             rng: ChaCha8Rng::from_seed(seed),
             wall: Wall::new(now),
@@ -121,8 +124,14 @@ impl Shard {
         let (counters, outbox) = (&mut self.counters, &mut self.outbox);
         let shared = Shared { position: turn.position(), noise: &NOISE };
         leg.on_turn(shared, now, counters, outbox);
-        leg::speak_for(leg, peer, self.config.suppress_silence, now, counters, outbox);
+        let mixed = leg.seat.is_some_and(|seat| seat.mixed);
+        if !mixed {
+            leg::speak_for(leg, peer, self.config.suppress_silence, now, counters, outbox);
+        }
         leg.report(&self.config, self.wall, now, &mut self.rng, outbox);
+        if mixed {
+            self.mixer.on_turn(place, turn.position(), &mut self.legs, now, counters, outbox);
+        }
     }
 
     fn handle_command(&mut self, command: Command, now: Mono) {
@@ -152,11 +161,27 @@ impl Shard {
                     leg.player.stop();
                 }
             }
-            Command::Bridge { a, b } => self.bridge(a, b),
+            Command::Bridge { a, b } => self.bridge(a, b, now),
             Command::Unbridge { a, b } => {
                 let (Some(a), Some(b)) = (self.place(a), self.place(b)) else { return };
-                if self.legs[a].as_ref().is_some_and(|leg| leg.peer == Some(b)) {
-                    self.part(a);
+                let [Some(one), Some(other)] = [&self.legs[a], &self.legs[b]] else { return };
+                let conference = |leg: &Leg| leg.seat.map(|seat| seat.conference);
+                let together = a != b && one.seat.is_some() && conference(one) == conference(other);
+                if one.peer == Some(b) || together {
+                    self.part(a, now);
+                    self.part(b, now);
+                }
+            }
+            Command::Join { conference, leg, voice, tones } => {
+                let Some(place) = self.place(leg) else { return };
+                let join = Join { conference, leg, place, voice, tones };
+                self.mixer.join(join, &mut self.legs, now, &mut self.counters, &mut self.outbox);
+            }
+            Command::Leave { conference, leg } => {
+                let Some(place) = self.place(leg) else { return };
+                let seat = self.legs[place].as_ref().and_then(|leg| leg.seat);
+                if seat.is_some_and(|seat| seat.conference == conference) {
+                    self.part(place, now);
                 }
             }
             Command::SendDigit { leg, digit, millis } => {
@@ -168,7 +193,7 @@ impl Shard {
                     leg.listen(on);
                 }
             }
-            Command::Close { leg } => self.close(leg),
+            Command::Close { leg } => self.close(leg, now),
         }
     }
 
@@ -188,23 +213,23 @@ impl Shard {
         self.places.insert(id, place);
     }
 
-    fn close(&mut self, id: LegId) {
+    fn close(&mut self, id: LegId, now: Mono) {
         let Some(place) = self.place(id) else { return };
-        self.part(place);
+        self.part(place, now);
         self.wheel.remove(place);
         self.places.remove(&id);
         self.legs[place] = None;
         self.free.push(place);
     }
 
-    fn bridge(&mut self, a: LegId, b: LegId) {
+    fn bridge(&mut self, a: LegId, b: LegId, now: Mono) {
         let (Some(first), Some(second)) = (self.place(a), self.place(b)) else { return };
         if first == second {
             self.counters.refused_bridges += 1;
             return;
         }
-        self.part(first);
-        self.part(second);
+        self.part(first, now);
+        self.part(second, now);
         for (one, other) in [(first, second), (second, first)] {
             if let Some(leg) = &mut self.legs[one] {
                 leg.join(other);
@@ -213,8 +238,9 @@ impl Shard {
         self.outbox.event(Event::Bridged { a, b });
     }
 
-    /// Undoes a leg's bridge, on both its sides.
-    fn part(&mut self, place: usize) {
+    /// Takes a leg out of its conference, or undoes its bridge, on both its sides.
+    fn part(&mut self, place: usize, now: Mono) {
+        self.mixer.leave(place, &mut self.legs, now, &mut self.outbox);
         let peer = self.legs[place].as_ref().and_then(|leg| leg.peer);
         for place in peer.into_iter().chain([place]) {
             if let Some(leg) = &mut self.legs[place] {

@@ -95,6 +95,10 @@ number_id!(
     FlowId, "f"
 );
 number_id!(
+    /// One conference: several legs that are mixed.
+    ConferenceId, "m"
+);
+number_id!(
     /// One playing of prompts or sound on a leg.
     PlayId, "p"
 );

@@ -20,7 +20,9 @@ pub use agent::{AgentCommand, AgentProfile, AgentState, Role, Roles, StateReason
 pub use cause::Cause;
 pub use digit::Digit;
 pub use event::{CallEvent, OfferKind, Outcome, What, WithdrawReason};
-pub use id::{AgentId, CallId, FlowId, LegId, LineId, NodeId, OfferId, ParseIdError, PlayId, TrunkId};
+pub use id::{
+    AgentId, CallId, ConferenceId, FlowId, LegId, LineId, NodeId, OfferId, ParseIdError, PlayId, TrunkId,
+};
 pub use language::{Language, Spoken, SpokenSet};
 pub use mode::{Mode, WaitingSound};
 pub use pii::Pii;

@@ -133,7 +133,10 @@ impl Plane {
                     self.ports.remove(&leg.port);
                 }
             }
-            Command::SendDigit { .. } | Command::Listen { .. } => {}
+            Command::SendDigit { .. }
+            | Command::Listen { .. }
+            | Command::Join { .. }
+            | Command::Leave { .. } => {}
         }
     }
 

@@ -49,7 +49,8 @@ pub(crate) fn pass_on(
     counters: &mut Counters,
     outbox: &mut Outbox,
 ) {
-    let mut heard = from.listens();
+    let mut heard = from.listens() || from.mixes();
+    let mixed = from.seat.is_some_and(|seat| seat.mixed);
     let Some(wire) = &mut from.wire else { return };
     // A key that was pressed before the bridge was meant for us; its packets have one timestamp (RFC 4733 §2.5.1.1).
     if to.is_none() && matches!(received.kind, Kind::Press(..)) {
@@ -64,15 +65,15 @@ pub(crate) fn pass_on(
                 counters.refused_digits += u64::from(!to.keys.press(digit, KEY_MILLIS));
             }
             let relay = match received.kind {
-                Kind::Audio(codec) => wire.passage.choose(codec, received.packet.payload, out),
-                Kind::Press(..) | Kind::Pause => None,
+                Kind::Audio(codec) if !mixed => wire.passage.choose(codec, received.packet.payload, out),
+                Kind::Audio(_) | Kind::Press(..) | Kind::Pause => None,
             };
             heard |= wire.passage.transcodes();
             if !silent {
-                if received.kind == Kind::Pause {
-                    out.pause(&received.packet, wire.passage.transcodes());
-                } else {
-                    out.relay(peer, received, relay, now, counters, outbox);
+                match received.kind {
+                    Kind::Pause if mixed => {}
+                    Kind::Pause => out.pause(&received.packet, wire.passage.transcodes()),
+                    _ => out.relay(peer, received, relay, now, counters, outbox),
                 }
             }
         }
@@ -91,36 +92,11 @@ pub(crate) fn speak_for(
     counters: &mut Counters,
     outbox: &mut Outbox,
 ) {
-    let listens = from.listens();
-    let Some(wire) = &mut from.wire else { return };
-    if !listens && !wire.passage.transcodes() {
-        wire.ear = None;
-        return;
-    }
     let mut samples = [0; MAX_FRAME_SAMPLES];
-    let frame = wire.ear.as_mut().and_then(|ear| ear.pull(now, &mut samples));
-    if let Some(meter) = &mut from.meter {
-        let heard = match frame {
-            Some((rate, count)) => meter.push(rate, &samples[..count]),
-            None => meter.push_silence(),
-        };
-        if let Some(Reading { hz, dbm0, purity }) = heard {
-            outbox.event(Event::Heard { leg: from.id, hz, dbm0, purity });
-        }
-    }
-    if let Some(ear) = &mut from.key_ear {
-        let pressed = match frame {
-            Some((rate, count)) => ear.push(rate, &samples[..count]),
-            None => ear.push_silence(),
-        };
-        if let Some(digit) = pressed {
-            counters.digits += 1;
-            outbox.event(Event::Digit { leg: from.id, digit });
-        }
-    }
+    let frame = from.hear(&mut samples, now, counters, outbox);
+    let Some(wire) = &mut from.wire else { return };
     let (Passage::Transcode { transcoder, .. }, Some(to)) = (&mut wire.passage, to) else { return };
-    let silent = to.player.sounds() || to.keys.holds();
-    let (peer, Some(out)) = (to.id, &mut to.wire) else { return };
+    let Some(out) = &mut to.wire else { return };
     let Some((rate, count)) = frame else {
         // The last of what was said has been heard, and how the quiet sounds was told: it begins at once.
         if out.background.is_some() {
@@ -129,23 +105,72 @@ pub(crate) fn speak_for(
         return;
     };
     counters.transcoded += 1;
-    let ((codec, payload_type), millis) = (out.codec(), out.packet_ms());
-    let ticks = millis * codec.ticks_per_ms();
+    let (codec, millis) = (out.codec().0, out.packet_ms());
+    let comfort = out.takes_comfort();
     transcoder.expect_loss(out.far_loss);
     transcoder.take(rate, &samples[..count], codec, &out.agreed.opus, suppress_silence);
     let mut payload = [0; MAX_PAYLOAD];
-    while let Some(made) = transcoder.packet(millis, out.takes_comfort(), &mut payload) {
-        let Some(destination) = out.destination().filter(|_| !silent) else { continue };
-        out.fed_at = Some(now);
-        out.outgoing.tune(codec.ticks_per_ms(), now);
+    while let Some(made) = transcoder.packet(millis, comfort, &mut payload) {
+        to.say(made, &payload, now, outbox);
+    }
+}
+
+impl Leg {
+    /// The next 20 ms of what it says, if that is decoded at all: measured, searched for keys, and written into `samples`.
+    /// Called once a turn; gives the sampling rate and the number of samples.
+    pub(crate) fn hear(
+        &mut self,
+        samples: &mut [i16; MAX_FRAME_SAMPLES],
+        now: Mono,
+        counters: &mut Counters,
+        outbox: &mut Outbox,
+    ) -> Option<(u32, usize)> {
+        let wanted = self.listens() || self.mixes();
+        let wire = self.wire.as_mut()?;
+        if !wanted && !wire.passage.transcodes() {
+            wire.ear = None;
+            return None;
+        }
+        let frame = wire.ear.as_mut().and_then(|ear| ear.pull(now, samples));
+        if let Some(meter) = &mut self.meter {
+            let heard = match frame {
+                Some((rate, count)) => meter.push(rate, &samples[..count]),
+                None => meter.push_silence(),
+            };
+            if let Some(Reading { hz, dbm0, purity }) = heard {
+                outbox.event(Event::Heard { leg: self.id, hz, dbm0, purity });
+            }
+        }
+        if let Some(ear) = &mut self.key_ear {
+            let pressed = match frame {
+                Some((rate, count)) => ear.push(rate, &samples[..count]),
+                None => ear.push_silence(),
+            };
+            if let Some(digit) = pressed {
+                counters.digits += 1;
+                outbox.event(Event::Digit { leg: self.id, digit });
+            }
+        }
+        frame
+    }
+
+    /// Sends what a transcoder made for it, unless something else is to be heard.
+    pub(crate) fn say(&mut self, made: Made, payload: &[u8], now: Mono, outbox: &mut Outbox) {
+        let silent = self.player.sounds() || self.keys.holds();
+        let Some(wire) = &mut self.wire else { return };
+        let Some(destination) = wire.destination().filter(|_| !silent) else { return };
+        let (codec, payload_type) = wire.codec();
+        let ticks = wire.packet_ms() * codec.ticks_per_ms();
+        wire.fed_at = Some(now);
+        wire.outgoing.tune(codec.ticks_per_ms(), now);
         match made {
             Made::Audio(length) => {
-                let header = out.outgoing.own(payload_type, ticks, true, now);
-                out.outgoing.count_octets(length);
-                outbox.rtp(peer, destination, &header, length).copy_from_slice(&payload[..length]);
+                let header = wire.outgoing.own(payload_type, ticks, true, now);
+                wire.outgoing.count_octets(length);
+                outbox.rtp(self.id, destination, &header, length).copy_from_slice(&payload[..length]);
             }
-            Made::Quiet(description) if out.comfort(peer, description, ticks, now, outbox) => {}
-            Made::Quiet(_) | Made::Nothing => out.outgoing.pass(ticks, now),
+            Made::Quiet(description) if wire.comfort(self.id, description, ticks, now, outbox) => {}
+            Made::Quiet(_) | Made::Nothing => wire.outgoing.pass(ticks, now),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 mod bridge;
 mod inbound;
+mod mixed;
 mod outbound;
 pub(crate) mod player;
 pub(crate) mod reports;
-mod transcoder;
+pub(crate) mod transcoder;
 mod watch;
 
 use havre_model::{LegId, Mono};
@@ -22,6 +23,7 @@ use crate::{Codec, dtmf, telephone_event, tty};
 use bridge::Passage;
 pub(crate) use bridge::{pass_on, speak_for};
 pub(crate) use inbound::{Kind, Received};
+pub(crate) use mixed::{Seat, Wants};
 use player::Player;
 use reports::Schedule;
 use watch::Watch;
@@ -32,6 +34,8 @@ pub(crate) struct Leg {
     pub(crate) id: LegId,
     /// The leg that it is bridged to, by its place in the shard.
     pub(crate) peer: Option<usize>,
+    /// Where it sits in a conference. If that is mixed, the peer has its keys only.
+    pub(crate) seat: Option<Seat>,
     pub(crate) player: Player,
     pub(crate) keys: telephone_event::Sender,
     pub(crate) meter: Option<Box<Meter>>,
@@ -91,6 +95,7 @@ impl Leg {
         Self {
             id,
             peer: None,
+            seat: None,
             player: Player::default(),
             keys: telephone_event::Sender::default(),
             meter: None,

@@ -9,7 +9,7 @@ const MAX_PENDING_MS: usize = 60 + 20;
 
 /// Encodes decoded frames for a peer.
 #[derive(Debug)]
-pub(super) struct Transcoder {
+pub(crate) struct Transcoder {
     encoder: Encoder,
     wish: OpusParameters,
     resampler: Resampler,
@@ -24,7 +24,7 @@ pub(super) struct Transcoder {
 
 /// What became of the audio of one packet.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Made {
+pub(crate) enum Made {
     /// A payload of this length.
     Audio(usize),
     /// Nobody speaks in it: this is how it sounds.
@@ -34,7 +34,7 @@ pub(super) enum Made {
 }
 
 impl Transcoder {
-    pub(super) fn new(codec: Codec, wish: &OpusParameters) -> Self {
+    pub(crate) fn new(codec: Codec, wish: &OpusParameters) -> Self {
         let room = codec.sample_rate() as usize / 1_000 * MAX_PENDING_MS;
         Self {
             encoder: Encoder::new(codec, wish),
@@ -49,13 +49,13 @@ impl Transcoder {
     }
 
     /// The listener loses so many per cent of our packets.
-    pub(super) fn expect_loss(&mut self, percent: u8) {
+    pub(crate) fn expect_loss(&mut self, percent: u8) {
         self.encoder.expect_loss(percent);
     }
 
     /// Takes a frame, to be encoded by `codec`. `watch`: find out whether somebody speaks, or else it is taken for
     /// granted.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         rate: u32,
         samples: &[i16],
@@ -77,7 +77,7 @@ impl Transcoder {
     }
 
     /// Makes the next packet into `out`; `None` if too little is there. `comfort`: its receiver makes noise by itself.
-    pub(super) fn packet(&mut self, millis: u32, comfort: bool, out: &mut [u8]) -> Option<Made> {
+    pub(crate) fn packet(&mut self, millis: u32, comfort: bool, out: &mut [u8]) -> Option<Made> {
         let rate = self.encoder.codec().sample_rate();
         let count = (rate / 1_000 * millis) as usize;
         let samples = self.pending.get(..count)?;

@@ -1,0 +1,64 @@
+//! A leg as a member of a conference: what the mixer has to know of it.
+
+use havre_model::{ConferenceId, Mono};
+
+use super::Leg;
+use super::bridge::Passage;
+use crate::Codec;
+use crate::sdp::OpusParameters;
+
+/// A leg's place in a conference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) conference: ConferenceId,
+    /// Whether its members are mixed; two who talk to each other are relayed.
+    pub(crate) mixed: bool,
+    /// Whether anybody is to hear it.
+    pub(crate) speaks: bool,
+}
+
+/// How a listener wants its packets. Who wants the same and hears the same has the same ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wants {
+    pub(crate) codec: Codec,
+    pub(crate) opus: OpusParameters,
+    /// Length of a packet, in milliseconds.
+    pub(crate) millis: u32,
+    /// It makes comfort noise by itself.
+    pub(crate) comfort: bool,
+}
+
+impl Leg {
+    /// Whether what it says is decoded to be mixed.
+    pub(super) fn mixes(&self) -> bool {
+        self.seat.is_some_and(|seat| seat.mixed && seat.speaks)
+    }
+
+    /// Takes its place in a conference. Packets on their way to a peer end, and so does the filling of its silence, for
+    /// the mix has something for every turn.
+    pub(crate) fn sit(&mut self, seat: Seat, partner: Option<usize>, now: Mono) {
+        let before = self.seat.replace(seat);
+        self.peer = partner;
+        let Some(wire) = &mut self.wire else { return };
+        if before.is_some_and(|before| before.mixed) != seat.mixed {
+            wire.passage = Passage::default();
+            wire.background = None;
+            wire.fed_at = Some(now);
+        }
+    }
+
+    /// How it wants to hear a mix; `None` until SDP is agreed.
+    pub(crate) fn wants(&self) -> Option<Wants> {
+        self.wire.as_ref().map(|wire| Wants {
+            codec: wire.codec().0,
+            opus: wire.agreed.opus,
+            millis: wire.packet_ms(),
+            comfort: wire.takes_comfort(),
+        })
+    }
+
+    /// How many per cent of our packets it loses.
+    pub(crate) fn loses(&self) -> u8 {
+        self.wire.as_ref().map_or(0, |wire| wire.far_loss)
+    }
+}
