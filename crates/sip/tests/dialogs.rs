@@ -306,6 +306,29 @@ fn we_refresh_by_update_where_the_peer_takes_it_and_by_reinvite_where_not() {
 }
 
 #[test]
+fn a_refresh_that_is_refused_is_made_as_the_refusal_asks() {
+    let terms = "Supported: timer\nSession-Expires: 180;refresher=uas\nAllow: INVITE, ACK, BYE, UPDATE\n";
+    for (refusal, method, interval) in
+        [("422 X\nMin-SE: 600", "UPDATE", "600"), ("405 X", "INVITE", "180"), ("501 X", "INVITE", "180")]
+    {
+        let mut call = Call::begin(terms);
+        let refresh = call.hears_at(CARRIER, ms(90_020)).pop().expect("a refresh at half time");
+        assert!(refresh.starts_with("UPDATE"), "{refresh}");
+        let mut text = format!("SIP/2.0 {refusal}\n");
+        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+            text.push_str(&format!("{name}: {}\n", header(&refresh, name)));
+        }
+        call.net.send(CARRIER, HAVRE, &(text + "Content-Length: 0\n\n"));
+        assert!(call.hears_at(CARRIER, secs(4)).is_empty(), "not at once");
+        let again = call.hears_at(CARRIER, ms(1_100)).pop().expect("another refresh");
+        assert!(again.starts_with(method), "{again}");
+        assert_eq!(header(&again, "Session-Expires"), format!("{interval};refresher=uac"));
+        assert_eq!(header(&again, "Min-SE"), interval);
+        assert!(call.events().is_empty());
+    }
+}
+
+#[test]
 fn two_endpoints_keep_a_session_alive_for_hours() {
     let mut net = Net::new(13);
     let mut config = phone();

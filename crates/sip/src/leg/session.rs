@@ -138,6 +138,13 @@ impl Session {
         self.terms.map(|terms| u32::try_from(terms.interval.as_secs()).unwrap_or(u32::MAX))
     }
 
+    /// §7.4: a 422 says the least that is taken; the next refresh asks for it.
+    fn lengthen(&mut self, least: Option<u32>) {
+        if let (Some(terms), Some(least)) = (&mut self.terms, least) {
+            terms.interval = terms.interval.max(Duration::from_secs(u64::from(least)));
+        }
+    }
+
     /// A refresh came to nothing: again, as long as the session lasts.
     pub(super) fn retry(&mut self, stack: &mut Stack, leg: LegId) {
         stack.cancel_timer(self.refresh.take());
@@ -170,8 +177,7 @@ impl Established {
     pub(super) fn send_refresh(&mut self, stack: &mut Stack) {
         let Some(seconds) = self.session.seconds() else { return };
         let mut update = self.dialog.request(Method::Update, &stack.config);
-        let header = SessionExpires { seconds, refresher: Some(Refresher::Uac) };
-        update.headers.push(Name::SessionExpires, &header);
+        wish(&mut update.headers, &stack.config, Some(seconds), Some(Refresher::Uac));
         self.send(stack, update, Purpose::Update);
     }
 
@@ -185,7 +191,15 @@ impl Established {
                 self.session.start(stack, self.id, terms);
             }
             Outcome::Response(response) if response.status == 481 => return self.gone(stack),
-            Outcome::Response(_) | Outcome::TimedOut | Outcome::Unreachable => {
+            Outcome::Response(response) => {
+                if response.status == 422 {
+                    self.session.lengthen(response.headers.min_se().ok().flatten());
+                }
+                // Its `Allow` promised too much: then by re-INVITE.
+                self.peer_updates &= !matches!(response.status, 405 | 501);
+                self.session.retry(stack, self.id);
+            }
+            Outcome::TimedOut | Outcome::Unreachable => {
                 self.session.retry(stack, self.id);
             }
         }
