@@ -11,6 +11,11 @@ pub(crate) const PAYLOAD: usize = 4;
 /// Two presses of one key begin further apart than this: 60 ms, where a key is held 40 ms and let go for 40 at the
 /// least. Packets nearer by belong to one press, sent by a phone that moves the timestamp with every packet.
 const ONE_PRESS_MS: u32 = 60;
+/// The same while it is not known whether the phone moves the timestamp: one update of 50 ms may be lost.
+const PERHAPS_ONE_PRESS_MS: u32 = 120;
+/// And of a phone known to move it: four updates in a row may be lost, since its next press is told by the marker,
+/// or by the end of the one before.
+const MOVING_ONE_PRESS_MS: u32 = 250;
 /// The longest duration that fits a payload; a longer press goes on in a new segment (§2.5.1.3).
 const SEGMENT_TICKS: u32 = 0xffff;
 /// Updates while a key is held (§2.5.1.2 recommends 50 ms).
@@ -51,16 +56,32 @@ impl Payload {
 }
 
 /// Tells presses apart in one stream. All packets of a press bear its first packet's timestamp, so a press counts
-/// at whichever of its packets comes first, and the rest are known by their timestamp, however late.
+/// at whichever of its packets comes first, and the rest are known by their timestamp, however late. Phones that move
+/// the timestamp within a press are put up with, though packets of theirs be lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Receiver {
     last: Option<Press>,
+    timestamps: Timestamps,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Press {
     event: u8,
     timestamp: u32,
+    duration: u16,
+    /// Whether its end was heard.
+    ended: bool,
+}
+
+/// What the phone does to the timestamp within a press.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Timestamps {
+    #[default]
+    Unknown,
+    /// Keeps it, as RFC 4733 §2.2.2 says.
+    Kept,
+    /// Moves it with every packet.
+    Moved,
 }
 
 impl Receiver {
@@ -72,22 +93,56 @@ impl Receiver {
         payload: Payload,
         ticks_per_ms: u32,
     ) -> Option<Digit> {
-        if let Some(last) = self.last {
+        if let Some(last) = &mut self.last {
             let later = timestamp.wrapping_sub(last.timestamp);
-            let belongs = later == 0
-                || later > u32::MAX / 2 // a straggler of an earlier press
-                || !marker
-                    && payload.event == last.event
-                    && (later <= ONE_PRESS_MS * ticks_per_ms || later == SEGMENT_TICKS);
-            if belongs && later <= u32::MAX / 2 {
-                self.last = Some(Press { timestamp, ..last });
+            if later > u32::MAX / 2 {
+                return None; // a straggler of an earlier press
             }
-            if belongs {
+            if later == 0 {
+                // A duplicate shows nothing of the phone; an update with a timestamp that stays does.
+                if payload.duration != last.duration {
+                    self.timestamps = Timestamps::Kept;
+                }
+                last.ended |= payload.end;
+                return None;
+            }
+            if !marker && last.goes_on_with(later, payload, self.timestamps, ticks_per_ms) {
+                if later != SEGMENT_TICKS {
+                    self.timestamps = Timestamps::Moved;
+                }
+                *last = Press { timestamp, duration: payload.duration, ended: payload.end, ..*last };
                 return None;
             }
         }
-        self.last = Some(Press { event: payload.event, timestamp });
-        Digit::from_event(payload.event)
+        let Payload { event, duration, end } = payload;
+        self.last = Some(Press { event, timestamp, duration, ended: end });
+        Digit::from_event(event)
+    }
+}
+
+impl Press {
+    /// Whether an unmarked packet with a timestamp `later` ticks on is still of this press.
+    fn goes_on_with(self, later: u32, payload: Payload, timestamps: Timestamps, ticks_per_ms: u32) -> bool {
+        let within = |millis| later <= millis * ticks_per_ms;
+        let grown = u32::from(payload.duration.saturating_sub(self.duration));
+        if payload.event != self.event || self.ended && !payload.end {
+            return false;
+        }
+        // A press lasts no shorter than it did; but what a phone says within 60 ms is not held against it.
+        let shorter = payload.duration < self.duration;
+        later == SEGMENT_TICKS
+            || within(ONE_PRESS_MS)
+            || !shorter
+                && match timestamps {
+                    Timestamps::Kept => false,
+                    // One that has lasted just so much longer is the same press, though more be lost.
+                    Timestamps::Unknown => {
+                        within(PERHAPS_ONE_PRESS_MS) || within(MOVING_ONE_PRESS_MS) && grown == later
+                    }
+                    // The end is said again soon.
+                    Timestamps::Moved if self.ended => within(PERHAPS_ONE_PRESS_MS),
+                    Timestamps::Moved => within(MOVING_ONE_PRESS_MS),
+                }
     }
 }
 
@@ -286,6 +341,73 @@ mod tests {
             receiver.on_packet(t, m, p, 8)
         });
         assert_eq!(digits.count(), 1);
+    }
+
+    /// Everything sent for `keys`, held `millis`, by a phone that says a timestamp of its own with every packet.
+    fn moving(keys: &str, millis: u32, every: u32, grows: bool) -> Vec<(u32, bool, Payload)> {
+        let mut packets = Vec::new();
+        for (press, event) in keys.chars().map(|key| digit(key).event()).enumerate() {
+            let begin = 16_000 + press as u32 * (millis + 3 * every + 60) * 8;
+            for i in 0..millis / every + 3 {
+                let end = i >= millis / every;
+                let held = if grows { ((i + 1) * every).min(millis) } else { every };
+                let payload = Payload { event, end, duration: (held * 8) as u16 };
+                packets.push((begin + i * every * 8, i == 0, payload));
+            }
+        }
+        packets
+    }
+
+    #[test]
+    fn a_burst_of_loss_doubles_no_key_of_a_phone_that_moves_the_timestamp() {
+        for (every, grows, burst) in
+            [(50, true, 1), (50, true, 4), (50, false, 1), (20, false, 3), (20, true, 10)]
+        {
+            let packets = moving("2277", 300, every, grows);
+            for first in 1..packets.len() {
+                let mut heard_packets = packets.clone();
+                heard_packets.drain(first..packets.len().min(first + burst));
+                assert_eq!(
+                    heard(&heard_packets),
+                    "2277",
+                    "{every} ms, grows {grows}, {burst} lost at {first}"
+                );
+            }
+        }
+    }
+
+    /// A share of the packets is lost at random; how many of so many streams of digits come out wrong.
+    fn wrong(packets: &[(u32, bool, Payload)], keys: &str, percent: u64, streams: u64) -> usize {
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut lost = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % 100 < percent
+        };
+        let stream = |_| heard(&packets.iter().filter(|_| !lost()).copied().collect::<Vec<_>>()) != keys;
+        (0..streams).map(stream).filter(|wrong| *wrong).count()
+    }
+
+    #[test]
+    fn five_percent_of_loss_changes_no_digit_of_any_phone() {
+        let keys = "1123555#";
+        for millis in [60, 100, 200, 300] {
+            assert_eq!(wrong(&sent(keys, millis as u16), keys, 5, 2_000), 0, "{millis} ms");
+            assert_eq!(wrong(&moving(keys, millis, 20, true), keys, 5, 2_000), 0, "moving, {millis} ms");
+        }
+        for millis in [200, 300] {
+            assert_eq!(
+                wrong(&moving(keys, millis, 50, true), keys, 5, 2_000),
+                0,
+                "moving slowly, {millis} ms"
+            );
+        }
+        // Where the durations say little, two updates of 50 ms lost in a stream's first key make two of it, and
+        // where all ends and the next marker are lost, two keys are one: once in some hundred streams, or thousand.
+        assert!(wrong(&moving(keys, 100, 50, true), keys, 5, 2_000) <= 10);
+        assert!(wrong(&moving(keys, 200, 50, false), keys, 5, 2_000) <= 10);
+        assert!(wrong(&moving(keys, 200, 20, false), keys, 5, 2_000) <= 2);
     }
 
     #[test]
