@@ -3,7 +3,7 @@
 //! 1,400 Hz is a one (mark), 1,800 Hz a zero (space), at 45.45 or 50 bit/s; a character is a space, five bits and a
 //! mark of one and a half bits or more. Two characters in a row are a TTY: no speech looks like one, let alone two.
 //! Looked for in G.711 only, since a TTY comes over a telephone line; and only in every fourth packet until there are
-//! tones in one, so that a relayed call pays for it with a hundredth of a packet's cost.
+//! tones in one: 0.06 µs a packet of speech (`tests/bench/RESULTS.md`), where relaying one costs 6 to 8.
 
 use std::f32::consts::TAU;
 use std::sync::LazyLock;
