@@ -205,6 +205,7 @@ pub(crate) mod tests {
             receive_events: Vec::new(),
             opus: OpusParameters::default(),
             comfort_noise: false,
+            srtp: None,
             ptime: 20,
         }
     }

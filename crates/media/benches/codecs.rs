@@ -146,6 +146,7 @@ fn phone(number: u8, codec: Codec) -> Phone {
             receive_events: Vec::new(),
             opus: OpusParameters::default(),
             comfort_noise: false,
+            srtp: None,
             ptime: 20,
         },
         packets: payloads.iter().map(AsRef::as_ref).enumerate().map(packet).collect(),

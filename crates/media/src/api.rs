@@ -25,6 +25,11 @@ pub mod limits {
     pub const MAX_CLIPS: usize = 64;
     /// Keys waiting to be sent on one leg; more than any feature code or account number.
     pub const MAX_DIGITS_QUEUED: usize = 32;
+    /// Streams that one SRTP key protects, in each direction. A phone begins a new one where it changes SSRC, on hold for
+    /// instance; those that it left are remembered, or they could be played again.
+    pub const MAX_SRTP_SOURCES: usize = 64;
+    /// Packets that SRTP looks back for replays; RFC 3711 §3.3.2 asks for 64 at least.
+    pub const REPLAY_WINDOW: u32 = 128;
     /// Largest SDP body taken, in bytes. A browser's offer with every codec is about 8 kB.
     pub const MAX_SDP: usize = 32_768;
     /// Lines of one SDP body.

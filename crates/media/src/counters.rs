@@ -40,6 +40,10 @@ counters! {
     dropped_malformed,
     /// Packets with a payload type that was not agreed.
     dropped_payload_type,
+    /// Packets and reports for a leg with SRTP that are none, or not the far side's.
+    bad_srtp,
+    /// Packets and reports of SRTP that came before, or too late to tell.
+    replayed_srtp,
     /// Packets from an address that is not the leg's.
     dropped_stranger,
     /// Packets that came before.

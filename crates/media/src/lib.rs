@@ -21,6 +21,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 mod shard;
+pub mod srtp;
 mod stream;
 mod telephone_event;
 mod tone;

@@ -69,6 +69,15 @@ impl Outbox {
         &mut self.bytes[start..]
     }
 
+    /// Takes back the packet that was queued last: it could not be filled in.
+    pub(crate) fn take_back(&mut self) {
+        if let Some(Item::Packet { start, .. }) =
+            self.queue.pop_back_if(|item| matches!(item, Item::Packet { .. }))
+        {
+            self.bytes.truncate(start);
+        }
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Output<'_>> {
         Some(match self.queue.pop_front()? {
             Item::Event(event) => Output::Event(event),

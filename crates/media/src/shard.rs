@@ -10,7 +10,7 @@ use crate::leg::player::Shared;
 use crate::leg::reports::Wall;
 use crate::leg::{self, Leg};
 use crate::legs::LegMap;
-use crate::limits::{MAX_CLIPS, MAX_LEGS};
+use crate::limits::{MAX_CLIPS, MAX_LEGS, MAX_PACKET};
 use crate::mixer::{Join, Mixer};
 use crate::outbox::Outbox;
 use crate::wheel::{Turn, Wheel};
@@ -34,6 +34,8 @@ pub struct Shard {
     wheel: Wheel,
     outbox: Outbox,
     counters: Counters,
+    /// Where SRTP is opened, one packet at a time.
+    room: Box<[u8; MAX_PACKET]>,
 }
 
 impl Shard {
@@ -51,6 +53,7 @@ impl Shard {
             wheel: Wheel::new(now.mono),
             outbox: Outbox::default(),
             counters: Counters::default(),
+            room: Box::new([0; MAX_PACKET]),
         }
     }
 
@@ -60,7 +63,18 @@ impl Shard {
         match input {
             Input::Packet { leg, channel, source, bytes } => {
                 let Some(place) = self.place(leg) else { return };
-                if channel == Channel::Rtcp || rtp::is_rtcp(bytes) {
+                let rtcp = channel == Channel::Rtcp || rtp::is_rtcp(bytes);
+                let bytes = match &mut self.legs[place] {
+                    Some(leg) if leg.is_secure() => {
+                        let room = &mut self.room[..];
+                        let Some(bytes) = leg.unprotect(rtcp, bytes, room, &mut self.counters) else {
+                            return;
+                        };
+                        bytes
+                    }
+                    _ => bytes,
+                };
+                if rtcp {
                     let (wall, counters) = (self.wall, &mut self.counters);
                     if let Some(leg) = &mut self.legs[place] {
                         leg.on_rtcp(source, bytes, wall, now, counters);

@@ -317,6 +317,7 @@ mod tests {
             receive_events: Vec::new(),
             opus: havre_media::sdp::OpusParameters::default(),
             comfort_noise: false,
+            srtp: None,
             ptime: 20,
         }
     }

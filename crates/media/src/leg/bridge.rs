@@ -166,8 +166,7 @@ impl Leg {
         match made {
             Made::Audio(length) => {
                 let header = wire.outgoing.own(payload_type, ticks, true, now);
-                wire.outgoing.count_octets(length);
-                outbox.rtp(self.id, destination, &header, length).copy_from_slice(&payload[..length]);
+                wire.send(self.id, destination, &header, &payload[..length], outbox);
             }
             Made::Quiet(description) if wire.comfort(self.id, description, ticks, now, outbox) => {}
             Made::Quiet(_) | Made::Nothing => wire.outgoing.pass(ticks, now),
@@ -269,17 +268,5 @@ impl Wire {
         if !transcoded {
             self.fed_at = None;
         }
-    }
-
-    fn send(
-        &mut self,
-        leg: havre_model::LegId,
-        to: std::net::SocketAddr,
-        header: &Packet<'_>,
-        payload: &[u8],
-        outbox: &mut Outbox,
-    ) {
-        self.outgoing.count_octets(payload.len());
-        outbox.rtp(leg, to, header, payload.len()).copy_from_slice(payload);
     }
 }

@@ -6,6 +6,7 @@ mod mixed;
 mod outbound;
 pub(crate) mod player;
 pub(crate) mod reports;
+mod secure;
 pub(crate) mod transcoder;
 mod watch;
 
@@ -26,6 +27,7 @@ pub(crate) use inbound::{Kind, Received};
 pub(crate) use mixed::{Seat, Wants};
 use player::Player;
 use reports::Schedule;
+use secure::Secure;
 use watch::Watch;
 
 /// One leg.
@@ -57,6 +59,8 @@ pub(crate) struct Wire {
     /// The tones of a key that is pressed towards a far side without telephone-events.
     key_tones: Option<Box<KeyTones>>,
     outgoing: Outgoing,
+    /// The keys, where packets are SRTP.
+    secure: Option<Box<Secure>>,
     watch: Watch,
     schedule: Schedule,
     /// What the far side lost of our packets lately, in per cent.
@@ -105,17 +109,20 @@ impl Leg {
     }
 
     /// SDP was agreed; true if for the first time.
-    pub(crate) fn configure(&mut self, agreed: Negotiated, rng: &mut impl Rng, now: Mono) -> bool {
+    pub(crate) fn configure(&mut self, mut agreed: Negotiated, rng: &mut impl Rng, now: Mono) -> bool {
         let by_ear = agreed.receive_events.is_empty();
         self.key_ear = by_ear.then(|| self.key_ear.take().unwrap_or_default());
+        let keys = agreed.srtp.take();
         match &mut self.wire {
             Some(wire) => {
+                wire.secure(keys, rng);
                 wire.source.resignal(agreed.remote_rtp, agreed.direction.receives(), now);
                 wire.agreed = agreed;
                 false
             }
             None => {
-                self.wire = Some(Box::new(Wire::new(agreed, rng, now)));
+                let wire = self.wire.insert(Box::new(Wire::new(agreed, rng, now)));
+                wire.secure(keys, rng);
                 true
             }
         }
@@ -155,8 +162,10 @@ impl Leg {
 
 impl Wire {
     fn new(agreed: Negotiated, rng: &mut impl Rng, now: Mono) -> Self {
-        // The timestamp's first bit is left alone, so that a capture reads well.
-        let mut outgoing = Outgoing::new(rng.next_u32(), rng.next_u32() as u16, rng.next_u32() >> 1, now);
+        // The timestamp's first bit is left alone, so that a capture reads well; and the sequence's, so that who misses
+        // the first packets does not miss its rollover, which SRTP counts (RFC 3711 §3.3.1).
+        let mut outgoing =
+            Outgoing::new(rng.next_u32(), rng.next_u32() as u16 >> 1, rng.next_u32() >> 1, now);
         if let Some((codec, _)) = agreed.send.first() {
             outgoing.tune(codec.ticks_per_ms(), now);
         }
@@ -168,6 +177,7 @@ impl Wire {
             tty: tty::Listener::default(),
             key_tones: None,
             outgoing,
+            secure: None,
             watch: Watch::new(now),
             schedule: Schedule::new(rng, now),
             far_loss: 0,

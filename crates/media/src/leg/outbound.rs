@@ -55,9 +55,7 @@ impl Leg {
             if let Some(payload) = payload {
                 let held = event.on_clock(payload.duration, wire.outgoing.ticks_per_ms());
                 let header = wire.outgoing.press(event.payload_type, first, held, now);
-                let bytes = payload.print();
-                wire.outgoing.count_octets(bytes.len());
-                outbox.rtp(self.id, to, &header, bytes.len()).copy_from_slice(&bytes);
+                wire.send(self.id, to, &header, &payload.print(), outbox);
                 return self.player.skip(FRAME_TICKS);
             }
         }
@@ -100,8 +98,7 @@ impl Leg {
                 continue;
             }
             let header = wire.outgoing.own(payload_type, ticks, talk, now);
-            wire.outgoing.count_octets(length);
-            outbox.rtp(self.id, to, &header, length).copy_from_slice(&payload[..length]);
+            wire.send(self.id, to, &header, &payload[..length], outbox);
             *(if talk { &mut counters.played } else { &mut counters.filled }) += 1;
         }
         wire.credit = Some(credit);
@@ -157,8 +154,7 @@ impl Wire {
         let header = self.outgoing.own(comfort::PAYLOAD_TYPE, ticks, false, now);
         let mut payload = [0; comfort::PAYLOAD];
         let length = description.print(&mut payload);
-        self.outgoing.count_octets(length);
-        outbox.rtp(leg, to, &header, length).copy_from_slice(&payload[..length]);
+        self.send(leg, to, &header, &payload[..length], outbox);
         true
     }
 
@@ -190,7 +186,7 @@ impl Wire {
         };
         let sent = self.outgoing.report(wall.ntp(now), now);
         let bytes = rtcp::print(self.outgoing.ssrc(), sent, self.reception.block(now), &self.cname);
-        outbox.packet(leg, channel, to, bytes.len()).copy_from_slice(&bytes);
+        self.send_report(leg, channel, to, &bytes, outbox);
     }
 }
 

@@ -134,6 +134,7 @@ pub(super) fn agree(
         receive_events: common.events.clone(),
         opus: opus_parameters(media, common),
         comfort_noise: common.comfort_noise,
+        srtp: None,
         ptime: ptime(media),
     })
 }

@@ -10,6 +10,7 @@ mod session;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::Codec;
+use crate::srtp::Pair;
 
 pub use session::Session;
 
@@ -85,6 +86,8 @@ pub struct Negotiated {
     pub opus: OpusParameters,
     /// Comfort noise (payload type 13, RFC 3389, for codecs with a clock of 8 kHz) was agreed.
     pub comfort_noise: bool,
+    /// The keys, where media is SRTP.
+    pub srtp: Option<Box<Pair>>,
     /// Length of the packets that we send, in milliseconds: 10 to 60, a multiple of 10.
     pub ptime: u8,
 }

@@ -84,6 +84,11 @@ impl Outgoing {
         self.ssrc
     }
 
+    /// Goes on under another name: to the far side it is another stream that begins here.
+    pub(crate) fn rename(&mut self, ssrc: u32) {
+        self.ssrc = ssrc;
+    }
+
     /// What follows has a clock of so many ticks in a millisecond. All `ticks` given from now on are on that clock. Where
     /// it changes, timestamps go on from where they are, so that they never go back (RFC 7160 tells receivers to
     /// expect a change of payload type to change their rate).

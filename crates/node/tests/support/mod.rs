@@ -75,6 +75,7 @@ impl Plane {
             receive_events: Vec::new(),
             opus: OpusParameters::default(),
             comfort_noise: false,
+            srtp: None,
             ptime: 20,
         };
         self.command(Command::Configure { leg, negotiated: Box::new(negotiated) });

@@ -65,6 +65,7 @@ impl Engine {
                 receive_events: vec![KEYS],
                 opus: OpusParameters::default(),
                 comfort_noise: false,
+                srtp: None,
                 ptime: 20,
             };
             media
