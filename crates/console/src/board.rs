@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use havre_model::{
-    AgentId, AgentProfile, AgentState, CallEvent, CallId, Language, LineId, Mode, Now, OfferId, Risk,
-    TrunkId, Unix, What, limits,
+    AgentId, AgentProfile, AgentState, CallEvent, CallId, Language, LineId, Mode, Now, OfferId, Quality,
+    Risk, Side, TrunkId, Unix, What, limits,
 };
 
 use crate::events::{Events, System};
@@ -121,6 +121,19 @@ pub struct CallEntry {
     pub attention: Attention,
     /// Whether the caller's audio arrives.
     pub media_flowing: bool,
+    /// How the caller's leg sounds.
+    pub caller: LegEntry,
+    /// How the advocate's does (while talking).
+    pub advocate: LegEntry,
+}
+
+/// One party's audio.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LegEntry {
+    /// What was measured last; `None` in the first seconds.
+    pub quality: Option<Quality>,
+    /// Whether audio fails to go each [`Way`].
+    pub missing: [bool; 2],
 }
 
 impl CallEntry {
@@ -131,6 +144,14 @@ impl CallEntry {
         self.agent = None;
         self.ringing.clear();
         self.attention = Attention::None;
+        self.advocate = LegEntry::default();
+    }
+
+    fn leg(&mut self, side: Side) -> &mut LegEntry {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Advocate => &mut self.advocate,
+        }
     }
 
     fn join(&mut self, language: Language, risk: Risk, at: Unix) {
@@ -202,6 +223,13 @@ impl Board {
         self.events.call(event);
     }
 
+    /// A party's audio was measured.
+    pub fn on_quality(&mut self, call: CallId, side: Side, quality: &Quality) {
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.leg(side).quality = Some(*quality);
+        }
+    }
+
     /// Something happened to the node.
     pub fn on_system(&mut self, what: System, at: Unix) {
         self.events.system(what, at);
@@ -243,6 +271,12 @@ impl Board {
             }
             // The caller is queued again by `Rejoined`; until then the talk is over.
             What::AgentLost { .. } => call.agent = None,
+            What::OneWay { side, way, flowing } => {
+                call.leg(*side).missing[*way as usize] = !flowing;
+                if !flowing {
+                    self.tally.one_way[*side as usize][*way as usize] += 1;
+                }
+            }
             What::CallerMedia { flowing } => call.media_flowing = *flowing,
             What::Alerted => {
                 if call.attention == Attention::None {
@@ -254,7 +288,11 @@ impl Board {
                 call.attention = Attention::Paged;
                 self.tally.pages += 1;
             }
-            What::Arrived { .. } | What::Picked | What::Key(_) | What::Ended { .. } => {}
+            What::Arrived { .. }
+            | What::Picked
+            | What::Key(_)
+            | What::Quality { .. }
+            | What::Ended { .. } => {}
         }
     }
 
@@ -279,6 +317,8 @@ impl Board {
             agent: None,
             attention: Attention::None,
             media_flowing: true,
+            caller: LegEntry::default(),
+            advocate: LegEntry::default(),
         };
         self.calls.insert(event.call, call);
     }

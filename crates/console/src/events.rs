@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::board::AgentEntry;
-use crate::views::{self, Agent, ModeView};
+use crate::views::{self, Agent, ModeView, QualityView};
 use crate::words::{CauseWord, LanguageWord, OfferKindWord, OutcomeWord, RiskWord, WithdrawnWord};
 
 /// Events kept for readers who come back: about an hour of the busiest measured hour, under 0.5 MB.
@@ -178,7 +178,7 @@ pub(crate) struct CallNews {
     at: i64,
     call: String,
     /// `arrived`, `picked`, `joined`, `rejoined`, `language`, `risk`, `mode`, `offered`, `withdrawn`, `answered`,
-    /// `key`, `agent_lost`, `caller_media`, `alerted`, `paged` or `ended`.
+    /// `key`, `agent_lost`, `caller_media`, `one_way`, `quality`, `alerted`, `paged` or `ended`.
     what: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<String>,
@@ -202,6 +202,14 @@ pub(crate) struct CallNews {
     waited_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flowing: Option<bool>,
+    /// Whose audio: `caller` or `advocate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    side: Option<&'static str>,
+    /// Which way it goes or not: `from` the party or `to` it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<QualityView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<OutcomeWord>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,6 +252,15 @@ impl CallNews {
             }
             What::AgentLost { agent } => news.agent = Some(agent.to_string()),
             What::CallerMedia { flowing } => news.flowing = Some(*flowing),
+            What::OneWay { side, way, flowing } => {
+                news.side = Some(side.as_str());
+                news.way = Some(way.as_str());
+                news.flowing = Some(*flowing);
+            }
+            What::Quality { side, quality } => {
+                news.side = Some(side.as_str());
+                news.quality = Some(views::quality(quality));
+            }
             What::Ended { outcome, cause } => {
                 news.outcome = Some(OutcomeWord(*outcome));
                 news.cause = Some(CauseWord(*cause));

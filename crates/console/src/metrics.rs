@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use havre_model::{Language, Outcome, Risk, TrunkId};
+use havre_model::{Language, Outcome, Risk, Side, TrunkId, Way};
 
 use crate::board::{Snapshot, Stage};
 use crate::line::Readiness;
@@ -46,6 +46,8 @@ pub struct Rtp {
     pub jitter: Histogram,
     /// Round trip time, in seconds, likewise.
     pub round_trip: Histogram,
+    /// Estimated mean opinion score of whole legs, by [`Side`], one observation at the end of each.
+    pub mos: [Histogram; 2],
 }
 
 impl Default for Rtp {
@@ -54,7 +56,15 @@ impl Default for Rtp {
         const JITTER: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32];
         // A conversation feels slow from 300 ms (ITU-T G.114: 150 ms one way).
         const ROUND_TRIP: &[f64] = &[0.01, 0.02, 0.05, 0.1, 0.15, 0.3, 0.6, 1.0];
-        Self { received: 0, lost: 0, jitter: Histogram::new(JITTER), round_trip: Histogram::new(ROUND_TRIP) }
+        // G.107 annex B: below 4.03 some are dissatisfied, below 3.6 many, below 2.58 nearly all.
+        const MOS: &[f64] = &[1.5, 2.0, 2.58, 3.1, 3.6, 4.03, 4.34, 4.5];
+        Self {
+            received: 0,
+            lost: 0,
+            jitter: Histogram::new(JITTER),
+            round_trip: Histogram::new(ROUND_TRIP),
+            mos: std::array::from_fn(|_| Histogram::new(MOS)),
+        }
     }
 }
 
@@ -127,6 +137,7 @@ pub(crate) fn render(
     text.gauge("havre_store_up", "1 if the shared store answers.").sample(&[], u8::from(measures.store_up));
     calls(&mut text, snapshot);
     waits(&mut text, snapshot);
+    one_way(&mut text, snapshot);
     media_and_faults(&mut text, measures);
     console(&mut text, own);
     text.0
@@ -187,6 +198,19 @@ fn waits(text: &mut Text, snapshot: &Snapshot) {
     }
 }
 
+fn one_way(text: &mut Text, snapshot: &Snapshot) {
+    let mut family = text.counter(
+        "havre_one_way_audio_total",
+        "Alarms that nothing arrives from a party, or that its phone receives nothing.",
+    );
+    for side in Side::ALL {
+        for way in Way::ALL {
+            let labels = [("side", side.as_str()), ("way", way.as_str())];
+            family.sample(&labels, snapshot.tally.one_way[side as usize][way as usize]);
+        }
+    }
+}
+
 fn media_and_faults(text: &mut Text, measures: &Measures) {
     let rtp = &measures.rtp;
     text.counter("havre_rtp_packets_received_total", "RTP packets that arrived.").sample(&[], rtp.received);
@@ -194,6 +218,11 @@ fn media_and_faults(text: &mut Text, measures: &Measures) {
     text.histogram("havre_rtp_jitter_seconds", "Interarrival jitter.").histogram_samples(&[], &rtp.jitter);
     text.histogram("havre_rtp_round_trip_seconds", "Round trip time.")
         .histogram_samples(&[], &rtp.round_trip);
+    let mut family =
+        text.histogram("havre_leg_mos", "Estimated mean opinion score (ITU-T G.107) of legs that are over.");
+    for side in Side::ALL {
+        family.histogram_samples(&[("side", side.as_str())], &rtp.mos[side as usize]);
+    }
     let mut family = text.counter("havre_trunk_errors_total", "Calls and messages of a trunk that failed.");
     for (trunk, reason, count) in &measures.trunk_errors {
         family.sample(&[("trunk", trunk.as_str()), ("reason", reason)], *count);

@@ -29,6 +29,8 @@ pub struct Tally {
     pub alerts: u64,
     /// Times that supervisors were paged.
     pub pages: u64,
+    /// Alarms that audio goes one way only, by [`Side`](havre_model::Side) and [`Way`](havre_model::Way).
+    pub one_way: [[u64; 2]; 2],
     ended: [[[u64; OUTCOMES]; RISKS]; LANGUAGES],
     waits: [Histogram; LANGUAGES],
     in_time: [Share; LANGUAGES],
@@ -48,6 +50,7 @@ impl Tally {
             offered: 0,
             alerts: 0,
             pages: 0,
+            one_way: Default::default(),
             ended: Default::default(),
             waits: std::array::from_fn(|_| Histogram::new(WAIT_BOUNDS)),
             in_time: Default::default(),

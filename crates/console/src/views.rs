@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use havre_model::{AgentState, Language, Mode, Now, Outcome, Risk, Unix};
+use havre_model::{AgentState, Language, Mode, Mos, Now, Outcome, Quality, Risk, Unix, Way};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::board::{AgentEntry, CallEntry, Snapshot, Stage};
+use crate::board::{AgentEntry, CallEntry, LegEntry, Snapshot, Stage};
 use crate::tally::WAIT_TARGET;
 use crate::words::{
     AttentionWord, LanguageWord, ReasonWord, RiskWord, RoleWord, SoundWord, SpokenWord, StageWord, StateWord,
@@ -107,6 +107,45 @@ pub(crate) struct Call {
     pub(crate) attention: AttentionWord,
     /// Whether the caller's audio arrives. Nobody is hung up when it does not.
     pub(crate) media_flowing: bool,
+    /// How the caller's audio goes.
+    pub(crate) caller: LegView,
+    /// How the advocate's audio goes; null unless they talk.
+    pub(crate) advocate: Option<LegView>,
+}
+
+/// One party's audio.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Leg)]
+pub(crate) struct LegView {
+    /// Nothing arrives from this party, although it should.
+    pub(crate) from_missing: bool,
+    /// This party's phone reports that it receives nothing of ours.
+    pub(crate) to_missing: bool,
+    /// What was measured last; null in the first seconds.
+    pub(crate) quality: Option<QualityView>,
+}
+
+/// How a party's audio arrives at the line: lately, or, in the event at the end of its connection, since it began.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Quality)]
+pub(crate) struct QualityView {
+    #[schema(example = "PCMU")]
+    pub(crate) codec: &'static str,
+    /// Packets received since the connection began.
+    pub(crate) received: u64,
+    /// Packets lost since the connection began.
+    pub(crate) lost: u64,
+    pub(crate) lost_percent: f64,
+    /// Interarrival jitter (RFC 3550).
+    pub(crate) jitter_ms: f64,
+    /// Round trip between the line and the phone, once RTCP has told it.
+    pub(crate) round_trip_ms: Option<f64>,
+    /// Estimated mean opinion score (E-model, ITU-T G.107), 1 to 4.5; null if nothing was due.
+    pub(crate) mos: Option<f64>,
+    /// Loss on the way to the party, as its phone reported last.
+    pub(crate) far_lost_percent: Option<f64>,
+    /// Estimated mean opinion score of what the party hears of the line.
+    pub(crate) far_mos: Option<f64>,
 }
 
 /// How the caller wishes to be spoken to.
@@ -221,6 +260,33 @@ pub(crate) fn call(entry: &CallEntry, now: Unix) -> Call {
         interpreter_needed: entry.language == Language::Other,
         attention: AttentionWord(entry.attention),
         media_flowing: entry.media_flowing,
+        caller: leg(&entry.caller),
+        advocate: entry.agent.as_ref().map(|_| leg(&entry.advocate)),
+    }
+}
+
+fn leg(entry: &LegEntry) -> LegView {
+    LegView {
+        from_missing: entry.missing[Way::From as usize],
+        to_missing: entry.missing[Way::To as usize],
+        quality: entry.quality.as_ref().map(quality),
+    }
+}
+
+pub(crate) fn quality(quality: &Quality) -> QualityView {
+    let percent = |permille: u16| f64::from(permille) / 10.0;
+    // Tenths of a millisecond are more than anybody hears.
+    let tenths = |time: Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
+    QualityView {
+        codec: quality.codec,
+        received: quality.received,
+        lost: quality.lost,
+        lost_percent: percent(quality.loss_permille),
+        jitter_ms: tenths(quality.jitter),
+        round_trip_ms: quality.round_trip.map(tenths),
+        mos: quality.mos.map(Mos::score),
+        far_lost_percent: quality.far.map(|far| percent(far.loss_permille)),
+        far_mos: quality.far.map(|far| far.mos.score()),
     }
 }
 

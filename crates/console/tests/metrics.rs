@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::{BEARER, Server};
-use havre_model::{AgentState, Cause, Language, Outcome, Risk, What};
+use havre_model::{AgentState, Cause, Language, Outcome, Risk, Side, Way, What};
 use hyper::Method;
 
 #[tokio::test]
@@ -22,6 +22,9 @@ async fn what_happened_is_counted() {
     line.call(30, 1, What::Ended { outcome: Outcome::Answered, cause: Cause::CallerHungUp });
     line.arrive_and_join(60, 2, Language::Unknown, Risk::Urgent);
     line.call(65, 2, What::Alerted);
+    for flowing in [false, true] {
+        line.call(66, 2, What::OneWay { side: Side::Caller, way: Way::To, flowing });
+    }
     line.arrive_and_join(80, 3, Language::En, Risk::Standard);
     line.call(90, 3, What::Ended { outcome: Outcome::Abandoned, cause: Cause::CallerHungUp });
     line.agent("supervisor", AgentState::Ready { since: common::NOW.unix });
@@ -50,9 +53,13 @@ async fn what_happened_is_counted() {
         ("havre_component_events_total{component=\"sip\",event=\"parse_error\"}", 2.0),
         ("havre_rtp_packets_lost_total", 3.0),
         ("havre_rtp_jitter_seconds_bucket{le=\"0.005\"}", 1.0),
+        ("havre_leg_mos_bucket{side=\"caller\",le=\"4.34\"}", 1.0),
+        ("havre_leg_mos_count{side=\"advocate\"}", 0.0),
+        ("havre_one_way_audio_total{side=\"caller\",way=\"to\"}", 1.0),
+        ("havre_one_way_audio_total{side=\"caller\",way=\"from\"}", 0.0),
         ("havre_http_responses_total{status=\"4xx\"}", 1.0),
         ("havre_http_unauthorized_total", 1.0),
-        ("havre_events_published_total", 11.0),
+        ("havre_events_published_total", 13.0),
         ("havre_events_dropped_total", 0.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample}");

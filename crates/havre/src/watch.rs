@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use havre_console::{Board, Counter, Measures, Snapshot, System};
-use havre_model::{AgentId, AgentState, CallEvent, CallId, Now, Outcome, TrunkId, What};
+use havre_model::{AgentId, AgentState, CallEvent, CallId, Mos, Now, Outcome, Quality, TrunkId, What};
 use havre_node::Observer;
 use havre_node::media::MediaThreads;
 use havre_store::Records;
-use havre_switch::Switch;
+use havre_switch::{QualityReport, Switch};
 use tracing::{Span, info, info_span, warn};
 
 /// Counters are gathered once in this many ticks (of 100 ms).
@@ -99,6 +99,17 @@ impl Watcher {
             What::AgentLost { agent } => warn!(%agent, "{what}"),
             What::CallerMedia { flowing } => info!(flowing, "{what}"),
             What::Alerted | What::Paged => warn!("{what}"),
+            What::OneWay { side, way, flowing: false } => {
+                warn!(side = side.as_str(), way = way.as_str(), flowing = false, "{what}");
+            }
+            What::OneWay { side, way, flowing } => {
+                info!(side = side.as_str(), way = way.as_str(), flowing, "{what}");
+            }
+            What::Quality { side, quality } => {
+                let Quality { codec, received, lost, .. } = *quality;
+                let mos = quality.mos.map(Mos::score);
+                info!(side = side.as_str(), codec, received, lost, mos, "{what}");
+            }
             What::Ended { outcome: Outcome::Lost, cause } => warn!(outcome = "lost", %cause, "{what}"),
             What::Ended { outcome, cause } => info!(outcome = outcome.as_str(), %cause, "{what}"),
             // Which key was pressed in a talk is between the caller and the advocate.
@@ -150,13 +161,22 @@ impl Observer for Watcher {
         }
     }
 
-    fn on_quality(&mut self, received: u64, lost: u64, jitter_ms: f32, round_trip_ms: Option<f32>) {
+    fn on_quality(&mut self, report: &QualityReport) {
+        let QualityReport { party, quality, received, lost, last } = report;
         let rtp = &mut self.measures.rtp;
         rtp.received += received;
         rtp.lost += lost;
-        rtp.jitter.observe(f64::from(jitter_ms) / 1000.0);
-        if let Some(round_trip) = round_trip_ms {
-            rtp.round_trip.observe(f64::from(round_trip) / 1000.0);
+        rtp.jitter.observe(quality.jitter.as_secs_f64());
+        if let Some(round_trip) = quality.round_trip {
+            rtp.round_trip.observe(round_trip.as_secs_f64());
+        }
+        let Some((call, side)) = *party else { return };
+        match quality.mos {
+            Some(mos) if *last => rtp.mos[side as usize].observe(mos.score()),
+            _ => {}
+        }
+        if !last {
+            self.board.on_quality(call, side, quality);
         }
     }
 

@@ -198,6 +198,7 @@ pub(crate) mod tests {
             remote_rtp: at,
             remote_rtcp: at,
             rtcp_mux: false,
+            voip_metrics: false,
             direction: Direction::SendRecv,
             send: vec![(Codec::Pcmu, 0)],
             receive: vec![(0, Codec::Pcmu)],

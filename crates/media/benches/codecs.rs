@@ -139,6 +139,7 @@ fn phone(number: u8, codec: Codec) -> Phone {
             remote_rtp: at,
             remote_rtcp: SocketAddr::new(at.ip(), 4_001),
             rtcp_mux: false,
+            voip_metrics: false,
             direction: Direction::SendRecv,
             send: vec![(codec, payload_type)],
             receive: vec![(payload_type, codec)],

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_model::{ConferenceId, Digit, LegId, PlayId};
+use havre_model::{ConferenceId, Digit, LegId, PlayId, Quality};
 
 use crate::sdp::Negotiated;
 use crate::{Clip, Prompt};
@@ -201,7 +201,8 @@ pub enum Command {
         /// Begin or end.
         on: bool,
     },
-    /// The leg is over, and leaves its bridge or conference: nothing is sent or reported of it any more.
+    /// The leg is over, and leaves its bridge or conference: its RTCP says goodbye (RFC 3550 §6.6), its last
+    /// [`Event::Quality`] comes if SDP was ever agreed, and nothing is sent or reported of it after that.
     Close {
         /// The leg.
         leg: LegId,
@@ -285,17 +286,21 @@ pub enum Event {
         /// The share of the power that is at `hz`, 0 to 1: near 1 for a tone, low for speech.
         purity: f32,
     },
-    /// How the far side's stream arrives, every few seconds.
+    /// The far side reports that it receives nothing of what we send, or again something; by RTCP, at its second report
+    /// that says so, so about 10 s late. A far side without RTCP reports nothing. Decides nothing.
+    FarHears {
+        /// The leg.
+        leg: LegId,
+        /// Whether our packets arrive there now.
+        ours: bool,
+    },
+    /// How a leg sounds: every few seconds, and at its end.
     Quality {
         /// The leg.
         leg: LegId,
-        /// Packets received so far.
-        received: u64,
-        /// Packets lost so far (RFC 3550 §6.4.1: duplicates count against).
-        lost: u64,
-        /// Interarrival jitter (RFC 3550 §6.4.1), in milliseconds.
-        jitter_ms: f32,
-        /// Round trip by RTCP, in milliseconds, once known.
-        round_trip_ms: Option<f32>,
+        /// What was measured.
+        quality: Quality,
+        /// The leg is over: this is of the whole of it.
+        last: bool,
     },
 }

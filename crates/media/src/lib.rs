@@ -9,6 +9,7 @@ mod api;
 mod codec;
 mod counters;
 mod dtmf;
+mod emodel;
 mod leg;
 mod legs;
 mod meter;

@@ -75,9 +75,9 @@ impl Shard {
                     _ => bytes,
                 };
                 if rtcp {
-                    let (wall, counters) = (self.wall, &mut self.counters);
+                    let (wall, counters, outbox) = (self.wall, &mut self.counters, &mut self.outbox);
                     if let Some(leg) = &mut self.legs[place] {
-                        leg.on_rtcp(source, bytes, wall, now, counters);
+                        leg.on_rtcp(source, bytes, wall, now, counters, outbox);
                     }
                     return;
                 }
@@ -230,6 +230,9 @@ impl Shard {
     fn close(&mut self, id: LegId, now: Mono) {
         let Some(place) = self.place(id) else { return };
         self.part(place, now);
+        if let Some(leg) = &mut self.legs[place] {
+            leg.close(self.wall, now, &mut self.outbox);
+        }
         self.wheel.remove(place);
         self.places.remove(&id);
         self.legs[place] = None;

@@ -258,15 +258,15 @@ fn reports_give_loss_jitter_and_the_round_trip() {
     world.weather = Weather { delay_ms: 40, jitter_ms: 0, loss_percent: 10, double_percent: 0 };
     world.run(60_000);
     let quality = world.events.iter().rev().find_map(|(_, node, event)| match event {
-        Event::Quality { leg: l, received, lost, jitter_ms, round_trip_ms } if At(*node, *l) == leg => {
-            Some((*received, *lost, *jitter_ms, *round_trip_ms))
-        }
+        Event::Quality { leg: l, quality, .. } if At(*node, *l) == leg => Some(*quality),
         _ => None,
     });
-    let (received, lost, jitter, round_trip) = quality.unwrap();
+    let quality = quality.unwrap();
+    let (received, lost) = (quality.received, quality.lost);
     assert!((240..360).contains(&lost) && received + lost > 2_700, "{received} received, {lost} lost");
-    assert_eq!(jitter, 0.0);
-    assert!((round_trip.unwrap() - 80.0).abs() < 2.0, "{round_trip:?}");
+    assert_eq!(quality.jitter, Duration::ZERO);
+    let round_trip = quality.round_trip.unwrap();
+    assert!(round_trip.abs_diff(Duration::from_millis(80)) < Duration::from_millis(2), "{round_trip:?}");
     let reports = world.sent.iter().filter(|s| s.by == leg && s.channel == Channel::Rtcp).count();
     assert!((9..20).contains(&reports), "{reports} reports in a minute");
     let qualities =
@@ -320,7 +320,7 @@ fn muxed_reports_go_over_the_rtp_port() {
     world.run(30_000);
     let reports: Vec<_> = world.sent.iter().filter(|s| rtp::is_rtcp(&s.bytes)).collect();
     assert!(reports.len() > 8 && reports.iter().all(|s| s.channel == Channel::Rtp));
-    let known = |e: &(Duration, Node, Event)| matches!(e.2, Event::Quality { round_trip_ms: Some(_), .. });
+    let known = |e: &(Duration, Node, Event)| matches!(&e.2, Event::Quality { quality, .. } if quality.round_trip.is_some());
     assert!(world.events.iter().any(known));
 }
 

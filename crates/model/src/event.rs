@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{AgentId, CallId, Cause, Digit, Language, LineId, Mode, OfferId, Risk, TrunkId, Unix};
+use crate::{
+    AgentId, CallId, Cause, Digit, Language, LineId, Mode, OfferId, Quality, Risk, Side, TrunkId, Unix, Way,
+};
 
 /// One line of a call's event log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,23 @@ pub enum What {
         /// Whether packets arrive.
         flowing: bool,
     },
+    /// Audio goes one way only, or again both: an alarm, which ends no call.
+    OneWay {
+        /// On whose connection.
+        side: Side,
+        /// Which way nothing goes, or again something: what the party says does not arrive here, or the party's phone
+        /// reports that it receives nothing of ours.
+        way: Way,
+        /// Whether audio goes this way now.
+        flowing: bool,
+    },
+    /// How a party's audio was over the whole of its connection, which is over. May follow [`What::Ended`].
+    Quality {
+        /// Whose.
+        side: Side,
+        /// What was measured.
+        quality: Quality,
+    },
     /// Supervisors are alerted: the caller waits too long.
     Alerted,
     /// Supervisors are paged: the caller waits far too long.
@@ -115,6 +134,8 @@ impl What {
             Self::Key(_) => "key",
             Self::AgentLost { .. } => "agent_lost",
             Self::CallerMedia { .. } => "caller_media",
+            Self::OneWay { .. } => "one_way",
+            Self::Quality { .. } => "quality",
             Self::Alerted => "alerted",
             Self::Paged => "paged",
             Self::Ended { .. } => "ended",

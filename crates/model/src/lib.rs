@@ -12,6 +12,7 @@ mod language;
 pub mod limits;
 mod mode;
 mod pii;
+mod quality;
 mod risk;
 mod time;
 mod widening;
@@ -26,6 +27,7 @@ pub use id::{
 pub use language::{Language, Spoken, SpokenSet};
 pub use mode::{Mode, WaitingSound};
 pub use pii::Pii;
+pub use quality::{Far, Mos, Quality, Side, Way};
 pub use risk::Risk;
 pub use time::{Mono, Now, Unix, Wakeup};
 pub use widening::{Schedule, Step, Widening};

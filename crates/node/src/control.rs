@@ -275,9 +275,7 @@ impl Core {
             }
             Output::Degraded(degraded) => plane.observer.on_degraded(degraded, now),
             Output::Refused { status, why, trunk } => plane.observer.on_refused(status, why, trunk.as_ref()),
-            Output::Quality { received, lost, jitter_ms, round_trip_ms } => {
-                plane.observer.on_quality(received, lost, jitter_ms, round_trip_ms);
-            }
+            Output::Quality(report) => plane.observer.on_quality(&report),
         }
     }
 

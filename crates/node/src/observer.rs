@@ -1,7 +1,7 @@
 //! What the outside may watch of the control plane. Called on the control thread: it must be quick and never block.
 
 use havre_model::{AgentId, AgentState, CallEvent, Now, TrunkId};
-use havre_switch::Switch;
+use havre_switch::{QualityReport, Switch};
 
 use crate::media::MediaThreads;
 
@@ -15,8 +15,8 @@ pub trait Observer {
     fn on_degraded(&mut self, degraded: bool, now: Now);
     /// The edge refused an INVITE.
     fn on_refused(&mut self, status: u16, why: &'static str, trunk: Option<&TrunkId>);
-    /// How a leg's audio arrives: packets received and lost since the last report, jitter and round trip in ms.
-    fn on_quality(&mut self, received: u64, lost: u64, jitter_ms: f32, round_trip_ms: Option<f32>);
+    /// How a leg sounds, every few seconds and at its end.
+    fn on_quality(&mut self, report: &QualityReport);
     /// A packet or connection failed; `transport` is `udp` or `tcp`.
     fn on_transport_error(&mut self, transport: &'static str);
     /// No new calls are taken from now on.

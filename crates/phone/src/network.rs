@@ -106,11 +106,19 @@ impl Phone {
             MediaEvent::Heard { leg, hz, dbm0, purity } => Event::Heard { leg, hz, dbm0, purity },
             MediaEvent::MediaLost { leg, for_ } => Event::MediaLost { leg, for_ },
             MediaEvent::MediaBack { leg } => Event::MediaBack { leg },
-            MediaEvent::Quality { leg, received, lost, jitter_ms, round_trip_ms } => {
-                Event::Quality { leg, received, lost, jitter_ms, round_trip_ms }
-            }
-            // A phone bridges nothing, nobody types to it, and an unreachable port is lost media soon enough.
-            MediaEvent::Bridged { .. } | MediaEvent::Unreachable { .. } | MediaEvent::Tty { .. } => return,
+            MediaEvent::Quality { leg, quality, .. } => Event::Quality {
+                leg,
+                received: quality.received,
+                lost: quality.lost,
+                jitter_ms: quality.jitter.as_secs_f32() * 1_000.0,
+                round_trip_ms: quality.round_trip.map(|time| time.as_secs_f32() * 1_000.0),
+            },
+            // A phone bridges nothing, nobody types to it, its far side is the one that watches, and an unreachable port
+            // is lost media soon enough.
+            MediaEvent::Bridged { .. }
+            | MediaEvent::Unreachable { .. }
+            | MediaEvent::FarHears { .. }
+            | MediaEvent::Tty { .. } => return,
         };
         // The data plane may be a step behind: nothing is said of a leg after its end.
         if event.leg().is_some_and(|leg| self.legs.contains_key(&leg)) {

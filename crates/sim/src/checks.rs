@@ -353,6 +353,8 @@ impl Followed {
             | What::Mode(_)
             | What::Key(_)
             | What::CallerMedia { .. }
+            | What::OneWay { .. }
+            | What::Quality { .. }
             | What::Alerted
             | What::Paged
             | What::Ended { .. } => {}

@@ -30,6 +30,11 @@ pub(crate) fn what(what: &What) -> Option<String> {
         What::Key(digit) => format!("key {digit}"),
         What::AgentLost { agent } => format!("lost {agent}"),
         What::CallerMedia { flowing } => if *flowing { "audible" } else { "inaudible" }.to_owned(),
+        What::OneWay { side, way, flowing } => {
+            let (side, way) = (side.as_str(), way.as_str());
+            format!("audio {way} the {side} {}", if *flowing { "flows again" } else { "is missing" })
+        }
+        What::Quality { side, quality } => format!("{}: {} packets", side.as_str(), quality.received),
         What::Alerted => "supervisors alerted".to_owned(),
         What::Paged => "supervisors paged".to_owned(),
         What::Ended { outcome, cause } => format!("ended: {} ({cause})", outcome.as_str()),

@@ -1,6 +1,8 @@
 //! Events as JSON: the one spelling of the record.
 
-use havre_model::What;
+use std::time::Duration;
+
+use havre_model::{Mos, Quality, What};
 use serde_json::{Value, json};
 
 /// What belongs to an event, beside its kind.
@@ -26,8 +28,27 @@ pub(crate) fn detail(what: &What) -> Value {
         }
         What::AgentLost { agent } => json!({"agent": agent.as_str()}),
         What::CallerMedia { flowing } => json!({"flowing": flowing}),
+        What::OneWay { side, way, flowing } => {
+            json!({"side": side.as_str(), "way": way.as_str(), "flowing": flowing})
+        }
+        What::Quality { side, quality } => json!({"side": side.as_str(), "quality": of_quality(quality)}),
         What::Ended { outcome, cause } => json!({"outcome": outcome.as_str(), "cause": cause.as_str()}),
         // What a caller keyed in a talk is said to the advocate, and recorded nowhere.
         What::Key(_) | What::Picked | What::Alerted | What::Paged => json!({}),
     }
+}
+
+fn of_quality(quality: &Quality) -> Value {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    json!({
+        "codec": quality.codec,
+        "received": quality.received,
+        "lost": quality.lost,
+        "lost_permille": quality.loss_permille,
+        "jitter_us": micros(quality.jitter),
+        "round_trip_us": quality.round_trip.map(micros),
+        "mos": quality.mos.map(Mos::score),
+        "far_lost_permille": quality.far.map(|far| far.loss_permille),
+        "far_mos": quality.far.map(|far| far.mos.score()),
+    })
 }

@@ -117,6 +117,7 @@ impl Switch {
             return;
         };
         *talking = true;
+        self.say_what_is_missing(leg, now);
         self.tell_call(call, CallInput::Connected { agent, leg }, now);
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use havre_dialplan::Dialplan;
 use havre_media as media;
 use havre_model::{
-    AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, FlowId, LegId, TrunkId,
+    AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, FlowId, LegId, Quality, Side, TrunkId,
 };
 use havre_queue as queue;
 use havre_sip as sip;
@@ -191,15 +191,21 @@ pub enum Output {
         /// Whose, where known.
         trunk: Option<TrunkId>,
     },
-    /// How a leg's audio arrives, since the last such report.
-    Quality {
-        /// Packets received.
-        received: u64,
-        /// Packets lost.
-        lost: u64,
-        /// Jitter, in milliseconds.
-        jitter_ms: f32,
-        /// Round trip, in milliseconds, once known.
-        round_trip_ms: Option<f32>,
-    },
+    /// How a leg sounds, every few seconds and at its end.
+    Quality(Box<QualityReport>),
+}
+
+/// How a leg sounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QualityReport {
+    /// Whose leg, and in which call; `None` for one that is in no talk.
+    pub party: Option<(CallId, Side)>,
+    /// What was measured.
+    pub quality: Quality,
+    /// Packets received since the report before.
+    pub received: u64,
+    /// Packets lost since the report before.
+    pub lost: u64,
+    /// The leg is over: `quality` is of the whole of it.
+    pub last: bool,
 }

@@ -24,6 +24,8 @@ pub(crate) struct Leg {
     pub(crate) agreed: Option<Agreed>,
     /// Cumulative (received, lost) at the last quality report.
     pub(crate) reported: (u64, u64),
+    /// Whether audio goes each [`Way`](havre_model::Way), as far as is known.
+    pub(crate) flowing: [bool; 2],
 }
 
 /// As much of a negotiation as the control plane looks at.
@@ -59,7 +61,7 @@ pub(crate) enum Role {
 
 impl Leg {
     pub(crate) fn new(shard: usize, role: Role) -> Self {
-        Self { shard, media: Media::Opening, role, agreed: None, reported: (0, 0) }
+        Self { shard, media: Media::Opening, role, agreed: None, reported: (0, 0), flowing: [true; 2] }
     }
 
     pub(crate) fn session(&mut self) -> Option<&mut sdp::Session> {

@@ -11,9 +11,10 @@ mod io;
 mod label;
 mod leg;
 mod library;
+mod quality;
 mod switch;
 mod wakeups;
 
-pub use io::{Configuration, Input, MediaInput, Output, ReloadPlan};
+pub use io::{Configuration, Input, MediaInput, Output, QualityReport, ReloadPlan};
 pub use library::Library;
 pub use switch::{Counters, Switch};

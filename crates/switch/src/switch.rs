@@ -18,6 +18,7 @@ use crate::feature;
 use crate::io::{Configuration, Input, MediaInput, Output, ReloadPlan};
 use crate::leg::{DialledLegs, Leg, Media, Role};
 use crate::library::Library;
+use crate::quality::Closing;
 use crate::wakeups::Wakeups;
 
 /// One node's control plane.
@@ -31,6 +32,8 @@ pub struct Switch {
     pub(crate) ring_first: HashSet<TrunkId>,
     pub(crate) calls: HashMap<CallId, Entry>,
     pub(crate) legs: HashMap<LegId, Leg>,
+    /// Legs that are over, until their last report has come.
+    pub(crate) closing: HashMap<LegId, Closing>,
     /// The ringing or answered leg of each offer that the queue has not seen the end of.
     pub(crate) offers: HashMap<OfferId, LegId>,
     pub(crate) dialled: DialledLegs,
@@ -98,6 +101,7 @@ impl Switch {
             agents: HashMap::new(),
             calls: HashMap::new(),
             legs: HashMap::new(),
+            closing: HashMap::new(),
             offers: HashMap::new(),
             dialled: DialledLegs::default(),
             wakeups: Wakeups::default(),
@@ -338,23 +342,22 @@ impl Switch {
             | media::Event::MediaLost { leg, .. }
             | media::Event::MediaBack { leg }
             | media::Event::Unreachable { leg }
-            | media::Event::Heard { leg, .. }
-            | media::Event::Quality { leg, .. } => *leg,
+            | media::Event::FarHears { leg, .. }
+            | media::Event::Heard { leg, .. } => *leg,
+            media::Event::Quality { leg, quality, last } => {
+                return self.on_quality(*leg, quality, *last, now);
+            }
             media::Event::Bridged { .. } => return,
         };
-        let Some(entry) = self.legs.get_mut(&leg) else {
+        if !self.legs.contains_key(&leg) {
             self.counters.late_media += 1;
             return;
-        };
-        if let media::Event::Quality { received, lost, jitter_ms, round_trip_ms, .. } = *event {
-            let (before, missing) = std::mem::replace(&mut entry.reported, (received, lost));
-            let (received, lost) = (received.saturating_sub(before), lost.saturating_sub(missing));
-            self.outputs.push_back(Output::Quality { received, lost, jitter_ms, round_trip_ms });
-            return;
         }
+        self.on_one_way(leg, event, now);
         if matches!(event, media::Event::Unreachable { .. }) {
             self.counters.media_unreachable += 1;
         }
+        let Some(entry) = self.legs.get(&leg) else { return };
         match entry.role {
             Role::Caller { call, .. } => self.on_caller_media(call, event, now),
             Role::Agent { call, talking: true, .. } => self.on_agent_media(call, event, now),
@@ -436,7 +439,9 @@ impl Switch {
     /// The far side ended it.
     pub(crate) fn forget_leg(&mut self, id: LegId) -> Option<Leg> {
         self.command_media(id, media::Command::Close { leg: id });
-        self.legs.remove(&id)
+        let leg = self.legs.remove(&id)?;
+        self.await_last_report(id, &leg);
+        Some(leg)
     }
 
     /// A feature code's leg is over, whoever ended it.

@@ -181,6 +181,7 @@ impl Line for TestLine {
     fn measures(&self) -> Measures {
         let mut rtp = Rtp { received: 1000, lost: 3, ..Rtp::default() };
         rtp.jitter.observe(0.004);
+        rtp.mos[0].observe(4.1);
         Measures {
             counters: vec![Counter { component: "sip", name: "parse_error", value: 2 }],
             trunk_errors: vec![("demo".parse().unwrap(), "timeout", 1)],

@@ -310,6 +310,7 @@ mod tests {
             remote_rtp: remote,
             remote_rtcp: remote,
             rtcp_mux: true,
+            voip_metrics: false,
             direction: Direction::SendRecv,
             send: vec![(Codec::Pcmu, 0)],
             receive: vec![(0, Codec::Pcmu)],

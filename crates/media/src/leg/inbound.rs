@@ -110,6 +110,7 @@ impl Leg {
         wall: Wall,
         now: Mono,
         counters: &mut Counters,
+        outbox: &mut Outbox,
     ) {
         let Some(wire) = &mut self.wire else {
             counters.dropped_not_configured += 1;
@@ -129,6 +130,9 @@ impl Leg {
         for block in reports.blocks.iter().filter(|b| b.ssrc == wire.outgoing.ssrc()) {
             wire.schedule.on_block(block, wall.ntp(now));
             wire.far_loss = (u32::from(block.fraction_lost) * 100 / 256) as u8;
+        }
+        if let Some(ours) = wire.on_far_report(&reports) {
+            outbox.event(Event::FarHears { leg: self.id, ours });
         }
     }
 

@@ -5,6 +5,7 @@ mod inbound;
 mod mixed;
 mod outbound;
 pub(crate) mod player;
+mod quality;
 pub(crate) mod reports;
 mod secure;
 pub(crate) mod transcoder;
@@ -26,6 +27,7 @@ pub(crate) use bridge::{pass_on, speak_for};
 pub(crate) use inbound::{Kind, Received};
 pub(crate) use mixed::{Seat, Wants};
 use player::Player;
+use quality::Measure;
 use reports::Schedule;
 use secure::Secure;
 use watch::Watch;
@@ -67,6 +69,7 @@ pub(crate) struct Wire {
     far_loss: u8,
     cname: String,
     quality_at: Mono,
+    measure: Measure,
     /// How this leg's packets get to the peer, and how they are decoded where they are.
     passage: Passage,
     ear: Option<Box<Ear>>,
@@ -184,6 +187,7 @@ impl Wire {
             // RFC 7022 §5: short-term persistent, and it names nobody.
             cname: format!("{:016x}", rng.next_u64()),
             quality_at: now,
+            measure: Measure::default(),
             passage: Passage::default(),
             ear: None,
             fed_at: None,

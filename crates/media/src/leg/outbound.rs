@@ -120,17 +120,18 @@ impl Leg {
         }
         if now.since(wire.quality_at) >= config.quality_every {
             wire.quality_at = now;
-            outbox.event(Event::Quality {
-                leg: self.id,
-                received: wire.reception.received(),
-                lost: wire.reception.lost(),
-                jitter_ms: wire.reception.jitter_ms(),
-                round_trip_ms: wire.schedule.round_trip_ms(),
-            });
+            outbox.event(Event::Quality { leg: self.id, quality: wire.quality(false), last: false });
         }
         if wire.schedule.due(rng, now) {
-            wire.report(self.id, wall, now, outbox);
+            wire.report(self.id, wall, now, false, outbox);
         }
+    }
+
+    /// The leg's last words.
+    pub(crate) fn close(&mut self, wall: Wall, now: Mono, outbox: &mut Outbox) {
+        let Some(wire) = &mut self.wire else { return };
+        wire.report(self.id, wall, now, true, outbox);
+        outbox.event(Event::Quality { leg: self.id, quality: wire.quality(true), last: true });
     }
 }
 
@@ -172,8 +173,8 @@ impl Wire {
         }
     }
 
-    /// Sends a report: to where SDP says, unless RTP has shown that the far side is elsewhere.
-    fn report(&mut self, leg: LegId, wall: Wall, now: Mono, outbox: &mut Outbox) {
+    /// Sends a report, the last one with a goodbye: to where SDP says, unless RTP has shown that the far side is elsewhere.
+    fn report(&mut self, leg: LegId, wall: Wall, now: Mono, last: bool, outbox: &mut Outbox) {
         let Some(rtp) = self.source.destination() else { return };
         let (channel, to) = if self.agreed.rtcp_mux {
             (Channel::Rtp, rtp)
@@ -185,7 +186,14 @@ impl Wire {
             (Channel::Rtcp, to)
         };
         let sent = self.outgoing.report(wall.ntp(now), now);
-        let bytes = rtcp::print(self.outgoing.ssrc(), sent, self.reception.block(now), &self.cname);
+        let ssrc = self.outgoing.ssrc();
+        let mut bytes = rtcp::print(ssrc, sent, self.reception.block(now), &self.cname);
+        if let Some(metrics) = self.voip_metrics() {
+            rtcp::append_voip(&mut bytes, ssrc, &metrics);
+        }
+        if last {
+            rtcp::append_goodbye(&mut bytes, ssrc);
+        }
         self.send_report(leg, channel, to, &bytes, outbox);
     }
 }

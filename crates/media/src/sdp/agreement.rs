@@ -127,6 +127,7 @@ pub(super) fn agree(
         remote_rtp,
         remote_rtcp,
         rtcp_mux: media.rtcp_mux,
+        voip_metrics: media.voip_metrics || theirs.voip_metrics,
         direction: Direction::new(said.receives() && !held && wish.sends(), said.sends() && wish.receives()),
         send: common.first_of_each(),
         receive: common.codecs.clone(),

@@ -16,6 +16,8 @@ pub(super) struct Description {
     /// For all streams that have none of their own.
     pub(super) connection: Option<Address>,
     pub(super) direction: Option<Direction>,
+    /// As in [`Media`], for all streams.
+    pub(super) voip_metrics: bool,
     pub(super) media: Vec<Media>,
 }
 
@@ -52,6 +54,8 @@ pub(super) struct Media {
     /// `a=rtcp` (RFC 3605).
     pub(super) rtcp: Option<(u16, Option<Address>)>,
     pub(super) rtcp_mux: bool,
+    /// `a=rtcp-xr` with `voip-metrics` (RFC 3611 §5.1): these are welcome.
+    pub(super) voip_metrics: bool,
     pub(super) direction: Option<Direction>,
 }
 
@@ -77,7 +81,13 @@ impl Description {
             return Err(Rejected::NotSdp("does not begin with v=0"));
         }
         let nowhere = Origin { id: 0, version: 0, addr: Ipv4Addr::UNSPECIFIED.into() };
-        let mut description = Self { origin: nowhere, connection: None, direction: None, media: Vec::new() };
+        let mut description = Self {
+            origin: nowhere,
+            connection: None,
+            direction: None,
+            voip_metrics: false,
+            media: Vec::new(),
+        };
         for (count, line) in lines.enumerate() {
             if count >= MAX_SDP_LINES {
                 return Err(Rejected::NotSdp("too many lines"));
@@ -100,7 +110,10 @@ impl Description {
             },
             "a" => match self.media.last_mut() {
                 Some(media) => media.attribute(value),
-                None => self.direction = Direction::from_name(value).or(self.direction),
+                None => {
+                    self.voip_metrics |= asks_for_metrics(value);
+                    self.direction = Direction::from_name(value).or(self.direction);
+                }
             },
             _ => {}
         }
@@ -168,6 +181,7 @@ impl Media {
             maxptime: None,
             rtcp: None,
             rtcp_mux: false,
+            voip_metrics: false,
             direction: None,
         }
     }
@@ -198,9 +212,18 @@ impl Media {
                 self.rtcp = port.parse().ok().map(|port| (port, Address::parse(at))).or(self.rtcp);
             }
             "rtcp-mux" => self.rtcp_mux = true,
+            "rtcp-xr" => self.voip_metrics |= asks_for_metrics(value),
             _ => self.direction = Direction::from_name(name).or(self.direction),
         }
     }
+}
+
+/// `rtcp-xr:` and formats, each with parameters behind an `=`.
+fn asks_for_metrics(attribute: &str) -> bool {
+    let formats = attribute.strip_prefix("rtcp-xr:");
+    formats.is_some_and(|all| {
+        all.split_whitespace().any(|format| format.split('=').next() == Some("voip-metrics"))
+    })
 }
 
 /// Milliseconds, of which some phones write fractions.
@@ -250,6 +273,9 @@ impl fmt::Display for Description {
         if let Some(direction) = self.direction {
             write!(f, "a={}\r\n", direction.as_str())?;
         }
+        if self.voip_metrics {
+            f.write_str("a=rtcp-xr:voip-metrics\r\n")?;
+        }
         self.media.iter().try_for_each(|media| media.fmt(f))
     }
 }
@@ -296,6 +322,9 @@ impl fmt::Display for Media {
         }
         if self.rtcp_mux {
             f.write_str("a=rtcp-mux\r\n")?;
+        }
+        if self.voip_metrics {
+            f.write_str("a=rtcp-xr:voip-metrics\r\n")?;
         }
         if let Some(direction) = self.direction {
             write!(f, "a={}\r\n", direction.as_str())?;
@@ -363,13 +392,13 @@ mod tests {
             connection in prop::option::of(address()),
             encodings in prop::collection::vec(encoding(), 0..6),
             parameters in prop::collection::vec((0..128_u8, "[!-~]([ -~]{0,20}[!-~])?"), 0..3),
-            (ptime, maxptime, rtcp_mux) in any::<(Option<u16>, Option<u16>, bool)>(),
+            (ptime, maxptime, rtcp_mux, voip_metrics) in any::<(Option<u16>, Option<u16>, bool, bool)>(),
             rtcp in prop::option::of((any::<u16>(), prop::option::of(address()))),
             direction in prop::option::of(direction()),
         ) -> Media {
             Media {
                 kind, port, protocol, formats, connection, encodings, parameters, ptime, maxptime, rtcp, rtcp_mux,
-                direction,
+                voip_metrics, direction,
             }
         }
     }
@@ -380,9 +409,10 @@ mod tests {
             addr in any::<[u8; 4]>(),
             connection in prop::option::of(address()),
             direction in prop::option::of(direction()),
+            voip_metrics: bool,
             media in prop::collection::vec(media(), 0..4),
         ) -> Description {
-            Description { origin: Origin { id, version, addr: addr.into() }, connection, direction, media }
+            Description { origin: Origin { id, version, addr: addr.into() }, connection, direction, voip_metrics, media }
         }
     }
 

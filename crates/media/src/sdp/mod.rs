@@ -72,6 +72,8 @@ pub struct Negotiated {
     pub remote_rtcp: SocketAddr,
     /// RTCP shares the RTP port (RFC 5761).
     pub rtcp_mux: bool,
+    /// The far side wants VoIP metrics (RFC 3611 §4.7) in our RTCP.
+    pub voip_metrics: bool,
     /// Which way media may flow, seen from us: the far side holds us when this does not `sends()`.
     pub direction: Direction,
     /// What the far side can receive, with its payload types; never empty, the first is what we send by ourselves.

@@ -31,6 +31,8 @@ pub struct Session {
     places: Vec<Option<Media>>,
     protocol: String,
     rtcp_mux: bool,
+    /// Whether we ask for VoIP metrics: in every offer, and in an answer to whoever knows them.
+    voip_metrics: bool,
     /// An offer of ours was written last, and may be answered.
     offered: bool,
 }
@@ -56,6 +58,7 @@ impl Session {
             places: vec![None],
             protocol: "RTP/AVP".to_owned(),
             rtcp_mux: false,
+            voip_metrics: true,
             offered: false,
         }
     }
@@ -70,6 +73,7 @@ impl Session {
     pub fn offer(&mut self) -> Vec<u8> {
         // Everything we speak is offered again, under the payload types that are in use.
         self.formats.complete(&self.local.codecs);
+        self.voip_metrics = true;
         self.offered = true;
         self.write(self.wish)
     }
@@ -98,6 +102,7 @@ impl Session {
             theirs.media.iter().enumerate().map(|(i, m)| (i != place).then(|| m.refused())).collect();
         self.protocol = theirs.media[place].protocol.clone();
         self.rtcp_mux = negotiated.rtcp_mux;
+        self.voip_metrics = negotiated.voip_metrics;
         self.offered = false;
         let answer = self.write(negotiated.direction);
         Ok((answer, negotiated))
@@ -146,6 +151,7 @@ impl Session {
             origin,
             connection: Some(Address::Ip(self.local.addr)),
             direction: None,
+            voip_metrics: false,
             media: media.collect(),
         };
         if self.said.as_ref().is_some_and(|said| *said != body) {
@@ -193,6 +199,7 @@ impl Session {
             maxptime: None,
             rtcp: (self.local.rtp.checked_add(1) != Some(self.local.rtcp)).then_some((self.local.rtcp, None)),
             rtcp_mux: self.rtcp_mux,
+            voip_metrics: self.voip_metrics,
             direction: Some(direction),
         }
     }

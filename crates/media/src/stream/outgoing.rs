@@ -212,6 +212,11 @@ impl Outgoing {
         })
     }
 
+    /// Packets sent so far; wraps.
+    pub(crate) const fn packets(&self) -> u32 {
+        self.packets
+    }
+
     pub(crate) fn count_octets(&mut self, payload: usize) {
         self.octets = self.octets.wrapping_add(payload as u32);
     }

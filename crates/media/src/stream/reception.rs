@@ -2,6 +2,7 @@
 
 use havre_model::Mono;
 
+use super::loss::Pattern;
 use super::source::Known;
 use crate::rtcp::{Block, Sent};
 use crate::rtp::Packet;
@@ -44,6 +45,8 @@ struct Stream {
     /// Bit n: `highest - n` has come.
     seen: u64,
     received: u64,
+    /// The fate of those that have left `seen`, of this stream and of those before it.
+    pattern: Pattern,
     at: Mono,
     /// Difference of arrival and timestamp of the last audio packet, in ticks; and its smoothed change, times 16.
     transit: Option<u32>,
@@ -88,6 +91,7 @@ impl Reception {
         self.past_expected = self.expected();
         self.suspect = None;
         self.report = None;
+        let pattern = self.pattern();
         let sequence = u32::from(packet.sequence);
         self.stream = Some(Stream {
             ssrc: packet.ssrc,
@@ -95,6 +99,7 @@ impl Reception {
             highest: sequence,
             seen: 1,
             received: 0,
+            pattern,
             at: now,
             transit: None,
             jitter: 0,
@@ -121,6 +126,16 @@ impl Reception {
 
     fn expected(&self) -> u64 {
         self.past_expected + self.stream.map_or(0, |s| s.expected())
+    }
+
+    /// How losses lie in all that should have come so far.
+    pub(crate) fn pattern(&self) -> Pattern {
+        self.stream.map_or_else(Pattern::default, |s| s.pattern())
+    }
+
+    /// The stream that is received now.
+    pub(crate) fn ssrc(&self) -> Option<u32> {
+        self.stream.map(|s| s.ssrc)
     }
 
     pub(crate) fn jitter_ms(&self) -> f32 {
@@ -161,14 +176,33 @@ impl Stream {
         u64::from(self.highest - self.base) + 1
     }
 
+    /// Moves on to a packet so far ahead. Those that leave memory will not come any more.
+    fn advance(&mut self, ahead: u16) {
+        let known = self.expected();
+        for step in 0..u64::from(ahead) {
+            if known + step >= u64::from(MEMORY) {
+                self.pattern.push(self.seen >> (MEMORY - 1) == 1);
+            }
+            self.seen <<= 1;
+        }
+        self.seen |= 1;
+        self.highest = self.highest.wrapping_add(ahead.into());
+    }
+
+    fn pattern(&self) -> Pattern {
+        let mut pattern = self.pattern;
+        let remembered = self.expected().min(MEMORY.into());
+        (0..remembered).rev().for_each(|n| pattern.push(self.seen >> n & 1 == 1));
+        pattern
+    }
+
     fn place(&mut self, sequence: u16) -> Arrival {
         let ahead = sequence.wrapping_sub(self.highest as u16);
         if ahead == 0 {
             return Arrival::Duplicate;
         }
         if ahead < MAX_DROPOUT {
-            self.seen = self.seen.checked_shl(ahead.into()).unwrap_or(0) | 1;
-            self.highest = self.highest.wrapping_add(ahead.into());
+            self.advance(ahead);
             return Arrival::Fresh;
         }
         let behind = ahead.wrapping_neg();
@@ -225,6 +259,28 @@ mod tests {
         let block = reception.block(Mono::ZERO).unwrap();
         assert_eq!((block.highest, block.lost, block.fraction_lost), (65_536 + 3, 2, 73));
         assert_eq!(reception.block(Mono::ZERO).unwrap().fraction_lost, 0);
+    }
+
+    #[test]
+    fn what_comes_late_is_no_loss_and_what_leaves_memory_is() {
+        let mut reception = Reception::default();
+        for sequence in (0..300).filter(|s| ![40, 41, 150].contains(s)) {
+            feed(&mut reception, 7, sequence, 0);
+        }
+        feed(&mut reception, 7, 305, 0);
+        feed(&mut reception, 7, 302, 0);
+        feed(&mut reception, 7, 150, 0); // Too old by now: lost it stays, though it came in the end.
+        let percent = |r: &Reception| r.pattern().loss_since(&Pattern::default()).unwrap().percent;
+        assert!((percent(&reception) - 700.0 / 306.0).abs() < 1e-3, "{}", percent(&reception));
+        for sequence in [300, 301, 303, 304] {
+            feed(&mut reception, 7, sequence, 0);
+        }
+        assert!((percent(&reception) - 300.0 / 306.0).abs() < 1e-3);
+        // Another stream goes on where that one ended.
+        for sequence in 9_000..9_100 {
+            feed(&mut reception, 8, sequence, 0);
+        }
+        assert!((percent(&reception) - 300.0 / 405.0).abs() < 1e-3, "{}", percent(&reception));
     }
 
     #[test]

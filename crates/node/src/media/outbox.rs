@@ -57,7 +57,8 @@ impl Outbox {
     }
 
     fn keep(&mut self, event: ShardEvent) {
-        let measurement = matches!(event, ShardEvent::Media(Event::Heard { .. } | Event::Quality { .. }));
+        let measurement =
+            matches!(event, ShardEvent::Media(Event::Heard { .. } | Event::Quality { last: false, .. }));
         if measurement || self.waiting.len() >= MAX_WAITING {
             if !measurement {
                 tracing::error!(?event, "the control plane does not read: event dropped");

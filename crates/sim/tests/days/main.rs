@@ -10,7 +10,7 @@ use havre_sim::day::{Day, Outline, Report};
 const SHOWN: usize = 4000;
 
 /// What has to happen on these days, or they test little: every kind of event, offer, and end of an offer.
-const KINDS: [&str; 25] = [
+const KINDS: [&str; 26] = [
     "arrived",
     "picked",
     "joined",
@@ -22,6 +22,7 @@ const KINDS: [&str; 25] = [
     "key",
     "agent_lost",
     "caller_media",
+    "one_way",
     "alerted",
     "paged",
     "ended",

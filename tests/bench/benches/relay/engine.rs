@@ -57,6 +57,7 @@ impl Engine {
                 remote_rtp: to[leg % 2],
                 remote_rtcp: to[leg % 2],
                 rtcp_mux: true,
+                voip_metrics: false,
                 direction: Direction::SendRecv,
                 send: vec![(Codec::Pcmu, 0)],
                 receive: vec![(0, Codec::Pcmu)],

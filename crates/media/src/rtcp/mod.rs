@@ -1,4 +1,7 @@
-//! RTCP reports (RFC 3550 §6): what of them matters to us, read from and printed by `rtc-rtcp`.
+//! RTCP reports (RFC 3550 §6): what of them matters to us, read from and printed by `rtc-rtcp`; VoIP metrics (RFC 3611)
+//! by [`voip`].
+
+mod voip;
 
 use rtc_rtcp::packet::{self, Packet};
 use rtc_rtcp::receiver_report::ReceiverReport;
@@ -10,9 +13,12 @@ use rtc_rtcp::source_description::{
 
 use crate::limits::MAX_PACKET;
 
+pub use voip::VoipMetrics;
+
 const HEADER: usize = 4;
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
+const GOODBYE: u8 = 203;
 /// Packets of one compound that are looked at; a compound begins with the report (§6.1), so more is padding or malice.
 const MAX_COMPOUND: usize = 16;
 
@@ -23,6 +29,10 @@ pub struct Reports {
     pub sender: Option<Sent>,
     /// How it receives us and others.
     pub blocks: Vec<Block>,
+    /// Whether there was a report at all, even one of nothing.
+    pub any: bool,
+    /// How it hears a stream, where it says so.
+    pub voip: Option<VoipMetrics>,
 }
 
 /// The sender's part of a sender report (§6.4.1).
@@ -79,6 +89,9 @@ pub fn parse(bytes: &[u8]) -> Option<Reports> {
                 reports.take(report.as_ref());
             }
         }
+        if head[1] == voip::EXTENDED_REPORT {
+            reports.voip = reports.voip.or_else(|| voip::find(&rest[..length]));
+        }
         rest = after;
         if rest.is_empty() {
             break;
@@ -103,6 +116,7 @@ impl Reports {
         } else {
             return;
         };
+        self.any = true;
         self.blocks.extend(blocks.iter().map(|b| Block {
             ssrc: b.ssrc,
             fraction_lost: b.fraction_lost,
@@ -113,6 +127,17 @@ impl Reports {
             delay: b.delay,
         }));
     }
+}
+
+/// Adds VoIP metrics to a compound.
+pub fn append_voip(compound: &mut Vec<u8>, ssrc: u32, metrics: &VoipMetrics) {
+    voip::append(compound, ssrc, metrics);
+}
+
+/// Ends a compound with the word that `ssrc` sends no more (§6.6).
+pub fn append_goodbye(compound: &mut Vec<u8>, ssrc: u32) {
+    compound.extend([0x81, GOODBYE, 0, 1]);
+    compound.extend(ssrc.to_be_bytes());
 }
 
 /// A compound of a report by `ssrc` (a sender report where it sends) and its CNAME, which names nobody.
@@ -168,11 +193,57 @@ mod tests {
     #[test]
     fn reports_round_trip() {
         let bytes = print(1, Some(SENT), Some(BLOCK), "abc");
-        assert_eq!(parse(&bytes), Some(Reports { sender: Some(SENT), blocks: vec![BLOCK] }));
+        let read = |sender, blocks| Some(Reports { sender, blocks, any: true, voip: None });
+        assert_eq!(parse(&bytes), read(Some(SENT), vec![BLOCK]));
         let bytes = print(1, None, Some(BLOCK), "abc");
-        assert_eq!(parse(&bytes), Some(Reports { sender: None, blocks: vec![BLOCK] }));
-        assert_eq!(parse(&print(1, None, None, "abc")), Some(Reports::default()));
+        assert_eq!(parse(&bytes), read(None, vec![BLOCK]));
+        assert_eq!(parse(&print(1, None, None, "abc")), read(None, vec![]));
         assert_eq!(bytes.len() % 4, 0);
+    }
+
+    const METRICS: VoipMetrics = VoipMetrics {
+        ssrc: 2,
+        loss_rate: 13,
+        discard_rate: 0,
+        burst_density: 128,
+        gap_density: 5,
+        burst_ms: 160,
+        gap_ms: 4_000,
+        round_trip_ms: 80,
+        end_system_ms: 40,
+        gmin: 16,
+        r_factor: Some(77),
+        mos_lq: Some(40),
+        mos_cq: None,
+    };
+
+    #[test]
+    fn metrics_and_a_goodbye_follow_the_report() {
+        let mut bytes = print(1, Some(SENT), Some(BLOCK), "abc");
+        append_voip(&mut bytes, 1, &METRICS);
+        append_goodbye(&mut bytes, 1);
+        let reports = parse(&bytes).unwrap();
+        assert_eq!((reports.sender, reports.voip), (Some(SENT), Some(METRICS)));
+        // As another implementation reads it.
+        let all = packet::unmarshal(&mut &bytes[..]).unwrap();
+        assert_eq!(all.len(), 4);
+        let goodbye = all[3].as_any().downcast_ref::<rtc_rtcp::goodbye::Goodbye>().unwrap();
+        assert_eq!(goodbye.sources, [1]);
+        let extended = all[2].as_any().downcast_ref::<rtc_rtcp::extended_report::ExtendedReport>().unwrap();
+        let block = &extended.reports[0];
+        let theirs =
+            block.as_any().downcast_ref::<rtc_rtcp::extended_report::VoIPMetricsReportBlock>().unwrap();
+        assert_eq!((theirs.ssrc, theirs.loss_rate, theirs.burst_duration), (2, 13, 160));
+        assert_eq!((theirs.rfactor, theirs.mos_lq, theirs.mos_cq, theirs.gmin), (77, 40, 127, 16));
+    }
+
+    #[test]
+    fn other_blocks_and_cut_ones_are_passed_over() {
+        let mut bytes = print(1, None, None, "abc");
+        // A receiver reference time block (type 4) of two words, then metrics that end too early.
+        bytes.extend([0x80, 207, 0, 6, 0, 0, 0, 1, 4, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8]);
+        bytes.extend([7, 0, 0, 8, 9, 9, 9, 9]);
+        assert_eq!(parse(&bytes).unwrap().voip, None);
     }
 
     #[test]
@@ -195,6 +266,7 @@ mod tests {
         #[test]
         fn mutated_compounds_never_panic(at in 0..200_usize, value: u8, cut in 0..200_usize) {
             let mut bytes = print(1, Some(SENT), Some(BLOCK), "abcdefgh");
+            append_voip(&mut bytes, 1, &METRICS);
             let length = bytes.len();
             bytes[at % length] = value;
             let _ = parse(&bytes[..cut % (length + 1)]);

@@ -1,0 +1,97 @@
+//! How legs sound: what the data plane measured, with whose leg it was.
+
+use havre_media as media;
+use havre_model::{CallEvent, CallId, LegId, Now, Quality, Side, Way, What, limits};
+
+use crate::io::{Output, QualityReport};
+use crate::leg::{Leg, Role};
+use crate::switch::Switch;
+
+/// Legs whose last report is awaited, at most: it comes within milliseconds, if the data plane is there at all.
+const MAX_CLOSING: usize = 2 * limits::MAX_CALLS;
+
+/// A leg that is over but for its last report.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    party: Option<(CallId, Side)>,
+    reported: (u64, u64),
+}
+
+impl Leg {
+    /// Whose audio it is, in a call: a phone that only rings is in none yet.
+    const fn party(&self) -> Option<(CallId, Side)> {
+        match &self.role {
+            Role::Caller { call, .. } => Some((*call, Side::Caller)),
+            Role::Agent { call, talking: true, .. } => Some((*call, Side::Advocate)),
+            Role::Agent { .. } | Role::Feature(_) => None,
+        }
+    }
+}
+
+impl Switch {
+    /// A leg ends: the data plane has a last word to say about it, if it ever had RTP.
+    pub(crate) fn await_last_report(&mut self, id: LegId, leg: &Leg) {
+        if leg.agreed.is_some() && self.closing.len() < MAX_CLOSING {
+            self.closing.insert(id, Closing { party: leg.party(), reported: leg.reported });
+        }
+    }
+
+    /// The data plane measured a leg.
+    pub(crate) fn on_quality(&mut self, id: LegId, quality: &Quality, last: bool, now: Now) {
+        let now_reported = (quality.received, quality.lost);
+        let (party, before) = if last {
+            let Some(closing) = self.closing.remove(&id) else {
+                self.counters.late_media += 1;
+                return;
+            };
+            (closing.party, closing.reported)
+        } else if let Some(leg) = self.legs.get_mut(&id) {
+            (leg.party(), std::mem::replace(&mut leg.reported, now_reported))
+        } else if let Some(closing) = self.closing.get_mut(&id) {
+            (closing.party, std::mem::replace(&mut closing.reported, now_reported))
+        } else {
+            self.counters.late_media += 1;
+            return;
+        };
+        let received = quality.received.saturating_sub(before.0);
+        let lost = quality.lost.saturating_sub(before.1);
+        let report = QualityReport { party, quality: *quality, received, lost, last };
+        self.outputs.push_back(Output::Quality(Box::new(report)));
+        if let (true, Some((call, side))) = (last, party) {
+            let what = What::Quality { side, quality: *quality };
+            self.outputs.push_back(Output::Event(CallEvent { call, at: now.unix, what }));
+        }
+    }
+
+    /// The data plane noticed that audio goes one way only, or both again; other events are none of this.
+    pub(crate) fn on_one_way(&mut self, id: LegId, event: &media::Event, now: Now) {
+        let (way, flowing) = match event {
+            media::Event::MediaLost { .. } => (Way::From, false),
+            media::Event::MediaBack { .. } => (Way::From, true),
+            media::Event::FarHears { ours, .. } => (Way::To, *ours),
+            _ => return,
+        };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let was = std::mem::replace(&mut leg.flowing[way as usize], flowing);
+        if was != flowing {
+            self.say_one_way(id, way, flowing, now);
+        }
+    }
+
+    /// A leg has become part of a talk: what was missing before is missed from now on.
+    pub(crate) fn say_what_is_missing(&mut self, id: LegId, now: Now) {
+        for way in Way::ALL {
+            if self.legs.get(&id).is_some_and(|leg| !leg.flowing[way as usize]) {
+                self.say_one_way(id, way, false, now);
+            }
+        }
+    }
+
+    fn say_one_way(&mut self, id: LegId, way: Way, flowing: bool, now: Now) {
+        let party = self.legs.get(&id).and_then(Leg::party);
+        if let Some((call, side)) = party.filter(|(call, _)| self.calls.contains_key(call)) {
+            let what = What::OneWay { side, way, flowing };
+            self.outputs.push_back(Output::Event(CallEvent { call, at: now.unix, what }));
+        }
+    }
+}
