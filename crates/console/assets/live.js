@@ -255,12 +255,25 @@ function drawCalls(now, calls) {
   drawTable("#calls", rows);
 }
 
+// Nearly all users are dissatisfied below this score (ITU-T G.107, annex B: R = 60).
+const POOR = 3.1;
+
+/** A party's estimated mean opinion score; the best one while it is not known. */
+function sounds(leg) {
+  return leg?.quality?.mos ?? 5;
+}
+
 function notes(call) {
   return [
     call.mode.silent && say("silent"),
     call.mode.discreet && say("discreet"),
     call.interpreter_needed && say("interpreter"),
     !call.media_flowing && say("no_media"),
+    call.caller.to_missing && say("caller_deaf"),
+    call.advocate?.from_missing && say("advocate_mute"),
+    call.advocate?.to_missing && say("advocate_deaf"),
+    sounds(call.caller) < POOR && say("poor_caller"),
+    sounds(call.advocate) < POOR && say("poor_advocate"),
     call.stage === "talking" && call.waited_ms !== null && say("waited", duration(call.waited_ms)),
   ].filter(Boolean);
 }
