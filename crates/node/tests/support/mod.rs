@@ -68,6 +68,7 @@ impl Plane {
             remote_rtp: at,
             remote_rtcp: rtcp.unwrap_or(at),
             rtcp_mux: rtcp.is_none(),
+            voip_metrics: false,
             direction: Direction::SendRecv,
             send: vec![(Codec::Pcmu, 0)],
             receive: vec![(0, Codec::Pcmu)],
