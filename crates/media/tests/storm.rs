@@ -125,9 +125,11 @@ impl Storm {
                 self.command(Command::Open { leg: LegId(leg) });
             }
             Step::Close(leg) => {
-                self.open.remove(&leg);
                 self.playing.retain(|(l, _)| *l != leg);
                 self.command(Command::Close { leg: LegId(leg) });
+                // Its goodbye comes at once, or never.
+                self.check();
+                self.open.remove(&leg);
             }
             Step::Configure(leg, codecs, direction, port, ptime) => {
                 let mut there = Session::new(
