@@ -20,6 +20,9 @@ const GREET_WITHOUT_ACK: Duration = Duration::from_millis(500);
 /// stays silent is found out by that.
 const PORT_GRACE: Duration = Duration::from_secs(3);
 
+/// A carrier may say one key both ways, by INFO and in the audio: the second within this time is the same press.
+const KEY_TWICE: Duration = Duration::from_secs(1);
+
 /// A call as it arrives.
 #[derive(Debug)]
 pub struct Arrival {
@@ -96,6 +99,10 @@ pub struct Call {
     answered: bool,
     /// Keys pressed while talking, as far as they are kept.
     keys: usize,
+    /// The last key, whether SIP said it (INFO) rather than the media, and when; until it came the other way too.
+    last_key: Option<(Digit, bool, Mono)>,
+    /// Whether TTY tones were heard.
+    tty: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -115,6 +122,8 @@ impl Call {
             arrival: None,
             answered: false,
             keys: 0,
+            last_key: None,
+            tty: false,
             outputs: VecDeque::new(),
             line,
             trunk,
@@ -172,22 +181,19 @@ impl Call {
                 self.health.on_doubt();
                 self.greet(now);
             }
-            Input::Digit(digit) => match &self.stage {
-                Stage::Talking(_) => self.on_talking_key(digit, now),
-                Stage::Greeting | Stage::Waiting { .. } => self.tell_walk(dialplan::Input::Digit(digit), now),
-                // Keys are live from the first packet: an early one starts the greeting that it answers.
-                Stage::Picked { .. } => {
-                    self.greet(now);
-                    self.tell_walk(dialplan::Input::Digit(digit), now);
-                }
-                Stage::Arriving { .. } | Stage::Picking | Stage::Ended { .. } => {}
-            },
+            Input::Digit(digit) => self.on_key(digit, false, now),
+            Input::SignalledDigit(digit) => self.on_key(digit, true, now),
             Input::PlayDone(play) => self.tell_walk(dialplan::Input::PlayDone(play), now),
             Input::CallerEnded(end) => self.on_caller_ended(end, now),
             Input::CallerProbed { alive } => self.health.on_probed(alive),
             Input::CallerMedia(flowing) => {
                 self.health.on_media(flowing, now.mono);
                 self.event(What::CallerMedia { flowing }, now);
+            }
+            Input::CallerTty => {
+                if !std::mem::replace(&mut self.tty, true) {
+                    self.event(What::Tty, now);
+                }
             }
             Input::Offered { offer, agent, kind } => self.event(What::Offered { offer, agent, kind }, now),
             Input::Withdrawn { offer, agent, why } => self.event(What::Withdrawn { offer, agent, why }, now),
@@ -273,6 +279,27 @@ impl Call {
             self.stage,
             Stage::Picked { .. } | Stage::Greeting | Stage::Waiting { .. } | Stage::Talking(_)
         )
+    }
+
+    fn on_key(&mut self, digit: Digit, signalled: bool, now: Now) {
+        let same = |(last, way, at): (Digit, bool, Mono)| {
+            last == digit && way != signalled && now.mono.since(at) <= KEY_TWICE
+        };
+        if self.last_key.is_some_and(same) {
+            self.last_key = None;
+            return;
+        }
+        self.last_key = Some((digit, signalled, now.mono));
+        match &self.stage {
+            Stage::Talking(_) => self.on_talking_key(digit, now),
+            Stage::Greeting | Stage::Waiting { .. } => self.tell_walk(dialplan::Input::Digit(digit), now),
+            // Keys are live from the first packet: an early one starts the greeting that it answers.
+            Stage::Picked { .. } => {
+                self.greet(now);
+                self.tell_walk(dialplan::Input::Digit(digit), now);
+            }
+            Stage::Arriving { .. } | Stage::Picking | Stage::Ended { .. } => {}
+        }
     }
 
     fn on_talking_key(&mut self, digit: Digit, now: Now) {

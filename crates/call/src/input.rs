@@ -11,8 +11,10 @@ pub enum Input {
     Confirmed,
     /// No ACK came in 64·T1. Suspicious, but a caller who sends audio is there.
     NotConfirmed,
-    /// The caller pressed a key.
+    /// The caller pressed a key: heard in the media.
     Digit(Digit),
+    /// The caller pressed a key: SIP said so (INFO).
+    SignalledDigit(Digit),
     /// What was played has ended.
     PlayDone(PlayId),
     /// The caller's leg ended from outside.
@@ -26,6 +28,8 @@ pub enum Input {
     CallerSessionExpired,
     /// No media from the caller for a while (`false`), or again some (`true`).
     CallerMedia(bool),
+    /// TTY tones were heard from the caller.
+    CallerTty,
     /// An offer of this call rings.
     Offered {
         /// Which.

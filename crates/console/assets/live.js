@@ -269,6 +269,7 @@ function notes(call) {
     call.mode.discreet && say("discreet"),
     call.interpreter_needed && say("interpreter"),
     !call.media_flowing && say("no_media"),
+    call.tty && say("tty"),
     call.caller.to_missing && say("caller_deaf"),
     call.advocate?.from_missing && say("advocate_mute"),
     call.advocate?.to_missing && say("advocate_deaf"),

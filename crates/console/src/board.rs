@@ -121,6 +121,8 @@ pub struct CallEntry {
     pub attention: Attention,
     /// Whether the caller's audio arrives.
     pub media_flowing: bool,
+    /// Whether TTY tones were heard from the caller.
+    pub tty: bool,
     /// How the caller's leg sounds.
     pub caller: LegEntry,
     /// How the advocate's does (while talking).
@@ -278,6 +280,7 @@ impl Board {
                 }
             }
             What::CallerMedia { flowing } => call.media_flowing = *flowing,
+            What::Tty => call.tty = true,
             What::Alerted => {
                 if call.attention == Attention::None {
                     call.attention = Attention::Alerted;
@@ -317,6 +320,7 @@ impl Board {
             agent: None,
             attention: Attention::None,
             media_flowing: true,
+            tty: false,
             caller: LegEntry::default(),
             advocate: LegEntry::default(),
         };

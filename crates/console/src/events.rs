@@ -178,7 +178,7 @@ pub(crate) struct CallNews {
     at: i64,
     call: String,
     /// `arrived`, `picked`, `joined`, `rejoined`, `language`, `risk`, `mode`, `offered`, `withdrawn`, `answered`,
-    /// `key`, `agent_lost`, `caller_media`, `one_way`, `quality`, `alerted`, `paged` or `ended`.
+    /// `key`, `agent_lost`, `caller_media`, `tty`, `one_way`, `quality`, `alerted`, `paged` or `ended`.
     what: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<String>,
@@ -265,7 +265,7 @@ impl CallNews {
                 news.outcome = Some(OutcomeWord(*outcome));
                 news.cause = Some(CauseWord(*cause));
             }
-            What::Picked | What::Alerted | What::Paged | What::Key(_) => {}
+            What::Picked | What::Tty | What::Alerted | What::Paged | What::Key(_) => {}
         }
         news
     }

@@ -107,6 +107,8 @@ pub(crate) struct Call {
     pub(crate) attention: AttentionWord,
     /// Whether the caller's audio arrives. Nobody is hung up when it does not.
     pub(crate) media_flowing: bool,
+    /// TTY tones were heard: the caller types, and whoever answers needs a TTY.
+    pub(crate) tty: bool,
     /// How the caller's audio goes.
     pub(crate) caller: LegView,
     /// How the advocate's audio goes; null unless they talk.
@@ -260,6 +262,7 @@ pub(crate) fn call(entry: &CallEntry, now: Unix) -> Call {
         interpreter_needed: entry.language == Language::Other,
         attention: AttentionWord(entry.attention),
         media_flowing: entry.media_flowing,
+        tty: entry.tty,
         caller: leg(&entry.caller),
         advocate: entry.agent.as_ref().map(|_| leg(&entry.advocate)),
     }

@@ -46,6 +46,7 @@ async fn calls_are_listed_in_the_order_of_the_line() {
     let urgent = &calls["calls"][0];
     assert_eq!(urgent["mode"], json!({"silent": true, "discreet": false, "sound": "full"}));
     assert_eq!(urgent["ringing"], json!(["advocate-fr"]));
+    assert_eq!((&urgent["tty"], &calls["calls"][1]["tty"]), (&json!(false), &json!(true)));
     assert_eq!(urgent["waited_ms"], 10_000);
     assert_eq!(server.get("/api/v1/calls/c0000000000000002").await.json(), *urgent);
     for gone in ["c0000000000000004", "c9999999999999999", "x"] {
@@ -234,7 +235,13 @@ async fn the_page_is_our_own_and_keeps_to_itself() {
         let reply = page(&format!("/page/{file}"), "en").await;
         assert!(reply.status == StatusCode::OK && reply.header("content-type").starts_with(kind), "{file}");
     }
-    assert_eq!(page("/page/fr.json", "en").await.json()["sign_out"], "Fermer la session");
+    for (file, sign_out, tty) in [
+        ("en.json", "Sign out", "TTY tones heard"),
+        ("fr.json", "Fermer la session", "signaux d’ATS entendus"),
+    ] {
+        let texts = page(&format!("/page/{file}"), "en").await.json();
+        assert_eq!((&texts["sign_out"], &texts["tty"]), (&json!(sign_out), &json!(tty)));
+    }
     for nothing in ["/page/x", "/page/../Cargo.toml", "/page/%2e%2e%2fCargo.toml", "/nothing", "/api/v1"] {
         problem(&page(nothing, "en").await, 404, "not-found");
     }
@@ -306,6 +313,7 @@ async fn busy() -> Server {
     line.call(49, 3, What::Answered { agent: agent(), waited });
     line.call(50, 3, What::Key(Digit::from_char('1').unwrap()));
     line.arrive_and_join(70, 1, Language::En, Risk::Standard);
+    line.call(75, 1, What::Tty);
     line.arrive_and_join(90, 2, Language::Fr, Risk::Urgent);
     line.call(90, 2, What::Mode(Mode { silent: true, ..Mode::default() }));
     line.call(91, 2, What::Offered { offer: OfferId(1), agent: agent(), kind: OfferKind::WrapUp });

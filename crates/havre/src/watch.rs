@@ -98,6 +98,7 @@ impl Watcher {
             What::Answered { agent, waited } => info!(%agent, waited_ms = waited.as_millis(), "{what}"),
             What::AgentLost { agent } => warn!(%agent, "{what}"),
             What::CallerMedia { flowing } => info!(flowing, "{what}"),
+            What::Tty => info!("{what}"),
             What::Alerted | What::Paged => warn!("{what}"),
             What::OneWay { side, way, flowing: false } => {
                 warn!(side = side.as_str(), way = way.as_str(), flowing = false, "{what}");

@@ -86,6 +86,8 @@ pub enum What {
         /// Whether packets arrive.
         flowing: bool,
     },
+    /// The caller types on a TTY, heard for the first time: whoever answers needs one.
+    Tty,
     /// Audio goes one way only, or again both: an alarm, which ends no call.
     OneWay {
         /// On whose connection.
@@ -134,6 +136,7 @@ impl What {
             Self::Key(_) => "key",
             Self::AgentLost { .. } => "agent_lost",
             Self::CallerMedia { .. } => "caller_media",
+            Self::Tty => "tty",
             Self::OneWay { .. } => "one_way",
             Self::Quality { .. } => "quality",
             Self::Alerted => "alerted",

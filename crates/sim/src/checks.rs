@@ -353,6 +353,7 @@ impl Followed {
             | What::Mode(_)
             | What::Key(_)
             | What::CallerMedia { .. }
+            | What::Tty
             | What::OneWay { .. }
             | What::Quality { .. }
             | What::Alerted

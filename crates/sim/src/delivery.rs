@@ -300,8 +300,7 @@ impl Inner {
         let now = self.now.mono;
         let mut arriving = Vec::new();
         for station in self.stations.values().filter(|station| station.life == Life::Well && !station.muted) {
-            let sending = station.audio.values().filter(|audio| audio.sends).filter_map(|audio| audio.remote);
-            arriving.extend(sending.filter(|remote| remote.ip() == SWITCH.ip()).map(|remote| remote.port()));
+            arriving.extend(station.switch_ports());
         }
         let listening: Vec<(LegId, u16)> = self.plane.listening().collect();
         for (leg, port) in listening {

@@ -64,6 +64,17 @@ impl Caller {
         });
     }
 
+    /// Types on a TTY, whose tones the switch's media plane hears.
+    pub fn types_on_a_tty(&self) {
+        self.with(|inner, ip| {
+            inner.say(ip, format_args!("types on a TTY"));
+            let ports: Vec<u16> = inner.station(ip).switch_ports().collect();
+            for port in ports {
+                inner.plane.on_tty(port);
+            }
+        });
+    }
+
     /// Hangs up, or gives up before anybody answered.
     pub fn hangs_up(&self) {
         self.with(|inner, ip| {

@@ -207,6 +207,13 @@ impl Plane {
         leg.bridge
     }
 
+    /// TTY tones arrive at a port.
+    pub(crate) fn on_tty(&mut self, port: u16) {
+        if let Some(leg) = self.ports.get(&port) {
+            self.events.push_back(MediaInput::Event(Event::Tty { leg: *leg }));
+        }
+    }
+
     /// RTP arrives at a port, or does so no longer.
     pub(crate) fn set_flowing(&mut self, id: LegId, flowing: bool, now: Mono) {
         let Some(leg) = self.legs.get_mut(&id) else { return };

@@ -85,6 +85,12 @@ impl Station {
         }
     }
 
+    /// The ports of the switch to which this phone sends RTP.
+    pub(crate) fn switch_ports(&self) -> impl Iterator<Item = u16> {
+        let sending = self.audio.values().filter(|audio| audio.sends).filter_map(|audio| audio.remote);
+        sending.filter(|remote| remote.ip() == SWITCH.ip()).map(|remote| remote.port())
+    }
+
     pub(crate) const fn ip(&self) -> IpAddr {
         self.addr.ip()
     }

@@ -30,6 +30,7 @@ pub(crate) fn what(what: &What) -> Option<String> {
         What::Key(digit) => format!("key {digit}"),
         What::AgentLost { agent } => format!("lost {agent}"),
         What::CallerMedia { flowing } => if *flowing { "audible" } else { "inaudible" }.to_owned(),
+        What::Tty => "TTY tones heard".to_owned(),
         What::OneWay { side, way, flowing } => {
             let (side, way) = (side.as_str(), way.as_str());
             format!("audio {way} the {side} {}", if *flowing { "flows again" } else { "is missing" })

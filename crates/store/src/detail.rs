@@ -34,7 +34,7 @@ pub(crate) fn detail(what: &What) -> Value {
         What::Quality { side, quality } => json!({"side": side.as_str(), "quality": of_quality(quality)}),
         What::Ended { outcome, cause } => json!({"outcome": outcome.as_str(), "cause": cause.as_str()}),
         // What a caller keyed in a talk is said to the advocate, and recorded nowhere.
-        What::Key(_) | What::Picked | What::Alerted | What::Paged => json!({}),
+        What::Key(_) | What::Picked | What::Tty | What::Alerted | What::Paged => json!({}),
     }
 }
 

@@ -128,7 +128,7 @@ impl Switch {
                 self.answer_reoffer(leg, sdp, now);
                 return;
             }
-            sip::Event::Digit { digit, .. } => CallInput::Digit(digit),
+            sip::Event::Digit { digit, .. } => CallInput::SignalledDigit(digit),
             sip::Event::Probed { status: Some(481), .. } => CallInput::CallerEnded(End::Unknown),
             sip::Event::Probed { alive, .. } => CallInput::CallerProbed { alive },
             sip::Event::SessionExpired { .. } => CallInput::CallerSessionExpired,
@@ -142,6 +142,7 @@ impl Switch {
     pub(crate) fn on_caller_media(&mut self, call: CallId, event: &media::Event, now: Now) {
         let input = match event {
             media::Event::Digit { digit, .. } => CallInput::Digit(*digit),
+            media::Event::Tty { .. } => CallInput::CallerTty,
             media::Event::PlayDone { play, .. } => CallInput::PlayDone(*play),
             media::Event::MediaLost { .. } => CallInput::CallerMedia(false),
             media::Event::MediaBack { .. } => CallInput::CallerMedia(true),

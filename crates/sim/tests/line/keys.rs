@@ -140,6 +140,47 @@ fn a_key_by_info_is_a_key_like_any_other() {
     world.assert_quiet();
 }
 
+/// Some carriers say a key twice, by INFO and in the audio; a caller who presses it twice is another matter.
+#[test]
+fn a_key_said_both_ways_is_one_key() {
+    let (world, caller) = talking();
+    world.restart_log();
+    for (by_info_first, apart) in [(true, 40), (false, 300), (true, 900)] {
+        for info in [by_info_first, !by_info_first] {
+            if info {
+                caller.presses_by_info('4');
+            } else {
+                caller.presses('4');
+            }
+            world.advance(millis(apart));
+        }
+        world.advance(secs(1));
+    }
+    let keys = |world: &World| world.log_of("caller").matches("> key 4").count();
+    assert_eq!(keys(&world), 3, "{}", world.log());
+    for press in [Caller::presses, Caller::presses, Caller::presses_by_info, Caller::presses_by_info] {
+        press(&caller, '4');
+        world.advance(millis(1_100));
+    }
+    caller.presses('4');
+    world.advance(millis(200));
+    caller.presses('4');
+    world.advance(secs(1));
+    assert_eq!(keys(&world), 9, "{}", world.log());
+}
+
+#[test]
+fn tty_tones_are_told_once_and_change_nothing_else() {
+    let (world, caller) = waiting("1");
+    world.restart_log();
+    caller.types_on_a_tty();
+    world.advance(secs(6));
+    caller.types_on_a_tty();
+    world.advance(secs(1));
+    assert_eq!(world.log_of("caller").matches("> TTY tones heard").count(), 1, "{}", world.log());
+    assert!(caller.is_on_the_phone());
+}
+
 #[test]
 fn a_key_storm_raises_the_class_and_changes_nothing_else() {
     let (world, caller) = waiting("1");
