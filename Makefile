@@ -40,6 +40,7 @@ bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@$(CARGO) bench --locked --package havre-bench --package havre-e2e
 	@tests/setup/install bench
 	@$(CARGO) bench --locked --package havre-media --bench codecs
+	@$(CARGO) bench --locked --package havre-media --bench mixing
 	@$(CARGO) bench --locked --package havre-media --bench hearing
 
 check: fmt lint docs deny ## Format, lints, documentation, licences and sources
