@@ -104,6 +104,8 @@ fn member(number: u8, codec: Codec, voice: Voice) -> Member {
             opus: OpusParameters::default(),
             comfort_noise: false,
             ptime: 20,
+            srtp: None,
+            voip_metrics: false,
         },
         packets: payloads.iter().map(AsRef::as_ref).enumerate().map(packet).collect(),
     }
