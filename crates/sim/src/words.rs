@@ -1,6 +1,6 @@
 //! How the log puts things.
 
-use havre_model::{AgentState, What};
+use havre_model::{AgentState, Way, What};
 use havre_sip::EndedBy;
 
 pub(crate) fn state(state: &AgentState) -> String {
@@ -31,16 +31,15 @@ pub(crate) fn what(what: &What) -> Option<String> {
         What::AgentLost { agent } => format!("lost {agent}"),
         What::CallerMedia { flowing } => if *flowing { "audible" } else { "inaudible" }.to_owned(),
         What::Tty => "TTY tones heard".to_owned(),
-        What::OneWay { side, way, flowing } => {
-            let (side, way) = (side.as_str(), way.as_str());
-            format!("audio {way} the {side} {}", if *flowing { "flows again" } else { "is missing" })
+        What::OneWay { side, way: Way::To, flowing } => {
+            let verb = if *flowing { "hears again" } else { "hears nothing" };
+            format!("the {} {verb}", side.as_str())
         }
-        What::Quality { side, quality } => format!("{}: {} packets", side.as_str(), quality.received),
         What::Alerted => "supervisors alerted".to_owned(),
         What::Paged => "supervisors paged".to_owned(),
         What::Ended { outcome, cause } => format!("ended: {} ({cause})", outcome.as_str()),
-        // The greeting says as much.
-        What::Picked => return None,
+        // The greeting says as much; so does what is done about a party that is not heard; and figures are no story.
+        What::Picked | What::OneWay { way: Way::From, .. } | What::Quality { .. } => return None,
     })
 }
 

@@ -1,5 +1,5 @@
 //! RTCP reports (RFC 3550 §6): what of them matters to us, read from and printed by `rtc-rtcp`; VoIP metrics (RFC 3611)
-//! by [`voip`].
+//! by `voip`.
 
 mod voip;
 
