@@ -29,27 +29,6 @@ fn the_limits_of_callers_and_agents_at_once() {
     assert_eq!(crowd.engine.callers().count(), 0);
 }
 
-/// `cargo test --release -p havre-queue --test journey -- --ignored --nocapture crowd`
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
-fn time_per_input() {
-    let mut crowd = Crowd::new(MAX_AGENTS);
-    crowd.callers(1, Language::En);
-    let start = std::time::Instant::now();
-    crowd.callers(MAX_CALLS, Language::Fr);
-    println!("join, {MAX_AGENTS} idle who do not speak the language: {:?}", start.elapsed() / 4096);
-    let start = std::time::Instant::now();
-    crowd.passes(Duration::from_secs(45));
-    let rung = u32::try_from(crowd.engine.counters().offers).unwrap();
-    println!("a phone that rings and stops, or talks, {rung} of them: {:?}", start.elapsed() / rung);
-    let start = std::time::Instant::now();
-    for call in 0..MAX_CALLS as u64 {
-        crowd.input(Input::Leave { call: CallId(call) });
-    }
-    println!("end of a talk: {:?}", start.elapsed() / 4096);
-}
-
 struct Crowd {
     engine: Engine,
     now: Now,
