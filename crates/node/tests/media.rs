@@ -108,6 +108,15 @@ fn legs_are_spread_over_shards_which_share_no_ports() {
 }
 
 #[test]
+fn a_leg_finds_ports_as_long_as_any_shard_has_some() {
+    let mut plane = Plane::start([127, 77, 0, 11], 20_000..=20_009, 2);
+    let opened: Vec<_> = (0..4).map(|leg| plane.open_on(0, LegId(leg))).collect();
+    assert!(opened.iter().all(Option::is_some), "{opened:?}: all but one of both shards' pairs, on one");
+    assert!(plane.open_on(1, LegId(4)).is_some());
+    assert_eq!((plane.open_on(0, LegId(5)), plane.open_on(1, LegId(6))), (None, None));
+}
+
+#[test]
 fn what_cannot_work_is_refused_at_the_start() {
     let start = |ip, ports, shards| {
         let config = MediaConfig { listen: ip, ports, shards, shard: havre_media::Config::default() };

@@ -1,8 +1,7 @@
 //! The data plane's shell: one thread per shard, two UDP sockets per leg.
 //!
-//! A thread owns its [`havre_media::Shard`], its sockets and its part of the ports; it takes commands from a bounded
-//! queue and reports through a bounded channel, and waits for nobody. All legs of a call live on the shard that was
-//! chosen for it.
+//! A thread owns its [`havre_media::Shard`] and its sockets; it takes commands from a bounded queue and reports through
+//! a bounded channel, and waits for nobody. All legs of a call live on the shard that was chosen for it.
 
 mod counters;
 mod outbox;
@@ -46,7 +45,7 @@ pub const MAX_SHARDS: usize = 64;
 pub struct MediaConfig {
     /// The address that every media socket binds. `::` takes IPv4 as well.
     pub listen: IpAddr,
-    /// Ports to use. Each leg takes an even one and the next; each shard has an equal part.
+    /// Ports to use. Each leg takes an even one and the next, of all that are free on any shard.
     pub ports: RangeInclusive<u16>,
     /// Threads, 1 to [`MAX_SHARDS`]: one per core is best. Each carries about 1,000 bridged G.711 calls.
     pub shards: usize,
@@ -153,13 +152,13 @@ impl MediaThreads {
             .map_err(|source| StartError::Address { listen, source })?;
         let shard = Arc::new(shard);
         let mut random = ChaCha12Rng::from_seed(seed);
+        let ports = Ports::new(&ports, random.next_u64());
         let mut media = Self { threads: Vec::with_capacity(shards) };
         for index in 0..shards {
             let mut seed = [0; 32];
             random.fill_bytes(&mut seed);
-            let ports = Ports::new(&ports, index, shards, random.next_u64());
             let shard = Shard::new(Arc::clone(&shard), seed, clock.now());
-            let line = Line::start(index, listen, ports, shard, clock, events.clone())
+            let line = Line::start(index, listen, ports.clone(), shard, clock, events.clone())
                 .map_err(StartError::Thread)?;
             media.threads.push(line);
         }
