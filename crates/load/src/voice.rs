@@ -207,6 +207,7 @@ pub(crate) mod tests {
             opus: OpusParameters::default(),
             comfort_noise: false,
             srtp: None,
+            browser: None,
             ptime: 20,
         }
     }

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use havre_media::sdp::{Direction, Negotiated, OpusParameters};
-use havre_media::{Channel, Codec, Command, Config, Input, Output, PlainDecoder, Shard, encode_frames, rtp};
+use havre_media::{
+    Channel, Codec, Command, Config, Face, Input, Output, PlainDecoder, Shard, encode_frames, rtp,
+};
 use havre_model::{LegId, Mono, Now, Unix};
 
 /// espeak-ng, 8 kHz mu-law; `tests/vectors/README.md` says how it was made.
@@ -148,6 +150,7 @@ fn phone(number: u8, codec: Codec) -> Phone {
             opus: OpusParameters::default(),
             comfort_noise: false,
             srtp: None,
+            browser: None,
             ptime: 20,
         },
         packets: payloads.iter().map(AsRef::as_ref).enumerate().map(packet).collect(),
@@ -161,7 +164,7 @@ fn run(phones: &[Phone; 2], packets: usize) {
     };
     let mut shard = Shard::new(Arc::new(Config::default()), [7; 32], at(0));
     for Phone { leg, agreed, .. } in phones {
-        shard.handle_input(Input::Command(Command::Open { leg: *leg }), at(0));
+        shard.handle_input(Input::Command(Command::Open { leg: *leg, face: Face::Plain }), at(0));
         let negotiated = Box::new(agreed.clone());
         shard.handle_input(Input::Command(Command::Configure { leg: *leg, negotiated }), at(0));
     }

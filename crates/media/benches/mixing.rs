@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use havre_media::sdp::{Direction, EventFormat, Negotiated, OpusParameters};
 use havre_media::{
-    Channel, Codec, Command, Config, Input, Output, PlainDecoder, Shard, Voice, encode_frames, rtp,
+    Channel, Codec, Command, Config, Face, Input, Output, PlainDecoder, Shard, Voice, encode_frames, rtp,
 };
 use havre_model::{ConferenceId, LegId, Mono, Now, Unix};
 
@@ -105,6 +105,7 @@ fn member(number: u8, codec: Codec, voice: Voice) -> Member {
             comfort_noise: false,
             ptime: 20,
             srtp: None,
+            browser: None,
             voip_metrics: false,
         },
         packets: payloads.iter().map(AsRef::as_ref).enumerate().map(packet).collect(),
@@ -118,7 +119,7 @@ fn run(members: &[Member], packets: usize) {
     };
     let mut shard = Shard::new(Arc::new(Config::default()), [7; 32], at(0));
     for Member { leg, agreed, voice, .. } in members {
-        shard.handle_input(Input::Command(Command::Open { leg: *leg }), at(0));
+        shard.handle_input(Input::Command(Command::Open { leg: *leg, face: Face::Plain }), at(0));
         let negotiated = Box::new(agreed.clone());
         shard.handle_input(Input::Command(Command::Configure { leg: *leg, negotiated }), at(0));
         let join = Command::Join { conference: ConferenceId(1), leg: *leg, voice: *voice, tones: false };

@@ -84,6 +84,16 @@ pub enum Voice {
     ToNone,
 }
 
+/// Who is at the other end of a leg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Face {
+    /// A phone or a carrier: RTP, or SRTP with keys from SDP, on a pair of ports of the leg's own.
+    #[default]
+    Plain,
+    /// A browser: ICE, DTLS-SRTP, and all on the port that the shard's browser legs share.
+    Browser,
+}
+
 /// What the outside pushes in.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -114,6 +124,8 @@ pub enum Command {
     Open {
         /// The leg.
         leg: LegId,
+        /// Who is at its other end.
+        face: Face,
     },
     /// What SDP said, first or again (re-INVITE). RTP flows from now on.
     Configure {

@@ -14,7 +14,7 @@ use crate::limits::{MAX_CLIPS, MAX_LEGS, MAX_PACKET};
 use crate::mixer::{Join, Mixer};
 use crate::outbox::Outbox;
 use crate::wheel::{Turn, Wheel};
-use crate::{Channel, Command, Config, Counters, Event, Input, Output, Prompt, rtp, tone};
+use crate::{Channel, Command, Config, Counters, Event, Face, IceLocal, Input, Output, Prompt, rtp, tone};
 
 /// Comfort noise for everybody, played round and round: long enough that nobody hears it come again.
 static NOISE: LazyLock<Arc<Prompt>> =
@@ -127,6 +127,12 @@ impl Shard {
         leg.is_some_and(|leg| leg.peer.is_some())
     }
 
+    /// What a browser has to know to be let in to this leg; `None` if it was not opened for one.
+    #[must_use]
+    pub fn ice(&self, leg: LegId) -> Option<&IceLocal> {
+        self.places.get(&leg).and_then(|place| self.legs[*place].as_ref()?.ice.as_deref())
+    }
+
     /// What it did and dropped, since it began.
     #[must_use]
     pub fn counters(&self) -> &Counters {
@@ -150,7 +156,7 @@ impl Shard {
 
     fn handle_command(&mut self, command: Command, now: Mono) {
         match command {
-            Command::Open { leg } => self.open(leg),
+            Command::Open { leg, face } => self.open(leg, face),
             Command::Configure { leg, negotiated } => {
                 let Some(place) = self.place(leg) else { return };
                 let Some(leg) = &mut self.legs[place] else { return };
@@ -211,7 +217,7 @@ impl Shard {
         }
     }
 
-    fn open(&mut self, id: LegId) {
+    fn open(&mut self, id: LegId, face: Face) {
         if self.places.contains_key(&id) {
             return;
         }
@@ -223,7 +229,8 @@ impl Shard {
             self.legs.push(None);
             self.legs.len() - 1
         });
-        self.legs[place] = Some(Box::new(Leg::new(id)));
+        let ice = (face == Face::Browser).then(|| Box::new(IceLocal::new(&mut self.rng)));
+        self.legs[place] = Some(Box::new(Leg::new(id, ice)));
         self.places.insert(id, place);
     }
 

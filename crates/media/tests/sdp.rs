@@ -257,7 +257,13 @@ fn ports_addresses_and_packet_lengths() {
     let (_, n) = answer("m=audio 5000 RTP/AVP 0\r\nc=IN IP4 phone.example\r\n");
     assert!(n.remote_rtp.ip().is_unspecified() && n.direction == Direction::SendRecv);
 
-    let local = Local { addr: "2001:db8::1".parse().unwrap(), rtp: 4000, rtcp: 4100, codecs: vec![Pcmu] };
+    let local = Local {
+        addr: "2001:db8::1".parse().unwrap(),
+        rtp: 4000,
+        rtcp: 4100,
+        codecs: vec![Pcmu],
+        browser: None,
+    };
     let offer = text(Session::new(local, 7).offer());
     assert!(offer.contains("o=- 7 1 IN IP6 2001:db8::1\r\n") && offer.contains("a=rtcp:4100\r\n"), "{offer}");
 }
@@ -287,7 +293,8 @@ fn a_phones_offer_with_everything_missing_is_answered() {
 }
 
 fn session(codecs: &[Codec]) -> Session {
-    let local = Local { addr: [192, 0, 2, 1].into(), rtp: 4000, rtcp: 4001, codecs: codecs.to_vec() };
+    let local =
+        Local { addr: [192, 0, 2, 1].into(), rtp: 4000, rtcp: 4001, codecs: codecs.to_vec(), browser: None };
     Session::new(local, 7)
 }
 

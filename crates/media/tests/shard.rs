@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use havre_media::Codec::{self, G722, Pcma, Pcmu};
 use havre_media::sdp::Direction;
-use havre_media::{Channel, Clip, Command, Event, Input, limits, rtcp, rtp};
+use havre_media::{Channel, Clip, Command, Event, Face, Input, limits, rtcp, rtp};
 use havre_model::{Digit, LegId, PlayId};
 use support::{At, Node, Weather, World, millis, secs, sine};
 
@@ -362,6 +362,7 @@ fn a_codec_may_change_in_the_middle_of_a_prompt() {
             rtp: 10_002,
             rtcp: 10_003,
             codecs: vec![G722],
+            browser: None,
         },
         1,
     );
@@ -388,7 +389,7 @@ fn silence_is_heard_as_silence() {
 fn tables_have_ends() {
     let (mut world, phone, leg) = call(Pcmu);
     for i in 0..limits::MAX_LEGS as u64 + 5 {
-        world.command(GATEWAY, Command::Open { leg: LegId(1_000 + i) });
+        world.command(GATEWAY, Command::Open { leg: LegId(1_000 + i), face: Face::Plain });
     }
     world.play(leg, 1, vec![Clip::Silence(Duration::ZERO); limits::MAX_CLIPS + 3]);
     for _ in 0..limits::MAX_DIGITS_QUEUED + 2 {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use havre_media::sdp::{Direction, Local, Session};
-use havre_media::{Channel, Clip, Codec, Command, Config, Event, Input, Output, Prompt, Shard, rtcp, rtp};
+use havre_media::{
+    Channel, Clip, Codec, Command, Config, Event, Face, Input, Output, Prompt, Shard, rtcp, rtp,
+};
 use havre_model::{Digit, LegId, Now, PlayId};
 use proptest::prelude::*;
 
@@ -122,7 +124,7 @@ impl Storm {
         match step {
             Step::Open(leg) => {
                 self.open.insert(leg);
-                self.command(Command::Open { leg: LegId(leg) });
+                self.command(Command::Open { leg: LegId(leg), face: Face::Plain });
             }
             Step::Close(leg) => {
                 self.playing.retain(|(l, _)| *l != leg);
@@ -138,6 +140,7 @@ impl Storm {
                         rtp: port,
                         rtcp: port.saturating_add(1),
                         codecs,
+                        browser: None,
                     },
                     1,
                 );
@@ -147,6 +150,7 @@ impl Storm {
                     rtp: 4_000,
                     rtcp: 4_001,
                     codecs: Codec::ALL.to_vec(),
+                    browser: None,
                 };
                 let (_, mut agreed) = Session::new(local, 2).answer(&there.offer()).unwrap();
                 agreed.ptime = ptime;
@@ -278,7 +282,7 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..30),
         garbage in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let local = Local { addr: [192, 0, 2, 1].into(), rtp: 4_000, rtcp: 4_001, codecs: Codec::ALL.to_vec() };
+        let local = Local { addr: [192, 0, 2, 1].into(), rtp: 4_000, rtcp: 4_001, codecs: Codec::ALL.to_vec() , browser: None };
         let mut session = Session::new(local, 3);
         let mut body = session.offer();
         for (at, byte) in changes {

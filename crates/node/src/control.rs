@@ -101,7 +101,7 @@ impl Control {
         tokio::task::spawn_local(async move {
             while let Some(event) = media_events.recv().await {
                 media_core.step(Input::Media(match event {
-                    ShardEvent::Opened { leg, rtp, rtcp } => MediaInput::Opened { leg, rtp, rtcp },
+                    ShardEvent::Opened { leg, rtp, rtcp, ice } => MediaInput::Opened { leg, rtp, rtcp, ice },
                     ShardEvent::OpenFailed { leg } => MediaInput::OpenFailed { leg },
                     ShardEvent::Media(event) => MediaInput::Event(event),
                 }));
@@ -256,7 +256,7 @@ impl Core {
             Output::Disconnect { flow } => self.remove_flow(flow),
             Output::Media { shard, command } => {
                 let opening = match &command {
-                    havre_media::Command::Open { leg } => Some(*leg),
+                    havre_media::Command::Open { leg, .. } => Some(*leg),
                     _ => None,
                 };
                 if plane.media.command(shard, command).is_err()

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
-use havre_media::{Clip, Command, Event};
+use havre_media::{Clip, Command, Event, Face};
 use havre_model::{LegId, PlayId};
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads, Refused, ShardEvent, StartError};
@@ -104,7 +104,7 @@ fn legs_are_spread_over_shards_which_share_no_ports() {
         ports.insert(plane.open_on(shard, LegId(leg)).unwrap());
     }
     assert_eq!((used.len(), ports.len()), (4, 8));
-    assert_eq!(plane.media.command(4, Command::Open { leg: LegId(9) }), Err(Refused));
+    assert_eq!(plane.media.command(4, Command::Open { leg: LegId(9), face: Face::Plain }), Err(Refused));
 }
 
 #[test]

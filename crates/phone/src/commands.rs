@@ -1,8 +1,8 @@
 //! What the person holding the phone wants.
 
 use bytes::Bytes;
-use havre_media::Command as MediaCommand;
 use havre_media::sdp::Direction;
+use havre_media::{Command as MediaCommand, Face};
 use havre_model::{Cause, LegId, Now};
 use havre_sip::{Command as SipCommand, EndedBy};
 
@@ -67,7 +67,7 @@ impl Phone {
             return;
         }
         self.legs.insert(leg, Leg::Opening(Box::new(dial)));
-        self.media(MediaCommand::Open { leg });
+        self.media(MediaCommand::Open { leg, face: Face::Plain });
     }
 
     fn decline(&mut self, leg: LegId, status: u16, now: Now) {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use havre_media::Command as MediaCommand;
 use havre_media::sdp::{Local, Negotiated, Session};
+use havre_media::{Command as MediaCommand, Face};
 use havre_model::{LegId, Now, Wakeup};
 use havre_sip::{Command as SipCommand, Endpoint, Input as SipInput, Output as SipOutput};
 use rand_chacha::ChaCha12Rng;
@@ -151,7 +151,13 @@ impl Phone {
     }
 
     pub(crate) fn session(&mut self, rtp: u16, rtcp: u16) -> Box<Session> {
-        let local = Local { addr: self.config.media_addr, rtp, rtcp, codecs: self.config.codecs.clone() };
+        let local = Local {
+            addr: self.config.media_addr,
+            rtp,
+            rtcp,
+            codecs: self.config.codecs.clone(),
+            browser: None,
+        };
         // Below 2^62, as `Session::new` asks.
         Box::new(Session::new(local, self.random.next_u64() >> 2))
     }
@@ -165,7 +171,7 @@ impl Phone {
         match self.legs.remove(&leg) {
             Some(Leg::Ringing { offer, .. }) => {
                 self.legs.insert(leg, Leg::Answering { offer });
-                self.media(MediaCommand::Open { leg });
+                self.media(MediaCommand::Open { leg, face: Face::Plain });
             }
             Some(other) => {
                 self.legs.insert(leg, other);

@@ -222,7 +222,7 @@ impl Inner {
         let Some(station) = self.stations.get_mut(&ip) else { return };
         self.plane.changed = true;
         match command {
-            media::Command::Open { leg } => {
+            media::Command::Open { leg, .. } => {
                 station.ports += 2;
                 let (rtp, rtcp) = (station.ports, station.ports + 1);
                 station.audio.insert(leg, Audio { port: rtp, remote: None, sends: false, receives: false });

@@ -90,7 +90,7 @@ impl Plane {
     pub(crate) fn command(&mut self, shard: usize, command: Command, now: Mono) {
         self.changed = true;
         match command {
-            Command::Open { leg } => self.open(shard, leg, now),
+            Command::Open { leg, .. } => self.open(shard, leg, now),
             Command::Configure { leg, negotiated } => {
                 let Some(leg) = self.leg(shard, leg) else { return };
                 leg.remote = Some(negotiated.remote_rtp);
@@ -255,7 +255,7 @@ impl Plane {
             if leg.opens.is_some_and(|at| at <= now) {
                 leg.opens = None;
                 let (rtp, rtcp) = (leg.port, leg.port + 1);
-                self.events.push_back(MediaInput::Opened { leg: *id, rtp, rtcp });
+                self.events.push_back(MediaInput::Opened { leg: *id, rtp, rtcp, ice: None });
             }
             if leg.lost_at.is_some_and(|at| at <= now) {
                 leg.lost_at = None;

@@ -61,7 +61,9 @@ impl Switch {
         let leg = entry.leg;
         match output {
             CallOutput::Ring => self.command_sip(sip::Command::Progress { leg, status: 180 }, now),
-            CallOutput::Pick => self.command_media(leg, media::Command::Open { leg }),
+            CallOutput::Pick => {
+                self.command_media(leg, media::Command::Open { leg, face: media::Face::Plain });
+            }
             CallOutput::Play { play, cues } => {
                 let clips = entry.library.clips(&cues);
                 self.command_media(leg, media::Command::Play { leg, play, clips });

@@ -122,6 +122,8 @@ pub enum MediaInput {
         rtp: u16,
         /// Its RTCP port.
         rtcp: u16,
+        /// What a browser has to know, of a leg that was opened for one.
+        ice: Option<media::IceLocal>,
     },
     /// There is no port left.
     OpenFailed {

@@ -293,7 +293,7 @@ impl Switch {
 
     fn on_media(&mut self, input: MediaInput, now: Now) {
         match input {
-            MediaInput::Opened { leg, rtp, rtcp } => self.on_opened(leg, rtp, rtcp, now),
+            MediaInput::Opened { leg, rtp, rtcp, .. } => self.on_opened(leg, rtp, rtcp, now),
             MediaInput::OpenFailed { leg } => {
                 self.counters.no_port += 1;
                 self.fail_leg(leg, Cause::Overloaded, now);
@@ -305,7 +305,7 @@ impl Switch {
     fn on_opened(&mut self, leg: LegId, rtp: u16, rtcp: u16, now: Now) {
         let id = self.random.next_u64() >> 2;
         let codecs = self.codecs_for(leg);
-        let local = sdp::Local { addr: self.rtp_advertise, rtp, rtcp, codecs };
+        let local = sdp::Local { addr: self.rtp_advertise, rtp, rtcp, codecs, browser: None };
         let Some(entry) = self.legs.get_mut(&leg) else {
             // The leg ended while its sockets were bound; they were told to close in that order.
             self.counters.late_media += 1;
@@ -432,7 +432,10 @@ impl Switch {
 
     /// A new leg: its sockets are asked for.
     pub(crate) fn add_leg(&mut self, id: LegId, leg: Leg) {
-        self.outputs.push_back(Output::Media { shard: leg.shard, command: media::Command::Open { leg: id } });
+        self.outputs.push_back(Output::Media {
+            shard: leg.shard,
+            command: media::Command::Open { leg: id, face: media::Face::Plain },
+        });
         self.legs.insert(id, leg);
     }
 

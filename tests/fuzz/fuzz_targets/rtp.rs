@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use havre_media::sdp::{Local, Session};
-use havre_media::{Channel, Codec, Command, Config, Input, Output, Shard, rtcp, rtp};
+use havre_media::{Channel, Codec, Command, Config, Face, Input, Output, Shard, rtcp, rtp};
 use havre_model::{LegId, Now};
 use libfuzzer_sys::fuzz_target;
 
@@ -50,11 +50,11 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn configure(shard: &mut Shard, leg: u64, remote: SocketAddr, codecs: Vec<Codec>, now: Now) {
     let local =
-        |addr: SocketAddr, codecs| Local { addr: addr.ip(), rtp: addr.port(), rtcp: addr.port() + 1, codecs };
+        |addr: SocketAddr, codecs| Local { addr: addr.ip(), rtp: addr.port(), rtcp: addr.port() + 1, codecs, browser: None };
     let offer = Session::new(local(remote, codecs), 1).offer();
     let ours = local(SocketAddr::from(([192, 0, 2, 1], 4_000)), Codec::ALL.to_vec());
     let (_, negotiated) = Session::new(ours, 2).answer(&offer).expect("a good offer");
-    shard.handle_input(Input::Command(Command::Open { leg: LegId(leg) }), now);
+    shard.handle_input(Input::Command(Command::Open { leg: LegId(leg), face: Face::Plain }), now);
     let negotiated = Box::new(negotiated);
     shard.handle_input(Input::Command(Command::Configure { leg: LegId(leg), negotiated }), now);
 }

@@ -132,7 +132,7 @@ impl Driver {
                 }
                 Output::Media(command) => {
                     let opening = match &command {
-                        havre_media::Command::Open { leg } => Some(*leg),
+                        havre_media::Command::Open { leg, .. } => Some(*leg),
                         _ => None,
                     };
                     if self.media.command(0, command).is_err()
@@ -164,7 +164,7 @@ impl Driver {
 
     fn on_media(&mut self, event: ShardEvent) {
         let input = match event {
-            ShardEvent::Opened { leg, rtp, rtcp } => Input::Opened { leg, rtp, rtcp },
+            ShardEvent::Opened { leg, rtp, rtcp, .. } => Input::Opened { leg, rtp, rtcp },
             ShardEvent::OpenFailed { leg } => Input::OpenFailed { leg },
             ShardEvent::Media(event) => Input::Media(event),
         };

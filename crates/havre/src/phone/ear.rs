@@ -247,7 +247,7 @@ mod tests {
     use std::time::Duration;
 
     use havre_media::sdp::{Direction, Negotiated};
-    use havre_media::{Clip, Codec, Command, Event, Input, Output, Prompt, Shard};
+    use havre_media::{Clip, Codec, Command, Event, Face, Input, Output, Prompt, Shard};
     use havre_model::{LegId, Now, PlayId};
 
     use super::*;
@@ -269,7 +269,7 @@ mod tests {
         let mut shard = Shard::new(config, [4; 32], now);
         let at = |leg: LegId| SocketAddr::from(([10, 0, 0, leg.0 as u8], 4_000));
         for (leg, other) in [(legs[0], legs[1]), (legs[1], legs[0])] {
-            shard.handle_input(Input::Command(Command::Open { leg }), now);
+            shard.handle_input(Input::Command(Command::Open { leg, face: Face::Plain }), now);
             let negotiated = Box::new(agreed(at(other)));
             shard.handle_input(Input::Command(Command::Configure { leg, negotiated }), now);
         }
@@ -319,6 +319,7 @@ mod tests {
             opus: havre_media::sdp::OpusParameters::default(),
             comfort_noise: false,
             srtp: None,
+            browser: None,
             ptime: 20,
         }
     }

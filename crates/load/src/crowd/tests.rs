@@ -375,7 +375,7 @@ impl World {
     fn session(&mut self) -> (u16, Session) {
         self.ports += 2;
         let (rtp, rtcp) = (self.ports, self.ports + 1);
-        let local = Local { addr: self.media, rtp, rtcp, codecs: vec![Codec::Pcmu] };
+        let local = Local { addr: self.media, rtp, rtcp, codecs: vec![Codec::Pcmu], browser: None };
         (rtp, Session::new(local, rtp.into()))
     }
 

@@ -21,7 +21,7 @@ use crate::stream::ear::Ear;
 use crate::stream::outgoing::Outgoing;
 use crate::stream::reception::Reception;
 use crate::stream::source::Source;
-use crate::{Codec, dtmf, telephone_event, tty};
+use crate::{Codec, IceLocal, dtmf, telephone_event, tty};
 use bridge::Passage;
 pub(crate) use bridge::{pass_on, speak_for};
 pub(crate) use inbound::{Kind, Received};
@@ -46,6 +46,8 @@ pub(crate) struct Leg {
     /// Hears keys in the audio of a far side that knows no telephone-events.
     key_ear: Option<Box<dtmf::Detector>>,
     pub(crate) wire: Option<Box<Wire>>,
+    /// What lets a browser in; `None` for all other legs.
+    pub(crate) ice: Option<Box<IceLocal>>,
 }
 
 /// A leg's RTP and RTCP, from the first agreement on.
@@ -98,7 +100,7 @@ struct KeyTones {
 }
 
 impl Leg {
-    pub(crate) fn new(id: LegId) -> Self {
+    pub(crate) fn new(id: LegId, ice: Option<Box<IceLocal>>) -> Self {
         Self {
             id,
             peer: None,
@@ -108,6 +110,7 @@ impl Leg {
             meter: None,
             key_ear: None,
             wire: None,
+            ice,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::description::{Description, Encoding, Media};
+use super::browser::{far, is_browsers};
+use super::description::{Address, Description, Encoding, Media};
 use super::{Direction, EventFormat, Local, Negotiated, OpusParameters, Rejected};
 use crate::Codec;
 
@@ -26,9 +27,12 @@ pub(super) struct Common {
     pub(super) comfort_noise: bool,
 }
 
-/// Whether a stream is one that we can carry: audio, not refused, over plain RTP (feedback is tolerated, not sent).
-pub(super) fn is_audio(media: &Media) -> bool {
-    media.kind == "audio" && media.port != 0 && matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+/// Whether a stream is one that we can carry: audio, not refused, over plain RTP or as a browser does it (feedback is
+/// tolerated, not sent).
+pub(super) fn is_audio(media: &Media, local: &Local) -> bool {
+    let plain = matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF");
+    let ours = if local.browser.is_some() { is_browsers(media) } else { plain };
+    media.kind == "audio" && media.port != 0 && ours
 }
 
 impl Common {
@@ -101,20 +105,36 @@ fn known(payload_type: u8, mapped: Option<&Encoding>) -> Option<Known> {
     }
 }
 
-/// What the far side says of its stream beyond formats. `wish` is how far we ourselves want media to flow.
+/// How we stand to what the far side says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stance {
+    /// How far we ourselves want media to flow.
+    pub(super) wish: Direction,
+    /// It is an answer to our offer.
+    pub(super) in_answer: bool,
+    /// The far side is a browser.
+    pub(super) browser: bool,
+}
+
+/// What the far side says of its stream beyond formats.
 pub(super) fn agree(
     theirs: &Description,
     media: &Media,
     common: &Common,
-    wish: Direction,
+    Stance { wish, in_answer, browser }: Stance,
 ) -> Result<Negotiated, Rejected> {
     if common.codecs.is_empty() {
         return Err(Rejected::NoCodec);
     }
-    let address = media.connection.or(theirs.connection).ok_or(Rejected::NotSdp("no c= line"))?;
+    let browser = if browser { Some(Box::new(far(theirs, media, in_answer)?)) } else { None };
+    let address = match media.connection.or(theirs.connection) {
+        // A browser's is a guess, or nothing at all: ICE finds it.
+        _ if browser.is_some() => Address::Name,
+        said => said.ok_or(Rejected::NotSdp("no c= line"))?,
+    };
     let said = media.direction.or(theirs.direction).unwrap_or(Direction::SendRecv);
     // c=0.0.0.0 is RFC 2543's hold: nothing may be sent there (RFC 3264 §8.4).
-    let held = address != super::description::Address::Name && address.ip().is_unspecified();
+    let held = address != Address::Name && address.ip().is_unspecified();
     let remote_rtp = SocketAddr::new(address.ip(), media.port);
     let mut remote_rtcp = SocketAddr::new(address.ip(), media.port.saturating_add(1));
     if let Some((port, at)) = media.rtcp {
@@ -136,6 +156,7 @@ pub(super) fn agree(
         opus: opus_parameters(media, common),
         comfort_noise: common.comfort_noise,
         srtp: None,
+        browser,
         ptime: ptime(media),
     })
 }

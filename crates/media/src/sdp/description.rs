@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::browser::Web;
 use super::{Direction, Rejected};
 use crate::limits::{MAX_SDP, MAX_SDP_FORMATS, MAX_SDP_LINES, MAX_SDP_MEDIA};
 
@@ -18,6 +19,11 @@ pub(super) struct Description {
     pub(super) direction: Option<Direction>,
     /// As in [`Media`], for all streams.
     pub(super) voip_metrics: bool,
+    /// The server of a WebRTC session says so (RFC 8445 §2.5).
+    pub(super) ice_lite: bool,
+    /// What shares one transport (RFC 9143), by `mid`s.
+    pub(super) bundle: Option<String>,
+    pub(super) web: Web,
     pub(super) media: Vec<Media>,
 }
 
@@ -57,6 +63,7 @@ pub(super) struct Media {
     /// `a=rtcp-xr` with `voip-metrics` (RFC 3611 §5.1): these are welcome.
     pub(super) voip_metrics: bool,
     pub(super) direction: Option<Direction>,
+    pub(super) web: Web,
 }
 
 /// An `a=rtpmap`.
@@ -86,6 +93,9 @@ impl Description {
             connection: None,
             direction: None,
             voip_metrics: false,
+            ice_lite: false,
+            bundle: None,
+            web: Web::default(),
             media: Vec::new(),
         };
         for (count, line) in lines.enumerate() {
@@ -110,14 +120,25 @@ impl Description {
             },
             "a" => match self.media.last_mut() {
                 Some(media) => media.attribute(value),
-                None => {
-                    self.voip_metrics |= asks_for_metrics(value);
-                    self.direction = Direction::from_name(value).or(self.direction);
-                }
+                None => self.attribute(value),
             },
             _ => {}
         }
         Ok(())
+    }
+
+    fn attribute(&mut self, value: &str) {
+        let (name, rest) = value.split_once(':').unwrap_or((value, ""));
+        match name {
+            "rtcp-xr" => self.voip_metrics |= asks_for_metrics(value),
+            "ice-lite" => self.ice_lite = true,
+            "group" => {
+                let bundle = rest.strip_prefix("BUNDLE ").map(|mids| mids.trim().to_owned());
+                self.bundle = bundle.or(self.bundle.take());
+            }
+            name if self.web.take(name, rest.trim()) => {}
+            name => self.direction = Direction::from_name(name).or(self.direction),
+        }
     }
 }
 
@@ -183,12 +204,14 @@ impl Media {
             rtcp_mux: false,
             voip_metrics: false,
             direction: None,
+            web: Web::default(),
         }
     }
 
     /// The `m=` line that refuses this stream (RFC 3264 §6).
     pub(super) fn refused(&self) -> Self {
-        Self::bare(self.kind.clone(), 0, self.protocol.clone(), self.formats.clone())
+        let refused = Self::bare(self.kind.clone(), 0, self.protocol.clone(), self.formats.clone());
+        Self { web: Web { mid: self.web.mid.clone(), ..Web::default() }, ..refused }
     }
 
     fn attribute(&mut self, value: &str) {
@@ -213,7 +236,8 @@ impl Media {
             }
             "rtcp-mux" => self.rtcp_mux = true,
             "rtcp-xr" => self.voip_metrics |= asks_for_metrics(value),
-            _ => self.direction = Direction::from_name(name).or(self.direction),
+            name if self.web.take(name, rest) => {}
+            name => self.direction = Direction::from_name(name).or(self.direction),
         }
     }
 }
@@ -276,6 +300,13 @@ impl fmt::Display for Description {
         if self.voip_metrics {
             f.write_str("a=rtcp-xr:voip-metrics\r\n")?;
         }
+        if self.ice_lite {
+            f.write_str("a=ice-lite\r\n")?;
+        }
+        if let Some(bundle) = &self.bundle {
+            write!(f, "a=group:BUNDLE {bundle}\r\n")?;
+        }
+        self.web.fmt(f)?;
         self.media.iter().try_for_each(|media| media.fmt(f))
     }
 }
@@ -329,12 +360,13 @@ impl fmt::Display for Media {
         if let Some(direction) = self.direction {
             write!(f, "a={}\r\n", direction.as_str())?;
         }
-        Ok(())
+        self.web.fmt(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::browser::{Fingerprint, Role};
     use super::*;
     use proptest::prelude::*;
 
@@ -386,6 +418,20 @@ mod tests {
     }
 
     prop_compose! {
+        fn web()(
+            (mid, ufrag, password) in (
+                prop::option::of("[!-~]{1,16}"),
+                prop::option::of("[A-Za-z0-9+/]{4,256}"),
+                prop::option::of("[A-Za-z0-9+/]{22,40}"),
+            ),
+            fingerprint in prop::option::of(any::<[u8; 32]>().prop_map(Fingerprint)),
+            setup in prop::option::of(prop::sample::select(vec![Role::Active, Role::Passive, Role::ActPass, Role::Other])),
+        ) -> Web {
+            Web { mid, ufrag, password, fingerprint, setup, candidates: Vec::new() }
+        }
+    }
+
+    prop_compose! {
         fn media()(
             (kind, port, protocol) in ("[a-z]{1,10}", any::<u16>(), "[A-Z/]{1,12}"),
             formats in prop::collection::vec("[0-9a-z]{1,5}", 0..6),
@@ -395,10 +441,11 @@ mod tests {
             (ptime, maxptime, rtcp_mux, voip_metrics) in any::<(Option<u16>, Option<u16>, bool, bool)>(),
             rtcp in prop::option::of((any::<u16>(), prop::option::of(address()))),
             direction in prop::option::of(direction()),
+            web in web(),
         ) -> Media {
             Media {
                 kind, port, protocol, formats, connection, encodings, parameters, ptime, maxptime, rtcp, rtcp_mux,
-                voip_metrics, direction,
+                voip_metrics, direction, web,
             }
         }
     }
@@ -409,10 +456,13 @@ mod tests {
             addr in any::<[u8; 4]>(),
             connection in prop::option::of(address()),
             direction in prop::option::of(direction()),
-            voip_metrics: bool,
+            (voip_metrics, ice_lite) in any::<(bool, bool)>(),
+            bundle in prop::option::of("[0-9a-z]{1,4}( [0-9a-z]{1,4})?"),
+            web in web(),
             media in prop::collection::vec(media(), 0..4),
         ) -> Description {
-            Description { origin: Origin { id, version, addr: addr.into() }, connection, direction, voip_metrics, media }
+            let origin = Origin { id, version, addr: addr.into() };
+            Description { origin, connection, direction, voip_metrics, ice_lite, bundle, web, media }
         }
     }
 

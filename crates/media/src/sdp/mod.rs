@@ -4,6 +4,7 @@
 //! bodies afresh from its own [`Local`], and hands over only [`Negotiated`] values.
 
 mod agreement;
+mod browser;
 mod description;
 mod session;
 
@@ -12,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::Codec;
 use crate::srtp::Pair;
 
+pub use browser::{BrowserFar, BrowserLocal, Fingerprint, Setup};
 pub use session::Session;
 
 /// Our side of a leg's media, as it is told to the far side.
@@ -25,6 +27,8 @@ pub struct Local {
     pub rtcp: u16,
     /// What we offer, best first; of an offer we take what is in here, in the offerer's order.
     pub codecs: Vec<Codec>,
+    /// What a browser has to know besides; `None` for everybody else, who is offered plain RTP.
+    pub browser: Option<BrowserLocal>,
 }
 
 /// Which way media may flow, seen from whoever says it.
@@ -90,6 +94,9 @@ pub struct Negotiated {
     pub comfort_noise: bool,
     /// The keys, where media is SRTP.
     pub srtp: Option<Box<Pair>>,
+    /// The far side is a browser. Where its media goes and comes from, ICE says, and not `remote_rtp`; the keys come from
+    /// DTLS, and nothing is sent or heard before.
+    pub browser: Option<Box<BrowserFar>>,
     /// Length of the packets that we send, in milliseconds: 10 to 60, a multiple of 10.
     pub ptime: u8,
 }
@@ -157,8 +164,8 @@ pub enum Rejected {
     /// It is no SDP at all.
     #[error("not SDP: {0}")]
     NotSdp(&'static str),
-    /// No audio over plain RTP in it.
-    #[error("no audio stream over RTP/AVP")]
+    /// No audio in it over the transport that the leg is made for: plain RTP, or a browser's.
+    #[error("no audio stream over a transport of ours")]
     NoAudio,
     /// No codec in common.
     #[error("no codec in common")]

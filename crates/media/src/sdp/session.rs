@@ -1,6 +1,7 @@
 //! One leg's side of an SDP session, through all its offers and answers.
 
-use super::agreement::{COMFORT_NOISE, Common, USUAL_PTIME, agree, is_audio};
+use super::agreement::{COMFORT_NOISE, Common, Stance, USUAL_PTIME, agree, is_audio};
+use super::browser::{self, Role, Web};
 use super::description::{Address, Description, Encoding, Media, Origin};
 use super::{Direction, EventFormat, Local, Negotiated, Rejected};
 use crate::Codec;
@@ -30,6 +31,9 @@ pub struct Session {
     /// Streams of the far side's making that we refused, by their places; `None` is our own.
     places: Vec<Option<Media>>,
     protocol: String,
+    /// What a browser called our stream, and whether it wants it bundled.
+    mid: Option<String>,
+    bundled: bool,
     rtcp_mux: bool,
     /// Whether we ask for VoIP metrics: in every offer, and in an answer to whoever knows them.
     voip_metrics: bool,
@@ -49,6 +53,7 @@ impl Session {
     /// A session that has said nothing yet. `id` is any random number below 2^62.
     #[must_use]
     pub fn new(local: Local, id: u64) -> Self {
+        let browser = local.browser.is_some();
         Self {
             local,
             wish: Direction::SendRecv,
@@ -56,8 +61,10 @@ impl Session {
             id,
             formats: Formats { codecs: Vec::new(), events: Vec::new(), comfort_noise: false },
             places: vec![None],
-            protocol: "RTP/AVP".to_owned(),
-            rtcp_mux: false,
+            protocol: if browser { browser::PROTOCOL } else { "RTP/AVP" }.to_owned(),
+            mid: browser.then(|| browser::MID.to_owned()),
+            bundled: browser,
+            rtcp_mux: browser,
             voip_metrics: true,
             offered: false,
         }
@@ -75,7 +82,7 @@ impl Session {
         self.formats.complete(&self.local.codecs);
         self.voip_metrics = true;
         self.offered = true;
-        self.write(self.wish)
+        self.write(self.wish, Role::ActPass)
     }
 
     /// Our answer to `offer`, and what is thereby agreed. It lists all codecs in common, in the offerer's order.
@@ -85,9 +92,12 @@ impl Session {
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), Rejected> {
         let theirs = Description::parse(offer)?;
         let mut outcome = Err(Rejected::NoAudio);
-        for (place, media) in theirs.media.iter().enumerate().filter(|(_, media)| is_audio(media)) {
+        for (place, media) in
+            theirs.media.iter().enumerate().filter(|(_, media)| is_audio(media, &self.local))
+        {
             let common = Common::of(media, &self.local);
-            outcome = agree(&theirs, media, &common, self.wish).map(|negotiated| (place, common, negotiated));
+            let agreed = agree(&theirs, media, &common, self.stance(false));
+            outcome = agreed.map(|negotiated| (place, common, negotiated));
             if outcome.is_ok() {
                 break;
             }
@@ -100,11 +110,17 @@ impl Session {
         };
         self.places =
             theirs.media.iter().enumerate().map(|(i, m)| (i != place).then(|| m.refused())).collect();
-        self.protocol = theirs.media[place].protocol.clone();
+        let media = &theirs.media[place];
+        self.protocol = media.protocol.clone();
+        let bundled =
+            |mid: &String| theirs.bundle.iter().flat_map(|b| b.split(' ')).any(|other| other == mid);
+        self.bundled = media.web.mid.as_ref().is_some_and(bundled);
+        self.mid = media.web.mid.clone();
         self.rtcp_mux = negotiated.rtcp_mux;
         self.voip_metrics = negotiated.voip_metrics;
         self.offered = false;
-        let answer = self.write(negotiated.direction);
+        let ours = negotiated.browser.as_ref().map_or(Role::Passive, |far| far.setup.role_of_other());
+        let answer = self.write(negotiated.direction, ours);
         Ok((answer, negotiated))
     }
 
@@ -120,10 +136,12 @@ impl Session {
         let theirs = Description::parse(answer)?;
         let place = self.places.iter().position(Option::is_none).unwrap_or(0);
         // The answer's streams stand in the offer's order; one that lost some has one audio stream at least.
-        let media = theirs.media.get(place).filter(|m| is_audio(m));
-        let media = media.or_else(|| theirs.media.iter().find(|m| is_audio(m))).ok_or(Rejected::NoAudio)?;
+        let media = theirs.media.get(place).filter(|m| is_audio(m, &self.local));
+        let media = media
+            .or_else(|| theirs.media.iter().find(|m| is_audio(m, &self.local)))
+            .ok_or(Rejected::NoAudio)?;
         let common = Common::of(media, &self.local);
-        let mut negotiated = agree(&theirs, media, &common, self.wish)?;
+        let mut negotiated = agree(&theirs, media, &common, self.stance(true))?;
         // It sends to us under our payload types (RFC 3264 §6.1), though some use their own.
         let ours =
             self.formats.codecs.iter().filter(|(_, codec)| negotiated.send.iter().any(|(c, _)| c == codec));
@@ -142,16 +160,24 @@ impl Session {
         Ok(negotiated)
     }
 
-    /// Writes a body, with a higher version if it says anything new.
-    fn write(&mut self, direction: Direction) -> Vec<u8> {
+    fn stance(&self, in_answer: bool) -> Stance {
+        Stance { wish: self.wish, in_answer, browser: self.local.browser.is_some() }
+    }
+
+    /// Writes a body, with a higher version if it says anything new. `setup` is our part in a browser's handshake.
+    fn write(&mut self, direction: Direction, setup: Role) -> Vec<u8> {
         let version = self.said.as_ref().map_or(1, |said| said.origin.version);
         let origin = Origin { id: self.id, version, addr: self.local.addr };
-        let media = self.places.iter().map(|place| place.clone().unwrap_or_else(|| self.stream(direction)));
+        let media =
+            self.places.iter().map(|place| place.clone().unwrap_or_else(|| self.stream(direction, setup)));
         let mut body = Description {
             origin,
             connection: Some(Address::Ip(self.local.addr)),
             direction: None,
             voip_metrics: false,
+            ice_lite: self.local.browser.is_some(),
+            bundle: self.mid.clone().filter(|_| self.bundled && self.local.browser.is_some()),
+            web: Web::default(),
             media: media.collect(),
         };
         if self.said.as_ref().is_some_and(|said| *said != body) {
@@ -162,7 +188,7 @@ impl Session {
         text.into_bytes()
     }
 
-    fn stream(&self, direction: Direction) -> Media {
+    fn stream(&self, direction: Direction, setup: Role) -> Media {
         let encoding = |payload_type: u8, name: &str, clock: u32, channels: u8| Encoding {
             payload_type,
             name: name.to_owned(),
@@ -201,6 +227,12 @@ impl Session {
             rtcp_mux: self.rtcp_mux,
             voip_metrics: self.voip_metrics,
             direction: Some(direction),
+            web: self
+                .local
+                .browser
+                .as_ref()
+                .map(|local| local.web(self.mid.clone(), setup))
+                .unwrap_or_default(),
         }
     }
 }

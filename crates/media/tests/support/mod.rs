@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use havre_media::sdp::{Local, Negotiated, Session};
-use havre_media::{Channel, Clip, Codec, Command, Config, Event, Input, Output, Prompt, Shard, rtp};
+use havre_media::{Channel, Clip, Codec, Command, Config, Event, Face, Input, Output, Prompt, Shard, rtp};
 use havre_model::{LegId, Mono, Now, PlayId};
 
 /// A node of the network: one shard.
@@ -97,9 +97,10 @@ impl World {
         self.sockets.insert(addr, (at, Channel::Rtp));
         self.sockets.insert(rtcp, (at, Channel::Rtcp));
         self.addresses.insert(at, addr);
-        let local = Local { addr: addr.ip(), rtp: port, rtcp: port + 1, codecs: codecs.to_vec() };
+        let local =
+            Local { addr: addr.ip(), rtp: port, rtcp: port + 1, codecs: codecs.to_vec(), browser: None };
         self.sessions.insert(at, Session::new(local, leg.0));
-        self.command(node, Command::Open { leg });
+        self.command(node, Command::Open { leg, face: Face::Plain });
         at
     }
 

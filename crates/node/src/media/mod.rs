@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use havre_media::{Command, Event, Shard};
+use havre_media::{Command, Event, IceLocal, Shard};
 use havre_model::LegId;
 use mio::{Poll, Waker};
 use rand_chacha::ChaCha12Rng;
@@ -62,8 +62,10 @@ pub enum ShardEvent {
         leg: LegId,
         /// Its RTP port, even.
         rtp: u16,
-        /// Its RTCP port, the next.
+        /// Its RTCP port, the next; for a browser the same.
         rtcp: u16,
+        /// What a browser has to know, of a leg that was opened for one.
+        ice: Option<IceLocal>,
     },
     /// No free ports for a leg, or too many legs.
     OpenFailed {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use havre_media::{Command, Input, Output, Shard, limits};
+use havre_media::{Command, Face, Input, Output, Shard, limits};
 use havre_model::{LegId, Mono, Now};
 use mio::{Events, Poll, Token};
 
@@ -171,7 +171,9 @@ impl Thread {
             let Ok(command) = self.commands.try_recv() else { return };
             self.shared.queued.fetch_sub(1, Ordering::AcqRel);
             match command {
-                Command::Open { leg } => self.plane.open(leg, now),
+                Command::Open { leg, face: Face::Plain } => self.plane.open(leg, now),
+                // This thread has no port for browsers.
+                Command::Open { leg, face: Face::Browser } => self.plane.refuse(leg),
                 Command::Close { leg } => self.plane.close(leg, now),
                 Command::Bridge { a, b } | Command::Unbridge { a, b } => {
                     self.plane.take(Input::Command(command), now);
@@ -193,18 +195,20 @@ impl Plane {
                 Some(port)
             }
             None => self.sockets.open(leg, now.mono).inspect(|_| {
-                self.shard.handle_input(Input::Command(Command::Open { leg }), now);
+                self.shard.handle_input(Input::Command(Command::Open { leg, face: Face::Plain }), now);
             }),
         };
         self.drain();
         self.show_legs();
         self.outbox.send(match port {
-            Some(rtp) => ShardEvent::Opened { leg, rtp, rtcp: rtp + 1 },
-            None => {
-                Counters::count(&self.counters.open_failed);
-                ShardEvent::OpenFailed { leg }
-            }
+            Some(rtp) => ShardEvent::Opened { leg, rtp, rtcp: rtp + 1, ice: None },
+            None => return self.refuse(leg),
         });
+    }
+
+    fn refuse(&mut self, leg: LegId) {
+        Counters::count(&self.counters.open_failed);
+        self.outbox.send(ShardEvent::OpenFailed { leg });
     }
 
     fn close(&mut self, leg: LegId, now: Now) {

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use havre_media::sdp::{Direction, Negotiated, OpusParameters};
-use havre_media::{Codec, Command};
+use havre_media::{Codec, Command, Face};
 use havre_model::LegId;
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads, ShardEvent};
@@ -41,11 +41,11 @@ impl Plane {
     }
 
     pub(crate) fn open_on(&mut self, shard: usize, leg: LegId) -> Option<u16> {
-        self.media.command(shard, Command::Open { leg }).unwrap();
+        self.media.command(shard, Command::Open { leg, face: Face::Plain }).unwrap();
         let answer =
             self.wait(|event| matches!(event, ShardEvent::Opened { .. } | ShardEvent::OpenFailed { .. }));
         match answer {
-            ShardEvent::Opened { leg: opened, rtp, rtcp } => {
+            ShardEvent::Opened { leg: opened, rtp, rtcp, .. } => {
                 assert_eq!((opened, rtcp), (leg, rtp + 1));
                 Some(rtp)
             }
@@ -77,6 +77,7 @@ impl Plane {
             opus: OpusParameters::default(),
             comfort_noise: false,
             srtp: None,
+            browser: None,
             ptime: 20,
         };
         self.command(Command::Configure { leg, negotiated: Box::new(negotiated) });

@@ -420,7 +420,7 @@ impl Station {
                 parcels.push(Parcel { from: path.local, to: path.remote, bytes: bytes.to_vec() });
             }
             Output::Connect { .. } | Output::Disconnect { .. } => panic!("this network has no connections"),
-            Output::Media(havre_media::Command::Open { leg }) => self.open(leg, now),
+            Output::Media(havre_media::Command::Open { leg, .. }) => self.open(leg, now),
             Output::Media(command) => {
                 let closed = match &command {
                     havre_media::Command::Close { leg } => Some(*leg),
@@ -446,7 +446,10 @@ impl Station {
         self.next_port += 2;
         self.ports.insert(rtp, (leg, Channel::Rtp));
         self.ports.insert(rtcp, (leg, Channel::Rtcp));
-        self.shard.handle_input(havre_media::Input::Command(havre_media::Command::Open { leg }), now);
+        self.shard.handle_input(
+            havre_media::Input::Command(havre_media::Command::Open { leg, face: havre_media::Face::Plain }),
+            now,
+        );
         self.phone.handle_input(Input::Opened { leg, rtp, rtcp }, now);
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use havre_media::sdp::{Direction, EventFormat, Negotiated, OpusParameters};
-use havre_media::{Codec, Command, Prompt};
+use havre_media::{Codec, Command, Face, Prompt};
 use havre_model::{LegId, PlayId};
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads, ShardEvent};
@@ -51,7 +51,7 @@ impl Engine {
         let mut at = Vec::with_capacity(legs);
         for leg in 0..legs {
             let id = LegId(leg as u64 + 1);
-            media.command(0, Command::Open { leg: id }).expect("room for a leg");
+            media.command(0, Command::Open { leg: id, face: Face::Plain }).expect("room for a leg");
             at.push(SocketAddr::new(ip, opened(&mut events)));
             let negotiated = Negotiated {
                 remote_rtp: to[leg % 2],
@@ -67,6 +67,7 @@ impl Engine {
                 opus: OpusParameters::default(),
                 comfort_noise: false,
                 srtp: None,
+                browser: None,
                 ptime: 20,
             };
             media
