@@ -103,6 +103,7 @@ pub(crate) fn sip_config(config: &Config) -> sip::Config {
         digest: trunk.digest.clone().map(|(user, password)| (user, sip::Password::new(password))),
         numbers: Vec::new(),
         strip_prefixes: trunk.strip_prefixes.clone(),
+        overload: trunk.overload,
     });
     let accounts = config
         .agents

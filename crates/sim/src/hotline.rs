@@ -141,6 +141,7 @@ fn sip_config(agents: &[AgentProfile]) -> havre_sip::Config {
         digest: None,
         numbers: Vec::new(),
         strip_prefixes: vec!["9011".to_owned()],
+        overload: Default::default(),
     };
     havre_sip::Config {
         realm: REALM.to_owned(),

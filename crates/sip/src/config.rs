@@ -70,6 +70,15 @@ impl Config {
         let ip = self.advertised.get(&local.ip()).copied().unwrap_or(local.ip());
         SocketAddr::new(ip, local.port())
     }
+
+    /// How whoever sends from `source` is told that there is no room.
+    pub(crate) fn overload(&self, source: IpAddr) -> Overload {
+        self.trunks
+            .iter()
+            .find(|trunk| trunk.sends_from(source))
+            .map(|trunk| trunk.overload)
+            .unwrap_or_default()
+    }
 }
 
 /// A carrier's peer.
@@ -85,6 +94,28 @@ pub struct Trunk {
     pub numbers: Vec<String>,
     /// Prefixes that this carrier writes before the number, removed before the number is looked up.
     pub strip_prefixes: Vec<String>,
+    /// What it hears where there is no room.
+    pub overload: Overload,
+}
+
+impl Trunk {
+    /// Whether a request from `source` is this trunk's, as far as its address says.
+    pub(crate) fn sends_from(&self, source: IpAddr) -> bool {
+        self.sources.iter().any(|net| net.contains(&source))
+    }
+}
+
+/// How a trunk is told that there is no room for a call. Carriers differ in what makes them try their next route, and
+/// some take the whole gateway out of service while a `Retry-After` lasts (RFC 3261 §21.5.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overload {
+    /// 503 with a `Retry-After` of 1 to 3 s, jittered so that refused callers do not come back together.
+    #[default]
+    RetryAfter,
+    /// 503 and nothing else.
+    Unavailable,
+    /// 500 and nothing else.
+    ServerError,
 }
 
 /// The numbers of one line.

@@ -1,7 +1,5 @@
 //! Who may call what. The source, or proven credentials, decide; the caller's number never does.
 
-use std::net::IpAddr;
-
 use havre_model::{AgentId, LineId, TrunkId};
 
 use crate::Method;
@@ -44,7 +42,7 @@ pub(crate) fn judge(
         return judge_agent(stack, guard, &config, request, path, account);
     }
     let source = path.remote.ip().to_canonical();
-    let by_source: Vec<&Trunk> = config.trunks.iter().filter(|trunk| comes_from(trunk, source)).collect();
+    let by_source: Vec<&Trunk> = config.trunks.iter().filter(|trunk| trunk.sends_from(source)).collect();
     if !by_source.is_empty() {
         return judge_trunk(stack, guard, &config, &by_source, request, path);
     }
@@ -66,7 +64,7 @@ pub(crate) fn is_unwelcome(config: &Config, registrar: &Registrar, request: &Req
         return false;
     }
     let source = path.remote.ip().to_canonical();
-    !registrar.is_source(path) && !config.trunks.iter().any(|trunk| comes_from(trunk, source))
+    !registrar.is_source(path) && !config.trunks.iter().any(|trunk| trunk.sends_from(source))
 }
 
 /// Who calls, as far as a gateway may know: the asserted identity, else `From`; nothing where it is withheld.
@@ -204,10 +202,6 @@ fn claimed_user(config: &Config, request: &Request, path: Path) -> Option<String
         Host::Ip(ip) => *ip == path.local.ip() || config.advertised.values().any(|ours| ours == ip),
     };
     uri.user().filter(|_| ours).map(std::borrow::Cow::into_owned)
-}
-
-fn comes_from(trunk: &Trunk, source: IpAddr) -> bool {
-    trunk.sources.iter().any(|net| net.contains(&source))
 }
 
 fn is_from_anywhere(trunk: &Trunk) -> bool {

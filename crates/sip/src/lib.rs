@@ -18,7 +18,9 @@ mod timer;
 mod transaction;
 pub mod wire;
 
-pub use config::{Config, Limits, LineNumbers, Password, RegistrationTimes, SessionTimers, Timers, Trunk};
+pub use config::{
+    Config, Limits, LineNumbers, Overload, Password, RegistrationTimes, SessionTimers, Timers, Trunk,
+};
 pub use counters::Counters;
 pub use endpoint::{
     Account, Caller, Command, EndedBy, Endpoint, Event, Identity, Input, Origin, Output, Path, Target,

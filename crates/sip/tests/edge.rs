@@ -3,7 +3,7 @@
 mod net;
 
 use havre_model::Cause;
-use havre_sip::{Command, Config, Event, LineNumbers, Method, Origin, Password, Transport, Trunk};
+use havre_sip::{Command, Config, Event, LineNumbers, Method, Origin, Overload, Password, Transport, Trunk};
 use net::raw::*;
 use net::*;
 
@@ -87,6 +87,7 @@ fn several_carriers_share_a_line_and_keep_to_their_numbers() {
         digest: None,
         numbers: vec![LINE.to_owned(), "+18335550101".to_owned()],
         strip_prefixes: Vec::new(),
+        overload: Default::default(),
     });
     for (from, number, expected) in [
         (CARRIER, LINE, 486),
@@ -318,6 +319,23 @@ fn answers_go_where_rfc_3581_says() {
     assert!(net.received(natted).is_empty());
     let answer = net.received("203.0.113.99:5080").pop().unwrap();
     assert_eq!(header(&answer, "Via"), "SIP/2.0/UDP 10.0.0.5:5080;branch=z9hG4bK2;received=203.0.113.99");
+}
+
+/// Each carrier hears what makes it try its next route.
+#[test]
+fn at_the_limit_a_trunk_hears_what_its_configuration_says() {
+    for (overload, expected) in [(Overload::Unavailable, 503), (Overload::ServerError, 500)] {
+        let mut config = gateway();
+        config.limits.legs = 0;
+        for trunk in &mut config.trunks {
+            trunk.overload = overload;
+        }
+        let mut net = Net::new(7);
+        net.add("havre", HAVRE, config);
+        let answer =
+            net.answer_to("198.51.100.9:6000", &invite(TO_LINE, "198.51.100.9:6000", "Call-ID: c\n"));
+        assert_eq!((status(&answer), header(&answer, "Retry-After")), (expected, ""), "{answer}");
+    }
 }
 
 #[test]

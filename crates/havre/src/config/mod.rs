@@ -95,6 +95,8 @@ pub(crate) struct Trunk {
     pub(crate) strip_prefixes: Vec<String>,
     /// Whether it wants a 180 before the 200.
     pub(crate) ring_first: bool,
+    /// What it hears where there is no room.
+    pub(crate) overload: havre_sip::Overload,
 }
 
 /// An advocate's account.
@@ -463,7 +465,18 @@ impl Check<'_> {
                 let remedy = "list the carrier's addresses in `sources`, or give `user` and `password`";
                 self.error(&key("sources"), "nothing identifies this trunk", remedy);
             }
+            let overload = match trunk.overload.as_str() {
+                "retry-after" => havre_sip::Overload::RetryAfter,
+                "503" => havre_sip::Overload::Unavailable,
+                "500" => havre_sip::Overload::ServerError,
+                other => {
+                    let remedy = "write \"retry-after\", \"503\" or \"500\": whichever makes this carrier try its next route";
+                    self.error(&key("overload"), format!("{other:?} is not known"), remedy);
+                    havre_sip::Overload::RetryAfter
+                }
+            };
             trunks.push(Trunk {
+                overload,
                 id,
                 sources,
                 digest,

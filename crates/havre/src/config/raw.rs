@@ -222,6 +222,13 @@ pub(super) struct RawTrunk {
     /// Send a 180 before the answer, where the carrier wants one.
     #[serde(default)]
     pub(super) ring_first: bool,
+    /// What the carrier hears where there is no room: `"retry-after"` (503 with 1 to 3 s), `"503"` or `"500"`.
+    #[serde(default = "default_overload")]
+    pub(super) overload: String,
+}
+
+fn default_overload() -> String {
+    "retry-after".to_owned()
 }
 
 #[derive(Debug, Deserialize)]

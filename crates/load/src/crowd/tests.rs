@@ -209,6 +209,7 @@ impl World {
                 digest: None,
                 numbers: Vec::new(),
                 strip_prefixes: Vec::new(),
+                overload: Default::default(),
             }],
             lines: vec![LineNumbers { line: "line".parse().unwrap(), numbers: vec![plan.number.clone()] }],
             ..havre_sip::Config::default()

@@ -54,7 +54,7 @@ impl Endpoint {
     fn refuse_for_load(&mut self, inbound: &Inbound) {
         self.stack.counters.overload_refusals += 1;
         let mut response = self.stack.stateless(inbound, 503);
-        self.stack.add_retry_after(&mut response);
+        self.stack.tell_no_room(&mut response, inbound.path.remote);
         self.stack.respond(inbound.reply, &response);
     }
 

@@ -69,6 +69,7 @@ impl Storm {
                 digest: None,
                 numbers: Vec::new(),
                 strip_prefixes: Vec::new(),
+                overload: Default::default(),
             }],
             lines: vec![LineNumbers {
                 line: "line".parse().unwrap(),

@@ -68,7 +68,7 @@ impl Ringing {
         let status = if (300..700).contains(&status) { status } else { 500 };
         let mut response = self.response(stack, status);
         if status == 503 {
-            stack.add_retry_after(&mut response);
+            stack.tell_no_room(&mut response, self.invite.path.remote);
         }
         stack.respond(self.invite.reply, &response);
         let cause = cause.unwrap_or(match status {

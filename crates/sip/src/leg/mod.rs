@@ -243,7 +243,7 @@ fn stray(stack: &mut Stack, state: State) -> State {
 fn respond(stack: &mut Stack, inbound: &Inbound, status: u16) {
     let mut response = inbound.request.respond(status, None);
     if status == 503 {
-        stack.add_retry_after(&mut response);
+        stack.tell_no_room(&mut response, inbound.path.remote);
     }
     stack.respond(inbound.reply, &response);
 }

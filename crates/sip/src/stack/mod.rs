@@ -18,11 +18,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
-use crate::config::{Config, Timers};
+use crate::config::{Config, Overload, Timers};
 use crate::counters::Counters;
 use crate::endpoint::{Event, Output, Path, Transport};
 use crate::timer::{Alarm, TimerQueue, Why};
-use crate::wire::{Headers, Name, Request, Response};
+use crate::wire::{Headers, Name, Request, Response, reason_phrase};
 use client::Clients;
 use flow::Flows;
 use server::Servers;
@@ -188,10 +188,19 @@ impl Stack {
         low + self.random.next_u64() % (high - low + 1)
     }
 
-    /// `Retry-After` is 1 to 3 s, jittered so that refused callers do not come back together.
-    pub(crate) fn add_retry_after(&mut self, response: &mut Response) {
-        let seconds = self.random_between(1, 3);
-        response.headers.push(Name::RetryAfter, &seconds);
+    /// Makes a 503 what its reader needs it to be ([`Overload`]).
+    pub(crate) fn tell_no_room(&mut self, response: &mut Response, reader: SocketAddr) {
+        match self.config.overload(reader.ip()) {
+            Overload::RetryAfter => {
+                let seconds = self.random_between(1, 3);
+                response.headers.push(Name::RetryAfter, &seconds);
+            }
+            Overload::Unavailable => {}
+            Overload::ServerError => {
+                response.status = 500;
+                response.reason = reason_phrase(500).to_owned();
+            }
+        }
     }
 
     /// Transactions are filled so far that new calls must wait.

@@ -400,6 +400,7 @@ pub fn gateway() -> Config {
             digest: None,
             numbers: Vec::new(),
             strip_prefixes: vec!["9#".to_owned()],
+            overload: Default::default(),
         }],
         lines: vec![LineNumbers { line: "hotline".parse().unwrap(), numbers: vec![LINE.to_owned()] }],
         feature_codes: vec!["*40".to_owned(), "*41".to_owned()],
