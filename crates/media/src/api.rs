@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use havre_model::{ConferenceId, Digit, LegId, PlayId, Quality};
 
-use crate::sdp::Negotiated;
+use crate::sdp::{Fingerprint, Negotiated};
+use crate::srtp::Pair;
 use crate::{Clip, Prompt};
 
 /// Named limits: every table that outsiders can fill has one.
@@ -28,6 +29,11 @@ pub mod limits {
     /// Streams that one SRTP key protects, in each direction. A phone begins a new one where it changes SSRC, on hold for
     /// instance; those that it left are remembered, or they could be played again.
     pub const MAX_SRTP_SOURCES: usize = 64;
+    /// Addresses of one leg's browser: it has a few interfaces, and each comes through a NAT or two.
+    pub const MAX_ICE_SOURCES: usize = 16;
+    /// Checks of one leg's browser that are remembered, lest somebody repeat one from elsewhere: those of 40 minutes, once a
+    /// path is found.
+    pub const MAX_ICE_CHECKS: usize = 1_024;
     /// Packets that SRTP looks back for replays; RFC 3711 §3.3.2 asks for 64 at least.
     pub const REPLAY_WINDOW: u32 = 128;
     /// Largest SDP body taken, in bytes. A browser's offer with every codec is about 8 kB.
@@ -103,6 +109,13 @@ pub enum Input<'a> {
         leg: LegId,
         /// Which socket.
         channel: Channel,
+        /// The sender's address, as the kernel gave it.
+        source: SocketAddr,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+    /// A datagram came in on the port that browser legs share.
+    Shared {
         /// The sender's address, as the kernel gave it.
         source: SocketAddr,
         /// The datagram.
@@ -213,6 +226,20 @@ pub enum Command {
         /// Begin or end.
         on: bool,
     },
+    /// Send a datagram of the DTLS handshake to the leg's browser, wherever it is now.
+    SendHandshake {
+        /// The leg.
+        leg: LegId,
+        /// The datagram.
+        bytes: Box<[u8]>,
+    },
+    /// The DTLS handshake ended well: these are the keys, and the certificate is the one that SDP named. Media may flow.
+    Secure {
+        /// The leg.
+        leg: LegId,
+        /// The keys.
+        keys: Box<Pair>,
+    },
     /// The leg is over, and leaves its bridge or conference: its RTCP says goodbye (RFC 3550 §6.6), its last
     /// [`Event::Quality`] comes if SDP was ever agreed, and nothing is sent or reported of it after that.
     Close {
@@ -235,8 +262,31 @@ pub enum Output<'a> {
         /// The datagram, lent until the next call: a shell that batches copies it into its own batch.
         bytes: &'a [u8],
     },
+    /// Something for whoever does the DTLS handshakes of browsers.
+    Handshake {
+        /// Whose.
+        leg: LegId,
+        /// What to do.
+        step: Handshake<'a>,
+    },
     /// Something for the control plane.
     Event(Event),
+}
+
+/// What a browser's DTLS handshake needs. Answered with [`Command::SendHandshake`] and [`Command::Secure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake<'a> {
+    /// SDP is agreed, and ICE has found the browser.
+    Begin {
+        /// Of the certificate that it has to show.
+        fingerprint: Fingerprint,
+        /// We are the client, and begin; otherwise it does.
+        client: bool,
+    },
+    /// A datagram of the browser's, after `Begin`.
+    Packet(&'a [u8]),
+    /// Nobody waits for it any more.
+    End,
 }
 
 /// What a shard noticed.

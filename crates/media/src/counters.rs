@@ -44,6 +44,24 @@ counters! {
     bad_srtp,
     /// Packets and reports of SRTP that came before, or too late to tell.
     replayed_srtp,
+    /// Packets for a browser's leg before its DTLS handshake.
+    dropped_not_keyed,
+    /// Datagrams on the shared port that should be checks of ICE, and are none.
+    bad_stun,
+    /// Checks for a leg that there is not.
+    ice_unknown_user,
+    /// Checks without the leg's password, or of another browser than SDP named.
+    ice_unauthentic,
+    /// Checks beyond the most that are answered in a second, from another leg's address, or repeated from elsewhere.
+    ice_refused,
+    /// Checks answered with an error: a role that we cannot take, or a demand that we do not understand.
+    ice_errors,
+    /// Checks answered.
+    ice_checks,
+    /// Legs' packets going to another address from then on.
+    ice_moves,
+    /// Legs whose browser has not consented for 30 s.
+    ice_lost,
     /// Packets from an address that is not the leg's.
     dropped_stranger,
     /// Packets that came before.

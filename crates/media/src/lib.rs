@@ -23,6 +23,7 @@ pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 mod shard;
+mod shared_port;
 pub mod srtp;
 mod stream;
 mod telephone_event;
@@ -30,7 +31,7 @@ mod tone;
 mod tty;
 mod wheel;
 
-pub use api::{Channel, Command, Config, Event, Face, Input, Output, Voice, limits};
+pub use api::{Channel, Command, Config, Event, Face, Handshake, Input, Output, Voice, limits};
 pub use codec::Codec;
 pub use counters::Counters;
 pub use ice::IceLocal;

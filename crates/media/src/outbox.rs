@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use havre_model::LegId;
 
 use crate::rtp::{HEADER, Packet};
-use crate::{Channel, Event, Output};
+use crate::sdp::Fingerprint;
+use crate::{Channel, Event, Handshake, Output};
 
 /// Room made at the beginning: what a hundred legs send in one turn. It grows with the legs, once.
 const ITEMS: usize = 128;
@@ -23,7 +24,16 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 enum Item {
     Packet { leg: LegId, channel: Channel, to: SocketAddr, start: usize, end: usize },
+    Handshake { leg: LegId, step: Step },
     Event(Event),
+}
+
+/// As [`Handshake`], with the place of its bytes.
+#[derive(Debug)]
+enum Step {
+    Begin { fingerprint: Fingerprint, client: bool },
+    Packet { start: usize, end: usize },
+    End,
 }
 
 impl Default for Outbox {
@@ -59,14 +69,33 @@ impl Outbox {
         to: SocketAddr,
         length: usize,
     ) -> &mut [u8] {
+        let (start, end) = self.room(length);
+        self.queue.push_back(Item::Packet { leg, channel, to, start, end });
+        &mut self.bytes[start..]
+    }
+
+    pub(crate) fn handshake(&mut self, leg: LegId, step: Handshake<'_>) {
+        let step = match step {
+            Handshake::Begin { fingerprint, client } => Step::Begin { fingerprint, client },
+            Handshake::Packet(bytes) => {
+                let (start, end) = self.room(bytes.len());
+                self.bytes[start..].copy_from_slice(bytes);
+                Step::Packet { start, end }
+            }
+            Handshake::End => Step::End,
+        };
+        self.queue.push_back(Item::Handshake { leg, step });
+    }
+
+    /// Where the next bytes lie, from and to.
+    fn room(&mut self, length: usize) -> (usize, usize) {
         if self.queue.is_empty() {
             self.bytes.clear();
         }
         let start = self.bytes.len();
         let end = start + length;
         self.bytes.resize(end, 0);
-        self.queue.push_back(Item::Packet { leg, channel, to, start, end });
-        &mut self.bytes[start..]
+        (start, end)
     }
 
     /// Takes back the packet that was queued last: it could not be filled in.
@@ -81,6 +110,14 @@ impl Outbox {
     pub(crate) fn pop(&mut self) -> Option<Output<'_>> {
         Some(match self.queue.pop_front()? {
             Item::Event(event) => Output::Event(event),
+            Item::Handshake { leg, step } => {
+                let step = match step {
+                    Step::Begin { fingerprint, client } => Handshake::Begin { fingerprint, client },
+                    Step::Packet { start, end } => Handshake::Packet(&self.bytes[start..end]),
+                    Step::End => Handshake::End,
+                };
+                Output::Handshake { leg, step }
+            }
             Item::Packet { leg, channel, to, start, end } => {
                 Output::Transmit { leg, channel, to, bytes: &self.bytes[start..end] }
             }

@@ -1,5 +1,6 @@
 //! Many legs on one thread.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
 use havre_model::{LegId, Mono, Now, Wakeup};
@@ -8,11 +9,12 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::leg::player::Shared;
 use crate::leg::reports::Wall;
-use crate::leg::{self, Leg};
+use crate::leg::{self, Browser, Leg};
 use crate::legs::LegMap;
 use crate::limits::{MAX_CLIPS, MAX_LEGS, MAX_PACKET};
 use crate::mixer::{Join, Mixer};
 use crate::outbox::Outbox;
+use crate::shared_port::SharedPort;
 use crate::wheel::{Turn, Wheel};
 use crate::{Channel, Command, Config, Counters, Event, Face, IceLocal, Input, Output, Prompt, rtp, tone};
 
@@ -30,6 +32,7 @@ pub struct Shard {
     legs: Vec<Option<Box<Leg>>>,
     free: Vec<usize>,
     places: LegMap<usize>,
+    shared_port: SharedPort,
     mixer: Mixer,
     wheel: Wheel,
     outbox: Outbox,
@@ -50,6 +53,7 @@ impl Shard {
             legs: Vec::new(),
             free: Vec::new(),
             places: LegMap::default(),
+            shared_port: SharedPort::default(),
             wheel: Wheel::new(now.mono),
             outbox: Outbox::default(),
             counters: Counters::default(),
@@ -62,29 +66,14 @@ impl Shard {
         let now = now.mono;
         match input {
             Input::Packet { leg, channel, source, bytes } => {
-                let Some(place) = self.place(leg) else { return };
-                let rtcp = channel == Channel::Rtcp || rtp::is_rtcp(bytes);
-                let bytes = match &mut self.legs[place] {
-                    Some(leg) if leg.is_secure() => {
-                        let room = &mut self.room[..];
-                        let Some(bytes) = leg.unprotect(rtcp, bytes, room, &mut self.counters) else {
-                            return;
-                        };
-                        bytes
-                    }
-                    _ => bytes,
-                };
-                if rtcp {
-                    let (wall, counters, outbox) = (self.wall, &mut self.counters, &mut self.outbox);
-                    if let Some(leg) = &mut self.legs[place] {
-                        leg.on_rtcp(source, bytes, wall, now, counters, outbox);
-                    }
-                    return;
+                if let Some(place) = self.place(leg) {
+                    self.on_packet(place, channel, source, bytes, now);
                 }
-                let Some((from, to)) = pair(&mut self.legs, place) else { return };
-                let (counters, outbox) = (&mut self.counters, &mut self.outbox);
-                if let Some(received) = from.on_rtp(source, bytes, now, counters, outbox) {
-                    leg::pass_on(from, to, &received, now, counters, outbox);
+            }
+            Input::Shared { source, bytes } => {
+                let Self { shared_port, legs, counters, outbox, .. } = self;
+                if let Some(place) = shared_port.on_datagram(source, bytes, now, legs, counters, outbox) {
+                    self.on_packet(place, Channel::Rtp, source, bytes, now);
                 }
             }
             Input::Unreachable { leg } => {
@@ -130,7 +119,7 @@ impl Shard {
     /// What a browser has to know to be let in to this leg; `None` if it was not opened for one.
     #[must_use]
     pub fn ice(&self, leg: LegId) -> Option<&IceLocal> {
-        self.places.get(&leg).and_then(|place| self.legs[*place].as_ref()?.ice.as_deref())
+        self.places.get(&leg).and_then(|place| self.legs[*place].as_ref()?.ice())
     }
 
     /// What it did and dropped, since it began.
@@ -139,9 +128,37 @@ impl Shard {
         &self.counters
     }
 
+    /// A leg's RTP or RTCP.
+    fn on_packet(&mut self, place: usize, channel: Channel, source: SocketAddr, bytes: &[u8], now: Mono) {
+        let rtcp = channel == Channel::Rtcp || rtp::is_rtcp(bytes);
+        let bytes = match &mut self.legs[place] {
+            Some(leg) if leg.is_secure() => {
+                let room = &mut self.room[..];
+                let Some(bytes) = leg.unprotect(rtcp, bytes, room, now, &mut self.counters) else {
+                    return;
+                };
+                bytes
+            }
+            _ => bytes,
+        };
+        if rtcp {
+            let (wall, counters, outbox) = (self.wall, &mut self.counters, &mut self.outbox);
+            if let Some(leg) = &mut self.legs[place] {
+                leg.on_rtcp(source, bytes, wall, now, counters, outbox);
+            }
+            return;
+        }
+        let Some((from, to)) = pair(&mut self.legs, place) else { return };
+        let (counters, outbox) = (&mut self.counters, &mut self.outbox);
+        if let Some(received) = from.on_rtp(source, bytes, now, counters, outbox) {
+            leg::pass_on(from, to, &received, now, counters, outbox);
+        }
+    }
+
     fn on_turn(&mut self, turn: Turn, place: usize, now: Mono) {
         let Some((leg, peer)) = pair(&mut self.legs, place) else { return };
         let (counters, outbox) = (&mut self.counters, &mut self.outbox);
+        leg.watch_path(|address| self.shared_port.forget(address), now, counters, outbox);
         let shared = Shared { position: turn.position(), noise: &NOISE };
         leg.on_turn(shared, now, counters, outbox);
         let mixed = leg.seat.is_some_and(|seat| seat.mixed);
@@ -156,13 +173,18 @@ impl Shard {
 
     fn handle_command(&mut self, command: Command, now: Mono) {
         match command {
-            Command::Open { leg, face } => self.open(leg, face),
+            Command::Open { leg, face } => self.open(leg, face, now),
             Command::Configure { leg, negotiated } => {
                 let Some(place) = self.place(leg) else { return };
                 let Some(leg) = &mut self.legs[place] else { return };
+                let before = leg.far().cloned();
                 if leg.configure(*negotiated, &mut self.rng, now) {
                     self.wheel.add(place, now);
                 }
+                let (shared_port, counters, outbox) =
+                    (&mut self.shared_port, &mut self.counters, &mut self.outbox);
+                leg.expect(before.as_ref(), |address| shared_port.forget(address), outbox);
+                leg.on_path(counters, outbox);
             }
             Command::Play { leg, play, mut clips } => {
                 self.counters.refused_clips += clips.len().saturating_sub(MAX_CLIPS) as u64;
@@ -213,11 +235,23 @@ impl Shard {
                     leg.listen(on);
                 }
             }
+            Command::SendHandshake { leg, bytes } => {
+                let Some(place) = self.place(leg) else { return };
+                if let Some(leg) = &self.legs[place] {
+                    leg.send_handshake(&bytes, &mut self.outbox);
+                }
+            }
+            Command::Secure { leg, keys } => {
+                let Some(place) = self.place(leg) else { return };
+                if let Some(leg) = &mut self.legs[place] {
+                    leg.take_keys(keys, &mut self.rng, now);
+                }
+            }
             Command::Close { leg } => self.close(leg, now),
         }
     }
 
-    fn open(&mut self, id: LegId, face: Face) {
+    fn open(&mut self, id: LegId, face: Face, now: Mono) {
         if self.places.contains_key(&id) {
             return;
         }
@@ -229,8 +263,14 @@ impl Shard {
             self.legs.push(None);
             self.legs.len() - 1
         });
-        let ice = (face == Face::Browser).then(|| Box::new(IceLocal::new(&mut self.rng)));
-        self.legs[place] = Some(Box::new(Leg::new(id, ice)));
+        let browser = (face == Face::Browser).then(|| {
+            let mut ice = IceLocal::new(&mut self.rng);
+            while !self.shared_port.add(&ice, place) {
+                ice = IceLocal::new(&mut self.rng);
+            }
+            Box::new(Browser::new(ice, now))
+        });
+        self.legs[place] = Some(Box::new(Leg::new(id, browser)));
         self.places.insert(id, place);
     }
 
@@ -239,6 +279,10 @@ impl Shard {
         self.part(place, now);
         if let Some(leg) = &mut self.legs[place] {
             leg.close(self.wall, now, &mut self.outbox);
+            leg.end_handshake(&mut self.outbox);
+            if let Some(agent) = leg.agent() {
+                self.shared_port.remove(agent);
+            }
         }
         self.wheel.remove(place);
         self.places.remove(&id);

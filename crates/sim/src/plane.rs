@@ -136,7 +136,9 @@ impl Plane {
             Command::SendDigit { .. }
             | Command::Listen { .. }
             | Command::Join { .. }
-            | Command::Leave { .. } => {}
+            | Command::Leave { .. }
+            | Command::SendHandshake { .. }
+            | Command::Secure { .. } => {}
         }
     }
 

@@ -1,8 +1,16 @@
 //! Interactive connectivity (RFC 8445) as a server with public addresses does it: ICE-lite answers checks, and sends none.
+//!
+//! A check's user name says which leg it is for, and its signature proves that the sender has read that leg's SDP. The leg's
+//! [`Agent`] decides to which of its browser's addresses it sends.
+
+mod agent;
+pub(crate) mod stun;
 
 use std::fmt;
 
 use rand_chacha::rand_core::Rng;
+
+pub(crate) use agent::{Agent, Refusal};
 
 /// Lengths of user names and passwords (RFC 8839 §5.4).
 pub(crate) const MIN_UFRAG: usize = 4;
@@ -11,7 +19,7 @@ pub(crate) const MIN_PASSWORD: usize = 22;
 pub(crate) const MAX_PASSWORD: usize = 256;
 /// Characters of ours, of 6 random bits each. A user name has to be unlike all others of a shard; a password has to be as
 /// good as a key of 128 bits.
-const UFRAG: usize = 8;
+pub(crate) const UFRAG: usize = 8;
 const PASSWORD: usize = 24;
 /// RFC 8839 §5.4's `ice-char`s, of which there are just 64.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -1,6 +1,7 @@
 //! One leg: what it is told to hear and to say, and, once SDP is agreed, its wire.
 
 mod bridge;
+mod browser;
 mod inbound;
 mod mixed;
 mod outbound;
@@ -21,9 +22,10 @@ use crate::stream::ear::Ear;
 use crate::stream::outgoing::Outgoing;
 use crate::stream::reception::Reception;
 use crate::stream::source::Source;
-use crate::{Codec, IceLocal, dtmf, telephone_event, tty};
+use crate::{Codec, dtmf, telephone_event, tty};
 use bridge::Passage;
 pub(crate) use bridge::{pass_on, speak_for};
+pub(crate) use browser::Browser;
 pub(crate) use inbound::{Kind, Received};
 pub(crate) use mixed::{Seat, Wants};
 use player::Player;
@@ -46,8 +48,8 @@ pub(crate) struct Leg {
     /// Hears keys in the audio of a far side that knows no telephone-events.
     key_ear: Option<Box<dtmf::Detector>>,
     pub(crate) wire: Option<Box<Wire>>,
-    /// What lets a browser in; `None` for all other legs.
-    pub(crate) ice: Option<Box<IceLocal>>,
+    /// What a leg for a browser has besides.
+    pub(crate) browser: Option<Box<Browser>>,
 }
 
 /// A leg's RTP and RTCP, from the first agreement on.
@@ -63,6 +65,8 @@ pub(crate) struct Wire {
     /// The tones of a key that is pressed towards a far side without telephone-events.
     key_tones: Option<Box<KeyTones>>,
     outgoing: Outgoing,
+    /// Nothing is heard or sent without keys.
+    guarded: bool,
     /// The keys, where packets are SRTP.
     secure: Option<Box<Secure>>,
     watch: Watch,
@@ -100,7 +104,7 @@ struct KeyTones {
 }
 
 impl Leg {
-    pub(crate) fn new(id: LegId, ice: Option<Box<IceLocal>>) -> Self {
+    pub(crate) fn new(id: LegId, browser: Option<Box<Browser>>) -> Self {
         Self {
             id,
             peer: None,
@@ -110,7 +114,7 @@ impl Leg {
             meter: None,
             key_ear: None,
             wire: None,
-            ice,
+            browser,
         }
     }
 
@@ -119,19 +123,21 @@ impl Leg {
         let by_ear = agreed.receive_events.is_empty();
         self.key_ear = by_ear.then(|| self.key_ear.take().unwrap_or_default());
         let keys = agreed.srtp.take();
-        match &mut self.wire {
+        let browser = self.browser.is_some();
+        let first = self.wire.is_none();
+        let wire = match &mut self.wire {
             Some(wire) => {
-                wire.secure(keys, rng);
                 wire.source.resignal(agreed.remote_rtp, agreed.direction.receives(), now);
                 wire.agreed = agreed;
-                false
+                wire
             }
-            None => {
-                let wire = self.wire.insert(Box::new(Wire::new(agreed, rng, now)));
-                wire.secure(keys, rng);
-                true
-            }
+            None => self.wire.insert(Box::new(Wire::new(agreed, browser, rng, now))),
+        };
+        // A browser's keys come from DTLS, and stay when SDP is agreed again.
+        if !wire.guarded {
+            wire.secure(keys, rng, now);
         }
+        first
     }
 
     /// Whether what it says is decoded for its own sake: to be measured, or for the keys in it.
@@ -167,7 +173,7 @@ impl Leg {
 }
 
 impl Wire {
-    fn new(agreed: Negotiated, rng: &mut impl Rng, now: Mono) -> Self {
+    fn new(agreed: Negotiated, browser: bool, rng: &mut impl Rng, now: Mono) -> Self {
         // The timestamp's first bit is left alone, so that a capture reads well; and the sequence's, so that who misses
         // the first packets does not miss its rollover, which SRTP counts (RFC 3711 §3.3.1).
         let mut outgoing =
@@ -176,7 +182,8 @@ impl Wire {
             outgoing.tune(codec.ticks_per_ms(), now);
         }
         Self {
-            source: Source::new(agreed.remote_rtp, now),
+            source: if browser { Source::by_ice(now) } else { Source::new(agreed.remote_rtp, now) },
+            guarded: browser || agreed.browser.is_some(),
             reception: Reception::default(),
             private_press: None,
             presses: telephone_event::Receiver::default(),
@@ -201,6 +208,11 @@ impl Wire {
         }
     }
 
+    /// Whether the keys that it needs lack.
+    fn is_locked(&self) -> bool {
+        self.guarded && self.secure.is_none()
+    }
+
     /// What we send by ourselves, and its payload type. An agreement without a codec is none that SDP makes.
     fn codec(&self) -> (Codec, u8) {
         self.agreed.send.first().copied().unwrap_or((Codec::Pcmu, 0))
@@ -213,6 +225,7 @@ impl Wire {
 
     /// Where to send, if we may.
     fn destination(&self) -> Option<std::net::SocketAddr> {
-        self.agreed.direction.sends().then(|| self.source.destination()).flatten()
+        let may = self.agreed.direction.sends() && !self.is_locked();
+        may.then(|| self.source.destination()).flatten()
     }
 }

@@ -2,8 +2,9 @@
 //! statistic counts it, no key is heard in it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use havre_model::LegId;
+use havre_model::{LegId, Mono};
 use rand_chacha::rand_core::Rng;
 
 use super::{Leg, Wire};
@@ -12,23 +13,43 @@ use crate::rtp::{HEADER, Packet};
 use crate::srtp::{Error, Pair, Receiver, Sender};
 use crate::{Channel, Counters};
 
+/// For how long packets that were protected with the key before may come: more than any network delays them, and than
+/// a far side takes to read our SDP.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Both directions of a leg.
 #[derive(Debug)]
 pub(super) struct Secure {
     sender: Sender,
     receiver: Receiver,
+    /// What opened packets before, and until when it still does.
+    old: Option<(Box<Receiver>, Mono)>,
 }
 
 impl Secure {
     fn new(keys: Pair) -> Self {
-        Self { sender: Sender::new(keys.send), receiver: Receiver::new(keys.receive) }
+        Self { sender: Sender::new(keys.send), receiver: Receiver::new(keys.receive), old: None }
+    }
+
+    /// The length of what a packet protects, which is written to `room`.
+    fn unprotect(&mut self, rtcp: bool, bytes: &[u8], room: &mut [u8], now: Mono) -> Result<usize, Error> {
+        let mut open = |receiver: &mut Receiver| {
+            let packet =
+                if rtcp { receiver.unprotect_rtcp(bytes, room) } else { receiver.unprotect_rtp(bytes, room) };
+            packet.map(<[u8]>::len)
+        };
+        let outcome = open(&mut self.receiver);
+        match (&outcome, &mut self.old) {
+            (Err(Error::NotAuthentic), Some((old, until))) if now < *until => open(old),
+            _ => outcome,
+        }
     }
 }
 
 impl Leg {
     /// Whether its packets have to be opened first.
     pub(crate) fn is_secure(&self) -> bool {
-        self.wire.as_ref().is_some_and(|wire| wire.secure.is_some())
+        self.wire.as_ref().is_some_and(|wire| wire.guarded || wire.secure.is_some())
     }
 
     /// The packet that a datagram protects, written to `room`; `None` if it protects none, or none that is new. A leg
@@ -38,16 +59,16 @@ impl Leg {
         rtcp: bool,
         bytes: &'a [u8],
         room: &'a mut [u8],
+        now: Mono,
         counters: &mut Counters,
     ) -> Option<&'a [u8]> {
-        let Some(secure) = self.wire.as_mut().and_then(|wire| wire.secure.as_mut()) else {
-            return Some(bytes);
+        let Some(wire) = &mut self.wire else { return Some(bytes) };
+        let Some(secure) = &mut wire.secure else {
+            counters.dropped_not_keyed += u64::from(wire.guarded);
+            return (!wire.guarded).then_some(bytes);
         };
-        let receiver = &mut secure.receiver;
-        let packet =
-            if rtcp { receiver.unprotect_rtcp(bytes, room) } else { receiver.unprotect_rtp(bytes, room) };
-        match packet {
-            Ok(packet) => return Some(packet),
+        match secure.unprotect(rtcp, bytes, room, now) {
+            Ok(length) => return room.get(..length),
             Err(Error::Replayed) => counters.replayed_srtp += 1,
             Err(_) => counters.bad_srtp += 1,
         }
@@ -57,8 +78,8 @@ impl Leg {
 
 impl Wire {
     /// What was agreed, first or again. The same keys go on where they are (a re-INVITE repeats them, as a rule); a
-    /// direction with a new one begins anew.
-    pub(super) fn secure(&mut self, keys: Option<Box<Pair>>, rng: &mut impl Rng) {
+    /// direction with a new one begins anew, and for a while takes the old one's packets too.
+    pub(super) fn secure(&mut self, keys: Option<Box<Pair>>, rng: &mut impl Rng, now: Mono) {
         let Some(keys) = keys else {
             self.secure = None;
             return;
@@ -68,7 +89,7 @@ impl Wire {
             return;
         };
         if *secure.receiver.keys() != keys.receive {
-            secure.receiver.rekey(keys.receive);
+            secure.old = Some((Box::new(secure.receiver.rekey(keys.receive)), now + GRACE));
         }
         if *secure.sender.keys() != keys.send {
             if secure.sender.rolled_over(self.outgoing.ssrc()) {
@@ -87,6 +108,9 @@ impl Wire {
         payload: &[u8],
         outbox: &mut Outbox,
     ) {
+        if self.is_locked() {
+            return;
+        }
         self.outgoing.count_octets(payload.len());
         let Some(secure) = &mut self.secure else {
             outbox.rtp(leg, to, header, payload.len()).copy_from_slice(payload);
@@ -111,6 +135,9 @@ impl Wire {
         report: &[u8],
         outbox: &mut Outbox,
     ) {
+        if self.is_locked() {
+            return;
+        }
         let overhead = self.secure.as_ref().map_or(0, |secure| secure.sender.keys().suite().rtcp_overhead());
         let packet = outbox.packet(leg, channel, to, report.len() + overhead);
         packet[..report.len()].copy_from_slice(report);

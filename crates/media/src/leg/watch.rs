@@ -30,6 +30,12 @@ impl Watch {
         back.then_some(Event::MediaBack { leg })
     }
 
+    /// A browser has not consented for too long.
+    pub(crate) fn on_no_consent(&mut self, leg: LegId, now: Mono) -> Option<Event> {
+        let first = !std::mem::replace(&mut self.lost, true);
+        first.then_some(Event::MediaLost { leg, for_: now.since(self.heard) })
+    }
+
     /// The network said that nobody listens there.
     pub(crate) fn on_unreachable(&mut self, leg: LegId) -> Option<Event> {
         let first = !std::mem::replace(&mut self.unreachable, true);

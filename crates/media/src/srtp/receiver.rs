@@ -31,14 +31,14 @@ impl Receiver {
         Self { keys, rtp, rtcp, sources: Vec::new() }
     }
 
-    /// Another key from now on. The streams go on: their rollover counters go on (RFC 3711 §3.3.1), or begin anew as with most
+    /// Another key from now on; gives what opens packets of the old one, which may still be under way. The streams go on: their rollover counters go on (RFC 3711 §3.3.1), or begin anew as with most
     /// phones; the first packet of each tells.
-    pub fn rekey(&mut self, keys: Keys) {
-        let mut sources = std::mem::take(&mut self.sources);
+    pub fn rekey(&mut self, keys: Keys) -> Self {
+        let mut sources = self.sources.clone();
         for source in &mut sources {
             *source = Source { rtp: source.rtp.renewed(), ..Source::new(source.ssrc, 0) };
         }
-        *self = Self { sources, ..Self::new(keys) };
+        std::mem::replace(self, Self { sources, ..Self::new(keys) })
     }
 
     /// What it opens with.

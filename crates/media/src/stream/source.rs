@@ -8,7 +8,7 @@
 //! packets in sequence while the other flows; or after a silence: for one that carries on the very same stream, or, in
 //! the window after a re-INVITE, by learning again. So a stranger's packets neither enter a stream nor move it.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use havre_model::Mono;
@@ -24,9 +24,14 @@ const SILENT: Duration = Duration::from_secs(1);
 /// How far a stream that carries on elsewhere may have moved: a minute of 20 ms packets.
 const REBIND_SPAN: u16 = 3_000;
 
+/// No address.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 /// Where one leg's RTP may come from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source {
+    /// ICE says where the far side is, and nothing else does.
+    by_ice: bool,
     signalled: SocketAddr,
     learned: Option<SocketAddr>,
     /// Until when another address may be learned; learning one ends it.
@@ -54,11 +59,27 @@ pub(crate) struct Known {
 
 impl Source {
     pub(crate) fn new(signalled: SocketAddr, now: Mono) -> Self {
-        Self { signalled: canonical(signalled), learned: None, window: Some(now + WINDOW), probe: None }
+        let signalled = canonical(signalled);
+        Self { by_ice: false, signalled, learned: None, window: Some(now + WINDOW), probe: None }
+    }
+
+    /// One that ICE points to where the far side is.
+    pub(crate) fn by_ice(now: Mono) -> Self {
+        Self { by_ice: true, ..Self::new(NOWHERE, now) }
+    }
+
+    /// ICE found the far side, or lost it; true if that is news.
+    pub(crate) fn point_to(&mut self, to: Option<SocketAddr>) -> bool {
+        let to = to.unwrap_or(NOWHERE);
+        let news = to != std::mem::replace(&mut self.signalled, to);
+        news && to != NOWHERE
     }
 
     /// SDP was agreed again; `speaks`: the far side is to send. Hold's 0.0.0.0 is no address.
     pub(crate) fn resignal(&mut self, signalled: SocketAddr, speaks: bool, now: Mono) {
+        if self.by_ice {
+            return;
+        }
         let signalled = canonical(signalled);
         if signalled != self.signalled && !signalled.ip().is_unspecified() {
             *self = Self::new(signalled, now);
@@ -76,7 +97,9 @@ impl Source {
     /// Whether RTCP may come from this address: it has the host of the stream.
     pub(crate) fn admits_rtcp(&self, from: SocketAddr) -> bool {
         let from = canonical(from);
-        from.ip() == self.signalled.ip() || self.learned.is_some_and(|learned| learned.ip() == from.ip())
+        self.by_ice
+            || from.ip() == self.signalled.ip()
+            || self.learned.is_some_and(|learned| learned.ip() == from.ip())
     }
 
     /// Whether a well-formed packet with a negotiated payload type may enter. `known` is the stream so far.
@@ -88,7 +111,8 @@ impl Source {
         now: Mono,
     ) -> bool {
         let from = canonical(from);
-        if Some(from) == self.learned {
+        // Whoever has come so far has proven itself to ICE, and holds the keys.
+        if self.by_ice || Some(from) == self.learned {
             return true;
         }
         let flows = self.learned.is_some() && known.is_some_and(|known| now.since(known.at) < SILENT);
@@ -113,7 +137,7 @@ impl Source {
     }
 
     fn learn(&mut self, from: SocketAddr) -> bool {
-        *self = Self { signalled: self.signalled, learned: Some(from), window: None, probe: None };
+        *self = Self { learned: Some(from), window: None, probe: None, ..*self };
         true
     }
 
@@ -153,7 +177,7 @@ fn behind_nat(signalled: IpAddr) -> bool {
 }
 
 /// A socket for both families writes IPv4 addresses as `::ffff:192.0.2.1`.
-fn canonical(addr: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs)] // Each test file uses its own part of it.
 #![allow(clippy::unwrap_used)] // It is how a test fails.
 
+pub mod browser;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -191,6 +193,7 @@ impl World {
         while let Some(output) = self.shards[node.0].poll_output() {
             match output {
                 Output::Event(event) => self.events.push((at, node, event)),
+                Output::Handshake { .. } => panic!("no leg here is a browser's"),
                 Output::Transmit { leg, channel, to, bytes } => {
                     packets.push(Sent { at, by: At(node, leg), channel, to, bytes: bytes.to_vec() });
                 }

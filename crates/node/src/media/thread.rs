@@ -276,6 +276,8 @@ impl Plane {
             match output {
                 Output::Transmit { leg, channel, to, bytes } => self.sockets.send(leg, channel, to, bytes),
                 Output::Event(event) => self.outbox.send(ShardEvent::Media(event)),
+                // No leg here is a browser's.
+                Output::Handshake { .. } => {}
             }
         }
     }
