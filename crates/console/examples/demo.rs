@@ -17,6 +17,8 @@ use havre_model::{
     OfferId, OfferKind, Outcome, Risk, Role, Spoken, StateReason, Unix, What, WrapUp,
 };
 
+use tokio::sync::watch;
+
 type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main]
@@ -28,7 +30,10 @@ async fn main() -> Result<(), Failure> {
     let events = Events::new(clock.now().unix);
     let mut board = Board::new(Arc::clone(&events), clock.now().unix - Duration::from_secs(6 * 3600));
     play(&mut board, &scene, clock.now())?;
-    let line = Arc::new(MadeUp { board: Mutex::new(board), clock, trouble: scene == "trouble" });
+    let published = watch::Sender::new(Arc::new(board.snapshot(clock.now())));
+    let trouble = scene == "trouble";
+    let line = Arc::new(MadeUp { board: Mutex::new(board), clock, trouble, published });
+    tokio::spawn(publish(Arc::clone(&line)));
     tokio::spawn(keep_moving(Arc::clone(&line), scene));
 
     let config = Config {
@@ -59,6 +64,14 @@ struct MadeUp {
     board: Mutex<Board>,
     clock: Clock,
     trouble: bool,
+    published: watch::Sender<Arc<Snapshot>>,
+}
+
+async fn publish(line: Arc<MadeUp>) {
+    loop {
+        line.published.send_replace(Arc::new(line.with(|board, now| board.snapshot(now))));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 impl MadeUp {
@@ -70,7 +83,11 @@ impl MadeUp {
 
 impl Line for MadeUp {
     fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::new(self.with(|board, now| board.snapshot(now)))
+        Arc::clone(&self.published.borrow())
+    }
+
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.published.subscribe()
     }
 
     fn measures(&self) -> Measures {

@@ -1,8 +1,10 @@
 //! Every route in one table, with who may ask it; and what all answers have in common.
 
 mod agents;
+mod board;
 mod calls;
 mod describe;
+mod desk;
 mod probes;
 mod reload;
 mod stream;
@@ -28,6 +30,7 @@ use crate::line::{Answer, Line};
 use crate::metrics::Own;
 use crate::page;
 use crate::problem::Problem;
+use crate::screens::Screens;
 
 /// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,12 @@ pub(crate) fn routes() -> Vec<(&'static str, Access, MethodRouter<Shared>)> {
         ("/api/v1/agents/{id}", Token, get(agents::agent)),
         ("/api/v1/agents/{id}/state", Token, put(agents::set_state)),
         ("/api/v1/events", Token, get(stream::events)),
+        ("/api/v1/board", Token, get(board::board)),
+        ("/api/v1/board/events", Token, get(board::events)),
+        ("/api/v1/desk", Token, get(desk::desk)),
+        ("/api/v1/desk/events", Token, get(desk::events)),
+        ("/api/v1/desk/state", Token, put(desk::set_state)),
+        ("/api/v1/desk/escalate", Token, post(desk::escalate)),
         ("/api/v1/reload", Token, post(reload::reload)),
         ("/", Open, get(page::any)),
         ("/en", Open, get(page::en)),
@@ -72,6 +81,9 @@ pub(crate) struct Shared {
     pub(crate) line: Arc<dyn Line>,
     pub(crate) events: Arc<Events>,
     pub(crate) readers: Arc<Semaphore>,
+    pub(crate) screens: Arc<Screens>,
+    /// Places for those who look at a screen.
+    pub(crate) viewers: Arc<Semaphore>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -84,7 +96,9 @@ impl Shared {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let readers = Arc::new(Semaphore::new(config.limits.subscribers));
-        Self { config: Arc::new(config), line, events, readers, counts: Arc::default(), stopping }
+        let viewers = Arc::new(Semaphore::new(config.limits.viewers));
+        let (screens, counts) = (Arc::default(), Arc::default());
+        Self { config: Arc::new(config), line, events, readers, screens, viewers, counts, stopping }
     }
 
     /// The line's answer, if it comes in time.

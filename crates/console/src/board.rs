@@ -2,199 +2,43 @@
 //!
 //! Plain data, no clock, no lock: each `on_` is a table look-up and one line into the event ring.
 
+mod alarm;
+mod entry;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use havre_model::{
-    AgentId, AgentProfile, AgentState, CallEvent, CallId, Language, LineId, Mode, Now, OfferId, Quality,
-    Risk, Side, TrunkId, Unix, What, limits,
+    AgentId, AgentProfile, AgentState, CallEvent, CallId, Digit, Language, LineId, Mode, Now, Outcome,
+    Quality, Risk, Side, TrunkId, Unix, What, limits,
 };
 
 use crate::events::{Events, System};
 use crate::tally::Tally;
 
+pub use alarm::{Alarm, AlarmKind};
+pub use entry::{AgentEntry, Attention, CallEntry, LastTalk, LegEntry, Reach, Ringing, Snapshot, Stage};
+
+use alarm::Lasting;
+
 /// The live state of one node, as fed.
 #[derive(Debug)]
 pub struct Board {
-    calls: BTreeMap<CallId, CallEntry>,
-    agents: BTreeMap<AgentId, AgentEntry>,
-    tally: Tally,
+    calls: BTreeMap<CallId, Arc<CallEntry>>,
+    agents: BTreeMap<AgentId, Arc<AgentEntry>>,
+    tally: Arc<Tally>,
+    lasting: Lasting,
     events: Arc<Events>,
-}
-
-/// The state of one node at one moment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    /// The moment.
-    pub at: Now,
-    /// Calls in progress: waiting ones in the order of the line, then those greeted, then those talking.
-    pub calls: Vec<CallEntry>,
-    /// Accounts by id.
-    pub agents: Vec<AgentEntry>,
-    /// Counts since the start.
-    pub tally: Tally,
-}
-
-/// How far a call has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// In the queue.
-    Waiting,
-    /// Hearing the greeting.
-    Greeting,
-    /// With an advocate.
-    Talking,
-}
-
-impl Stage {
-    /// All, in the order of the list of calls.
-    pub const ALL: [Self; 3] = [Self::Waiting, Self::Greeting, Self::Talking];
-
-    /// The stable spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Greeting => "greeting",
-            Self::Talking => "talking",
-        }
-    }
-}
-
-/// Whether supervisors were told that a caller waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Attention {
-    /// No need.
-    None,
-    /// Alerted: too long.
-    Alerted,
-    /// Paged: far too long.
-    Paged,
-}
-
-impl Attention {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::None, Self::Alerted, Self::Paged];
-
-    /// The stable spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Alerted => "alerted",
-            Self::Paged => "paged",
-        }
-    }
-}
-
-/// One call in progress.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallEntry {
-    /// Random; tells nothing of who called.
-    pub id: CallId,
-    /// The dialled line.
-    pub line: LineId,
-    /// The carrier.
-    pub trunk: TrunkId,
-    /// What is known of the caller's language.
-    pub language: Language,
-    /// The class.
-    pub risk: Risk,
-    /// The caller's manner.
-    pub mode: Mode,
-    /// How far the call has come.
-    pub stage: Stage,
-    /// Since when it is in that stage.
-    pub since: Unix,
-    /// When the INVITE came.
-    pub arrived: Unix,
-    /// When the caller first joined the queue; survives a lost advocate.
-    pub joined: Option<Unix>,
-    /// How long the caller waited for the advocate (while talking).
-    pub waited: Option<Duration>,
-    /// Phones that ring for the call.
-    pub ringing: Vec<(OfferId, AgentId)>,
-    /// The advocate (while talking).
-    pub agent: Option<AgentId>,
-    /// Whether supervisors were told.
-    pub attention: Attention,
-    /// Whether the caller's audio arrives.
-    pub media_flowing: bool,
-    /// Whether TTY tones were heard from the caller.
-    pub tty: bool,
-    /// How the caller's leg sounds.
-    pub caller: LegEntry,
-    /// How the advocate's does (while talking).
-    pub advocate: LegEntry,
-}
-
-/// One party's audio.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LegEntry {
-    /// What was measured last; `None` in the first seconds.
-    pub quality: Option<Quality>,
-    /// Whether audio fails to go each [`Way`].
-    pub missing: [bool; 2],
-}
-
-impl CallEntry {
-    fn enter(&mut self, stage: Stage, at: Unix) {
-        self.stage = stage;
-        self.since = at;
-        self.waited = None;
-        self.agent = None;
-        self.ringing.clear();
-        self.attention = Attention::None;
-        self.advocate = LegEntry::default();
-    }
-
-    fn leg(&mut self, side: Side) -> &mut LegEntry {
-        match side {
-            Side::Caller => &mut self.caller,
-            Side::Advocate => &mut self.advocate,
-        }
-    }
-
-    fn join(&mut self, language: Language, risk: Risk, at: Unix) {
-        self.enter(Stage::Waiting, at);
-        self.joined.get_or_insert(at);
-        self.language = language;
-        self.risk = risk;
-    }
-
-    /// How long the caller has waited for an advocate, or did before the talk; `None` in the greeting.
-    #[must_use]
-    pub fn waited_at(&self, now: Unix) -> Option<Duration> {
-        match self.stage {
-            Stage::Greeting => None,
-            Stage::Waiting => Some(now.since(self.since)),
-            Stage::Talking => self.waited,
-        }
-    }
-
-    /// Place in the line: first arrival less the head start of the class.
-    fn order(&self) -> i64 {
-        self.joined.unwrap_or(self.arrived).as_millis().saturating_sub(self.risk.head_start_millis())
-    }
-}
-
-/// One account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentEntry {
-    /// Who and what for.
-    pub profile: AgentProfile,
-    /// The state.
-    pub state: AgentState,
-    /// Since when.
-    pub since: Unix,
 }
 
 impl Board {
     /// Nothing has happened yet at `started`.
     #[must_use]
     pub fn new(events: Arc<Events>, started: Unix) -> Self {
-        Self { calls: BTreeMap::new(), agents: BTreeMap::new(), tally: Tally::new(started), events }
+        let mut lasting = Lasting::default();
+        lasting.on_agents(std::iter::empty(), started);
+        let tally = Arc::new(Tally::new(started));
+        Self { calls: BTreeMap::new(), agents: BTreeMap::new(), tally, lasting, events }
     }
 
     /// The accounts, at the start and after a reload; who is no longer among them disappears.
@@ -204,19 +48,39 @@ impl Board {
             .iter()
             .take(limits::MAX_AGENTS)
             .map(|profile| {
-                let (state, since) = before
+                let mut entry = before
                     .remove(&profile.id)
-                    .map_or((AgentState::SignedOut, now.unix), |entry| (entry.state, entry.since));
-                (profile.id.clone(), AgentEntry { profile: profile.clone(), state, since })
+                    .unwrap_or_else(|| Arc::new(AgentEntry::new(profile.clone(), now.unix)));
+                if entry.profile != *profile {
+                    Arc::make_mut(&mut entry).profile.clone_from(profile);
+                }
+                (profile.id.clone(), entry)
             })
             .collect();
+        self.lasting.on_agents(self.agents.values(), now.unix);
     }
 
     /// An agent's state changed.
     pub fn on_agent(&mut self, agent: &AgentId, state: AgentState, now: Now) {
         let Some(entry) = self.agents.get_mut(agent) else { return };
-        entry.set(state, now.unix);
+        Arc::make_mut(entry).set(state, now);
         self.events.agent(entry, now);
+        self.lasting.on_agents(self.agents.values(), now.unix);
+    }
+
+    /// Every phone that is registered and answers: whose it is, and whether it is a browser.
+    pub fn on_phones<'a>(&mut self, phones: impl Iterator<Item = (&'a AgentId, bool)>, at: Unix) {
+        let mut counts: BTreeMap<&AgentId, (usize, usize)> = BTreeMap::new();
+        for (agent, browser) in phones {
+            let (browsers, phones) = counts.entry(agent).or_default();
+            *(if browser { browsers } else { phones }) += 1;
+        }
+        for (agent, entry) in &mut self.agents {
+            let (browsers, phones) = counts.get(agent).copied().unwrap_or_default();
+            if (entry.reach.browsers, entry.reach.phones) != (browsers, phones) {
+                Arc::make_mut(entry).reach = Reach { browsers, phones, since: at };
+            }
+        }
     }
 
     /// Something happened in a call.
@@ -225,58 +89,65 @@ impl Board {
         self.events.call(event);
     }
 
+    /// A caller pressed a key in a talk: for the advocate's eyes, and kept nowhere.
+    pub fn on_key(&mut self, call: CallId, digit: Digit, at: Unix) {
+        if let Some(agent) = self.calls.get(&call).and_then(|call| call.agent.as_ref()) {
+            self.events.keys.press(agent, call, digit, at);
+        }
+    }
+
     /// A party's audio was measured.
     pub fn on_quality(&mut self, call: CallId, side: Side, quality: &Quality) {
         if let Some(call) = self.calls.get_mut(&call) {
-            call.leg(side).quality = Some(*quality);
+            Arc::make_mut(call).leg(side).quality = Some(*quality);
         }
     }
 
     /// Something happened to the node.
     pub fn on_system(&mut self, what: System, at: Unix) {
+        match what {
+            System::StoreDown => self.lasting.store_degraded = Some(at),
+            System::StoreUp => self.lasting.store_degraded = None,
+            System::Draining => self.lasting.draining = Some(at),
+            System::Started | System::Reloaded { .. } | System::ReloadRefused => {}
+        }
         self.events.system(what, at);
     }
 
     fn project(&mut self, event: &CallEvent) {
         match &event.what {
             What::Arrived { line, trunk } => return self.on_arrived(event, line, trunk),
-            What::Ended { outcome, .. } => {
-                let call = self.calls.remove(&event.call);
-                let waiting = call.as_ref().filter(|c| c.stage == Stage::Waiting);
-                let waited = waiting.and_then(|c| c.waited_at(event.at));
-                // A call beyond the table's limit still counts.
-                let (language, risk) =
-                    call.as_ref().map_or((Language::Unknown, Risk::Standard), |c| (c.language, c.risk));
-                return self.tally.on_ended(language, risk, *outcome, waited);
-            }
+            What::Ended { outcome, .. } => return self.on_ended(event, *outcome),
             _ => {}
         }
         let Some(call) = self.calls.get_mut(&event.call) else { return };
+        let (call, tally) = (Arc::make_mut(call), Arc::make_mut(&mut self.tally));
         match &event.what {
             What::Joined { language, risk } | What::Rejoined { language, risk } => {
                 call.join(*language, *risk, event.at);
             }
             What::Language(language) => call.language = *language,
-            What::Risk(risk) => call.risk = *risk,
+            What::Risk(risk) => call.set_risk(*risk, event.at),
             What::Mode(mode) => call.mode = *mode,
-            What::Offered { offer, agent, .. } => {
+            What::Offered { offer, agent, kind } => {
                 if call.ringing.len() < limits::MAX_OFFERS_PER_CALL {
-                    call.ringing.push((*offer, agent.clone()));
+                    let (offer, agent) = (*offer, agent.clone());
+                    call.ringing.push(Ringing { offer, agent, kind: *kind, since: event.at });
                 }
             }
-            What::Withdrawn { offer, .. } => call.ringing.retain(|(ringing, _)| ringing != offer),
+            What::Withdrawn { offer, .. } => call.ringing.retain(|ringing| ringing.offer != *offer),
             What::Answered { agent, waited } => {
                 call.enter(Stage::Talking, event.at);
                 call.waited = Some(*waited);
                 call.agent = Some(agent.clone());
-                self.tally.on_answered(call.language, *waited);
+                tally.on_answered(call.language, *waited);
             }
             // The caller is queued again by `Rejoined`; until then the talk is over.
-            What::AgentLost { .. } => call.agent = None,
+            What::AgentLost { .. } => talk_over(&mut self.agents, call, event.at),
             What::OneWay { side, way, flowing } => {
-                call.leg(*side).missing[*way as usize] = !flowing;
+                call.leg(*side).set_missing(*way, *flowing, event.at);
                 if !flowing {
-                    self.tally.one_way[*side as usize][*way as usize] += 1;
+                    tally.one_way[*side as usize][*way as usize] += 1;
                 }
             }
             What::CallerMedia { flowing } => call.media_flowing = *flowing,
@@ -285,11 +156,11 @@ impl Board {
                 if call.attention == Attention::None {
                     call.attention = Attention::Alerted;
                 }
-                self.tally.alerts += 1;
+                tally.alerts += 1;
             }
             What::Paged => {
                 call.attention = Attention::Paged;
-                self.tally.pages += 1;
+                tally.pages += 1;
             }
             What::Arrived { .. }
             | What::Picked
@@ -299,8 +170,21 @@ impl Board {
         }
     }
 
+    fn on_ended(&mut self, event: &CallEvent, outcome: Outcome) {
+        // A call beyond the table's limit still counts.
+        let (mut language, mut risk, mut waited) = (Language::Unknown, Risk::Standard, None);
+        if let Some(mut call) = self.calls.remove(&event.call) {
+            (language, risk) = (call.language, call.risk);
+            if call.stage == Stage::Waiting {
+                waited = call.waited_at(event.at);
+            }
+            talk_over(&mut self.agents, Arc::make_mut(&mut call), event.at);
+        }
+        Arc::make_mut(&mut self.tally).on_ended(language, risk, outcome, waited);
+    }
+
     fn on_arrived(&mut self, event: &CallEvent, line: &LineId, trunk: &TrunkId) {
-        self.tally.offered += 1;
+        Arc::make_mut(&mut self.tally).offered += 1;
         if self.calls.len() >= limits::MAX_CALLS {
             return;
         }
@@ -310,6 +194,7 @@ impl Board {
             trunk: trunk.clone(),
             language: Language::Unknown,
             risk: Risk::Standard,
+            risk_since: event.at,
             mode: Mode::default(),
             stage: Stage::Greeting,
             since: event.at,
@@ -321,10 +206,13 @@ impl Board {
             attention: Attention::None,
             media_flowing: true,
             tty: false,
+            redial: false,
+            held: false,
+            reattaching: false,
             caller: LegEntry::default(),
             advocate: LegEntry::default(),
         };
-        self.calls.insert(event.call, call);
+        self.calls.insert(event.call, Arc::new(call));
     }
 
     /// The state at `now`, to be published.
@@ -334,30 +222,29 @@ impl Board {
         calls.sort_by_key(|call| (call.stage, call.order(), call.id));
         Snapshot {
             at: now,
+            alarms: self.lasting.alarms(&calls, now.unix),
             calls,
             agents: self.agents.values().cloned().collect(),
-            tally: self.tally.clone(),
+            tally: Arc::clone(&self.tally),
+            store_up: self.lasting.store_degraded.is_none(),
+            draining: self.lasting.draining.is_some(),
         }
     }
 }
 
-impl AgentEntry {
-    pub(crate) fn set(&mut self, state: AgentState, now: Unix) {
-        self.since = match state {
-            AgentState::Ready { since }
-            | AgentState::NotReady { since, .. }
-            | AgentState::Talking { since, .. }
-            | AgentState::WrapUp { since, .. } => since,
-            AgentState::SignedOut if self.state == AgentState::SignedOut => self.since,
-            AgentState::SignedOut | AgentState::Offered { .. } => now,
-        };
-        self.state = state;
+/// The advocate of `call` comes out of it, and remembers which it was.
+fn talk_over(agents: &mut BTreeMap<AgentId, Arc<AgentEntry>>, call: &mut CallEntry, at: Unix) {
+    if let Some(agent) = call.agent.take().and_then(|agent| agents.get_mut(&agent)) {
+        let CallEntry { id, language, risk, .. } = *call;
+        Arc::make_mut(agent).last_talk = Some(LastTalk { call: id, language, risk, ended: at });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use havre_model::{Cause, Outcome, WithdrawReason, WrapUp};
+    use std::time::Duration;
+
+    use havre_model::{Cause, OfferId, WithdrawReason, WrapUp};
 
     use super::*;
 
@@ -421,7 +308,8 @@ mod tests {
         board.at(10, 1, What::Paged);
         board.at(11, 1, What::Alerted);
         let call = board.only_call(12);
-        assert_eq!(call.ringing, [(OfferId(8), id("advocate-en"))]);
+        let ringing: Vec<_> = call.ringing.iter().map(|r| (r.offer, r.agent.as_str(), r.since)).collect();
+        assert_eq!(ringing, [(OfferId(8), "advocate-en", secs(1))]);
         assert_eq!(call.attention, Attention::Paged);
     }
 
@@ -465,7 +353,7 @@ mod tests {
         fn only_call(&self, at: i64) -> CallEntry {
             let calls = self.0.snapshot(now(at)).calls;
             assert_eq!(calls.len(), 1);
-            calls.into_iter().next().unwrap()
+            CallEntry::clone(&calls[0])
         }
     }
 

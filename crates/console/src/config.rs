@@ -29,10 +29,13 @@ pub struct Config {
 /// Bounds on what clients may take.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at once. A handful of screens, probes and scrapers; each costs at most some 200 kB.
+    /// Connections at once: every viewer has one, a browser's softphone another, and there are probes and scrapers.
+    /// An idle one costs some 10 kB, one that is slow to read at most some 200 kB.
     pub connections: usize,
     /// Event stream readers at once: fewer than connections, so that probes always find room.
     pub subscribers: usize,
+    /// Desks and wallboards looked at, at once: 500 advocates with a tab or two, and their supervisors.
+    pub viewers: usize,
     /// Bytes of a request's head. Also the size of a connection's read buffer.
     pub head: usize,
     /// Bytes of a request's body: the largest real one is under 100.
@@ -55,8 +58,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 256,
+            connections: 4_096,
             subscribers: 64,
+            viewers: 2_000,
             head: 16 * 1024,
             body: 16 * 1024,
             head_time: Duration::from_secs(10),

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::board::AgentEntry;
+use crate::screens::Keys;
 use crate::views::{self, Agent, ModeView, QualityView};
 use crate::words::{CauseWord, LanguageWord, OfferKindWord, OutcomeWord, RiskWord, WithdrawnWord};
 
@@ -27,6 +28,7 @@ pub struct Events {
     ring: Mutex<Ring>,
     newest: watch::Sender<u64>,
     missed: AtomicU64,
+    pub(crate) keys: Keys,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +92,7 @@ impl Events {
             ring: Mutex::default(),
             newest: watch::Sender::new(0),
             missed: AtomicU64::new(0),
+            keys: Keys::default(),
         })
     }
 

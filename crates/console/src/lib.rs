@@ -15,12 +15,16 @@ mod line;
 mod metrics;
 mod page;
 mod problem;
+mod screens;
 mod server;
 mod tally;
 mod views;
 mod words;
 
-pub use board::{AgentEntry, Attention, Board, CallEntry, Snapshot, Stage};
+pub use board::{
+    AgentEntry, Alarm, AlarmKind, Attention, Board, CallEntry, LastTalk, LegEntry, Reach, Ringing, Snapshot,
+    Stage,
+};
 pub use config::{Config, Limits, StartError, Token, TokenError};
 pub use events::{Events, System};
 pub use line::{Answer, CommandError, Finding, Line, Readiness, ReloadRefused, Reloaded};

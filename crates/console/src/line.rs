@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use havre_model::{AgentCommand, AgentId, AgentState, CallId};
 use serde::Serialize;
+use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::{Measures, Snapshot};
@@ -18,6 +19,9 @@ pub trait Line: Send + Sync + 'static {
     /// The last published state of calls and agents. Waits are counted up to its `at`, so it should be published
     /// at least every second.
     fn snapshot(&self) -> Arc<Snapshot>;
+
+    /// The same and each one that follows: what live screens are fed with.
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>>;
 
     /// Other crates' counters, for `/metrics`.
     fn measures(&self) -> Measures;

@@ -20,6 +20,7 @@ use crate::config::{Config, Limits, StartError};
 use crate::connection::Impatient;
 use crate::events::Events;
 use crate::line::Line;
+use crate::screens;
 
 /// Header fields of one request.
 const MAX_HEADERS: usize = 64;
@@ -72,6 +73,9 @@ impl Console {
         let places = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
+        let snapshots = self.shared.line.snapshots();
+        let feed = screens::feed(Arc::clone(&self.shared.screens), snapshots, self.stop.subscribe());
+        connections.spawn(feed);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,

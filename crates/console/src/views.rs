@@ -1,13 +1,20 @@
 //! What the API shows: the snapshot in JSON. Nothing here comes from the caller but the choices made by keys.
 
+mod board;
+mod desk;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use havre_model::{AgentState, Language, Mode, Mos, Now, Outcome, Quality, Risk, Unix, Way};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use board::{AgentChanges, Board, CallChanges, Change, alarm, board, same_agent, same_call};
+pub(crate) use desk::{Desk, Light, desk};
+
 use crate::board::{AgentEntry, CallEntry, LegEntry, Snapshot, Stage};
-use crate::tally::WAIT_TARGET;
+use crate::tally::{Tally, WAIT_TARGET};
 use crate::words::{
     AttentionWord, LanguageWord, ReasonWord, RiskWord, RoleWord, SoundWord, SpokenWord, StageWord, StateWord,
 };
@@ -32,7 +39,7 @@ pub(crate) struct Queues {
 }
 
 /// offered = answered + abandoned + lost + in_progress.
-#[derive(Serialize, ToSchema)]
+#[derive(PartialEq, Serialize, ToSchema)]
 pub(crate) struct Totals {
     pub(crate) offered: u64,
     pub(crate) answered: u64,
@@ -44,7 +51,7 @@ pub(crate) struct Totals {
 }
 
 /// Waiting callers of one language and class.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Queue {
     pub(crate) language: LanguageWord,
     pub(crate) risk: RiskWord,
@@ -52,10 +59,12 @@ pub(crate) struct Queue {
     /// Of them: for whom a phone rings.
     pub(crate) ringing: usize,
     pub(crate) longest_wait_ms: Option<u64>,
+    /// Since when the one who waits longest waits, in milliseconds since 1970 (UTC): lets a screen tick.
+    pub(crate) longest_since: Option<i64>,
 }
 
 /// How one language is served, since the start.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Service {
     pub(crate) language: LanguageWord,
     pub(crate) answered: u64,
@@ -96,6 +105,9 @@ pub(crate) struct Call {
     pub(crate) since: i64,
     /// When it came in, likewise.
     pub(crate) arrived: i64,
+    /// When the caller first joined the line, likewise. Waiting callers stand in the order of this moment less the
+    /// head start of their class (urgent 600 s, elevated 60 s, information −60 s).
+    pub(crate) joined: Option<i64>,
     /// How long the caller has waited for an advocate, or did before the talk; null in the greeting.
     pub(crate) waited_ms: Option<u64>,
     /// Advocates whose phones ring for it.
@@ -151,7 +163,7 @@ pub(crate) struct QualityView {
 }
 
 /// How the caller wishes to be spoken to.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = Mode)]
 pub(crate) struct ModeView {
     /// The caller cannot speak: keys 1 and 2 say yes and no.
@@ -190,7 +202,7 @@ pub(crate) struct Agent {
 
 pub(crate) fn queues(snapshot: &Snapshot) -> Queues {
     let tally = &snapshot.tally;
-    let waiting = || snapshot.calls.iter().filter(|call| call.stage == Stage::Waiting);
+    let waiting = || snapshot.calls.iter().map(Arc::as_ref).filter(|call| call.stage == Stage::Waiting);
     let longest = |calls: &mut dyn Iterator<Item = &CallEntry>| {
         calls.filter_map(|call| call.waited_at(snapshot.at.unix)).max().map(millis)
     };
@@ -202,6 +214,7 @@ pub(crate) fn queues(snapshot: &Snapshot) -> Queues {
             waiting: here().count(),
             ringing: here().filter(|call| !call.ringing.is_empty()).count(),
             longest_wait_ms: longest(&mut here()),
+            longest_since: here().map(|call| call.since.as_millis()).min(),
         }
     };
     let urgent_first = || Risk::ALL.into_iter().rev();
@@ -210,18 +223,22 @@ pub(crate) fn queues(snapshot: &Snapshot) -> Queues {
         since: tally.since.as_millis(),
         waiting: waiting().count(),
         longest_wait_ms: longest(&mut waiting()),
-        totals: Totals {
-            offered: tally.offered,
-            answered: tally.ended_so(Outcome::Answered),
-            abandoned: tally.ended_so(Outcome::Abandoned),
-            lost: tally.ended_so(Outcome::Lost),
-            in_progress: tally.in_progress(),
-        },
+        totals: totals(tally),
         queues: Language::ALL
             .into_iter()
             .flat_map(|language| urgent_first().map(move |risk| queue(language, risk)))
             .collect(),
         service: Language::ALL.into_iter().map(|language| service(snapshot, language)).collect(),
+    }
+}
+
+pub(crate) fn totals(tally: &Tally) -> Totals {
+    Totals {
+        offered: tally.offered,
+        answered: tally.ended_so(Outcome::Answered),
+        abandoned: tally.ended_so(Outcome::Abandoned),
+        lost: tally.ended_so(Outcome::Lost),
+        in_progress: tally.in_progress(),
     }
 }
 
@@ -237,6 +254,14 @@ fn service(snapshot: &Snapshot, language: Language) -> Service {
         target_ms: millis(WAIT_TARGET),
         within: in_time.within,
         of: in_time.of,
+    }
+}
+
+impl Queue {
+    /// Whether a screen that lets waits tick shows both alike.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        (self.waiting, self.ringing, self.longest_since)
+            == (other.waiting, other.ringing, other.longest_since)
     }
 }
 
@@ -256,8 +281,9 @@ pub(crate) fn call(entry: &CallEntry, now: Unix) -> Call {
         stage: StageWord(entry.stage),
         since: entry.since.as_millis(),
         arrived: entry.arrived.as_millis(),
+        joined: entry.joined.map(Unix::as_millis),
         waited_ms: entry.waited_at(now).map(millis),
-        ringing: entry.ringing.iter().map(|(_, agent)| agent.to_string()).collect(),
+        ringing: entry.ringing.iter().map(|ringing| ringing.agent.to_string()).collect(),
         agent: entry.agent.as_ref().map(ToString::to_string),
         interpreter_needed: entry.language == Language::Other,
         attention: AttentionWord(entry.attention),
@@ -270,8 +296,8 @@ pub(crate) fn call(entry: &CallEntry, now: Unix) -> Call {
 
 fn leg(entry: &LegEntry) -> LegView {
     LegView {
-        from_missing: entry.missing[Way::From as usize],
-        to_missing: entry.missing[Way::To as usize],
+        from_missing: entry.missing[Way::From as usize].is_some(),
+        to_missing: entry.missing[Way::To as usize].is_some(),
         quality: entry.quality.as_ref().map(quality),
     }
 }

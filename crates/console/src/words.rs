@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use havre_model::{
-    AgentCommand, AgentState, Cause, Language, OfferKind, Outcome, Risk, Role, Spoken, StateReason,
+    AgentCommand, AgentState, Cause, Language, OfferKind, Outcome, Risk, Role, Side, Spoken, StateReason,
     WaitingSound, WithdrawReason,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -12,7 +12,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::tally::OUTCOMES_ALL;
-use crate::{Attention, Stage};
+use crate::views::Light;
+use crate::{AlarmKind, Attention, Stage};
 
 macro_rules! words {
     ($($word:ident($type:ty) $name:literal $doc:literal $spellings:expr;)*) => {$(
@@ -71,6 +72,12 @@ words! {
         ["single", "ring_all", "wrap_up", "reserve"];
     WithdrawnWord(WithdrawReason) "WithdrawReason" "Why an offer ended without a talk."
         ["answered_elsewhere", "caller_left", "no_answer", "declined", "unreachable", "claimed", "agent_changed"];
+    AlarmWord(AlarmKind) "AlarmKind" "What an alarm is about."
+        AlarmKind::ALL.map(AlarmKind::as_str);
+    SideWord(Side) "Side" "Whose connection."
+        Side::ALL.map(Side::as_str);
+    LightWord(Light) "Light" "How a talk sounds: good (an estimated mean opinion score of 3.8 or more), fair (3.1 or more), poor (less, or sound goes one way only), or not measured yet."
+        ["good", "fair", "poor", "unknown"];
     OutcomeWord(Outcome) "Outcome" "How a call counts."
         OUTCOMES_ALL.map(Outcome::as_str);
     CauseWord(Cause) "Cause" "Why a call ended."

@@ -26,7 +26,8 @@ async fn the_queue_is_counted_by_language_and_class() {
     assert_eq!(queues["totals"], totals);
     assert_eq!(queues["queues"].as_array().unwrap().len(), 16);
     let urgent = json!({
-        "language": "fr", "risk": "urgent", "waiting": 1, "ringing": 1, "longest_wait_ms": 10_000
+        "language": "fr", "risk": "urgent", "waiting": 1, "ringing": 1, "longest_wait_ms": 10_000,
+        "longest_since": 90_000
     });
     assert!(queues["queues"].as_array().unwrap().contains(&urgent));
     let french = &queues["service"][1];

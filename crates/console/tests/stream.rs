@@ -7,11 +7,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{BEARER, Server};
+use common::{BEARER, Event, Server, Stream};
 use havre_console::System;
 use havre_model::{AgentState, Language, Risk, Unix, What};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +19,7 @@ use tokio::time::{sleep, timeout};
 #[tokio::test]
 async fn what_happens_is_told_as_it_happens() {
     let server = Server::start().await;
-    let mut stream = Stream::open(&server, None).await;
+    let mut stream = Stream::open(&server, "/api/v1/events", None).await;
     assert_eq!(stream.next().await, event("0-0", "open", json!({})));
     server.line.arrive_and_join(10, 1, Language::Fr, Risk::Urgent);
     let data = json!({"at": 10_000, "call": "c0000000000000001", "what": "arrived", "line": "hotline", "trunk": "demo"});
@@ -32,7 +30,7 @@ async fn what_happens_is_told_as_it_happens() {
     let news = stream.next().await;
     assert_eq!((news.kind.as_str(), &news.data["agent"]["state"]), ("agent", &json!("ready")));
     let reloaded = System::Reloaded { dialplan: "abc".to_owned() };
-    server.line.board.lock().unwrap().on_system(reloaded, Unix::from_millis(7));
+    server.line.tell(|board| board.on_system(reloaded, Unix::from_millis(7)));
     let data = json!({"at": 7, "what": "reloaded", "dialplan": "abc"});
     assert_eq!(stream.next().await, event("0-4", "system", data));
 }
@@ -41,7 +39,7 @@ async fn what_happens_is_told_as_it_happens() {
 async fn a_reader_who_comes_back_misses_nothing() {
     let server = Server::start().await;
     paged(&server, 5);
-    let mut stream = Stream::open(&server, Some("0-3")).await;
+    let mut stream = Stream::open(&server, "/api/v1/events", Some("0-3")).await;
     let ids =
         [stream.next().await, stream.next().await, stream.next().await].map(|event| (event.id, event.kind));
     let expected = [("0-3", "open"), ("0-4", "call"), ("0-5", "call")];
@@ -55,18 +53,18 @@ async fn a_reader_who_missed_something_is_told_to_read_again() {
     let server = Server::start().await;
     paged(&server, 2_000);
     for lost in ["0-3", "77-3", "0-2001", "nonsense", ""] {
-        let mut stream = Stream::open(&server, Some(lost)).await;
+        let mut stream = Stream::open(&server, "/api/v1/events", Some(lost)).await;
         assert_eq!(stream.next().await, event("0-2000", "reset", json!({})), "{lost:?}");
         paged(&server, 0);
     }
-    let mut stream = Stream::open(&server, Some("0-2000")).await;
+    let mut stream = Stream::open(&server, "/api/v1/events", Some("0-2000")).await;
     assert_eq!(stream.next().await, event("0-2000", "open", json!({})));
 }
 
 #[tokio::test]
 async fn silence_is_broken_by_a_heartbeat() {
     let server = Server::start_with(|config| config.limits.heartbeat = Duration::from_millis(30)).await;
-    let mut stream = Stream::open(&server, None).await;
+    let mut stream = Stream::open(&server, "/api/v1/events", None).await;
     stream.next().await;
     assert_eq!(stream.block().await.as_deref(), Some(": alive"));
     assert_eq!(stream.block().await.as_deref(), Some(": alive"));
@@ -75,8 +73,8 @@ async fn silence_is_broken_by_a_heartbeat() {
 #[tokio::test]
 async fn readers_have_a_limit_and_leave_room_when_they_go() {
     let server = Server::start_with(|config| config.limits.subscribers = 2).await;
-    let first = Stream::open(&server, None).await;
-    let _second = Stream::open(&server, None).await;
+    let first = Stream::open(&server, "/api/v1/events", None).await;
+    let _second = Stream::open(&server, "/api/v1/events", None).await;
     let refused = server.get("/api/v1/events").await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "5");
@@ -85,7 +83,7 @@ async fn readers_have_a_limit_and_leave_room_when_they_go() {
     while metric(&server, "havre_event_stream_readers ").await == 2 {
         sleep(Duration::from_millis(10)).await;
     }
-    let mut third = Stream::open(&server, None).await;
+    let mut third = Stream::open(&server, "/api/v1/events", None).await;
     assert_eq!(third.next().await.kind, "open");
 }
 
@@ -144,7 +142,7 @@ async fn a_reader_who_falls_behind_the_ring_is_cut_with_a_word() {
 #[tokio::test]
 async fn stopping_ends_the_streams_at_once() {
     let mut server = Server::start().await;
-    let mut stream = Stream::open(&server, None).await;
+    let mut stream = Stream::open(&server, "/api/v1/events", None).await;
     stream.next().await;
     timeout(Duration::from_secs(2), server.stop()).await.expect("the console does not stop");
     assert_eq!(stream.block().await, None);
@@ -163,54 +161,6 @@ async fn metric(server: &Server, name: &str) -> u64 {
     line[name.len()..].parse().unwrap()
 }
 
-#[derive(Debug, PartialEq)]
-struct Event {
-    id: String,
-    kind: String,
-    data: Value,
-}
-
 fn event(id: &str, kind: &str, data: Value) -> Event {
     Event { id: id.to_owned(), kind: kind.to_owned(), data }
-}
-
-struct Stream {
-    body: Incoming,
-    read: String,
-}
-
-impl Stream {
-    async fn open(server: &Server, last: Option<&str>) -> Self {
-        let mut headers = vec![BEARER];
-        headers.extend(last.map(|id| ("last-event-id", id)));
-        let response = server.open(Method::GET, "/api/v1/events", &headers, "").await;
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { body: response.into_body(), read: String::new() }
-    }
-
-    /// The next event; comments are passed over.
-    async fn next(&mut self) -> Event {
-        loop {
-            let block = self.block().await.expect("the stream ended");
-            let field =
-                |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-            let Some(data) = field("data: ") else { continue };
-            let data = serde_json::from_str(&data).unwrap();
-            return Event { id: field("id: ").unwrap(), kind: field("event: ").unwrap(), data };
-        }
-    }
-
-    /// The next block of lines; `None` at the end.
-    async fn block(&mut self) -> Option<String> {
-        loop {
-            if let Some((block, rest)) = self.read.split_once("\n\n") {
-                let block = block.to_owned();
-                self.read = rest.to_owned();
-                return Some(block);
-            }
-            let frame = timeout(Duration::from_secs(10), self.body.frame()).await.expect("nothing comes")?;
-            self.read.push_str(std::str::from_utf8(&frame.ok()?.into_data().unwrap()).unwrap());
-        }
-    }
 }

@@ -8,6 +8,7 @@ use havre_console::{Answer, CommandError, Line, Measures, Readiness, ReloadRefus
 use havre_model::{AgentCommand, AgentId, AgentState, CallId};
 use havre_node::Handle;
 use havre_queue as queue;
+use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::load::{self, Finding};
@@ -74,6 +75,10 @@ impl Running {
 impl Line for Running {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.published.snapshot()
+    }
+
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.published.snapshots()
     }
 
     fn measures(&self) -> Measures {

@@ -9,27 +9,32 @@ use havre_node::Observer;
 use havre_node::media::MediaThreads;
 use havre_store::Records;
 use havre_switch::{QualityReport, Switch};
+use tokio::sync::watch;
 use tracing::{Span, info, info_span, warn};
 
-/// Counters are gathered once in this many ticks (of 100 ms).
-const MEASURE_EVERY: u32 = 2;
+/// Counters are gathered once in this many ticks (of 50 ms).
+const MEASURE_EVERY: u32 = 4;
 
 /// What the API reads, and the control thread writes.
 pub(crate) struct Published {
-    snapshot: Mutex<Arc<Snapshot>>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
     measures: Mutex<Measures>,
 }
 
 impl Published {
     pub(crate) fn new(first: Snapshot) -> Arc<Self> {
         Arc::new(Self {
-            snapshot: Mutex::new(Arc::new(first)),
+            snapshot: watch::Sender::new(Arc::new(first)),
             measures: Mutex::new(Measures { store_up: true, ..Measures::default() }),
         })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    pub(crate) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
     }
 
     fn set_measures(&self, measures: &Measures) {
@@ -210,8 +215,9 @@ impl Observer for Watcher {
         let second = self.ticks.is_multiple_of(MEASURE_EVERY);
         if self.changed || second {
             self.changed = false;
-            let snapshot = Arc::new(self.board.snapshot(now));
-            *self.published.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+            let there = switch.sip().bindings().filter(|(_, binding)| binding.is_there());
+            self.board.on_phones(there.map(|(agent, _)| (agent, false)), now.unix);
+            self.published.snapshot.send_replace(Arc::new(self.board.snapshot(now)));
         }
         if second {
             self.measures.counters = gather(switch, media, &self.records);

@@ -24,8 +24,9 @@ use crate::observer::Observer;
 use crate::udp::Sockets;
 use crate::{tcp, udp};
 
-/// How often the observer may publish.
-const TICK: Duration = Duration::from_millis(100);
+/// How often the observer may publish: an offer is on its advocate's screen 150 ms after it was decided, and a storm of
+/// changes costs no more than this.
+const TICK: Duration = Duration::from_millis(50);
 
 /// What a control thread is made of.
 pub struct Parts {

@@ -25,6 +25,6 @@ pub trait Observer {
     fn on_reload(&mut self, switch: &Switch, now: Now);
     /// A new plan was wrong; the old one stays.
     fn on_reload_refused(&mut self, now: Now);
-    /// About ten times a second, to publish what changed.
+    /// About twenty times a second, to publish what changed.
     fn on_tick(&mut self, switch: &Switch, media: &MediaThreads, now: Now);
 }

@@ -1,14 +1,17 @@
 //! The advocates and their states.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
-use havre_model::AgentId;
+use havre_model::{AgentCommand, AgentId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Part, Shared};
+use crate::board::Snapshot;
 use crate::line::CommandError;
 use crate::problem::Problem;
 use crate::views::{self, Agent, Agents};
@@ -66,8 +69,20 @@ pub(crate) async fn set_state(
 ) -> Result<Json<Agent>, Problem> {
     let unknown = || Problem::no_such("advocate", &id, "/api/v1/agents");
     let agent: AgentId = id.parse().map_err(|_| unknown())?;
-    let Json(StateWish { state: CommandWord(command) }) =
-        wish.map_err(|rejection| bad_body(&rejection, shared.config.limits.body))?;
+    let wish = wish.map_err(|rejection| bad_body(&rejection, shared.config.limits.body))?;
+    let Json(StateWish { state: CommandWord(asked) }) = wish;
+    let snapshot = command(&shared, &agent, asked).await?;
+    let entry = snapshot.agents.iter().find(|entry| entry.profile.id == agent).ok_or_else(unknown)?;
+    Ok(Json(views::agent(entry, snapshot.at)))
+}
+
+/// Has it done; the state of the line with what came of it.
+pub(super) async fn command(
+    shared: &Shared,
+    agent: &AgentId,
+    command: AgentCommand,
+) -> Result<Arc<Snapshot>, Problem> {
+    let unknown = || Problem::no_such("advocate", agent.as_str(), "/api/v1/agents");
     let answer = shared.answered(shared.line.command(agent.clone(), command)).await?;
     let state = answer.map_err(|error| match error {
         CommandError::UnknownAgent => unknown(),
@@ -78,13 +93,15 @@ pub(crate) async fn set_state(
     })?;
     tracing::info!(%agent, %command, state = state.as_str(), "state set over HTTP");
     // The published snapshot may be a moment older than the answer.
-    let snapshot = shared.line.snapshot();
-    let mut entry = snapshot.agents.iter().find(|a| a.profile.id == agent).cloned().ok_or_else(unknown)?;
-    entry.set(state, snapshot.at.unix);
-    Ok(Json(views::agent(&entry, snapshot.at)))
+    let mut snapshot = shared.line.snapshot();
+    let now = snapshot.at;
+    let mut agents = Arc::make_mut(&mut snapshot).agents.iter_mut();
+    let entry = agents.find(|entry| entry.profile.id == *agent).ok_or_else(unknown)?;
+    Arc::make_mut(entry).set(state, now);
+    Ok(snapshot)
 }
 
-fn bad_body(rejection: &JsonRejection, limit: usize) -> Problem {
+pub(super) fn bad_body(rejection: &JsonRejection, limit: usize) -> Problem {
     let status = rejection.status();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::too_large(limit);
@@ -94,7 +111,7 @@ fn bad_body(rejection: &JsonRejection, limit: usize) -> Problem {
         StatusCode::UNPROCESSABLE_ENTITY => ("bad-value", "Not a state"),
         _ => ("bad-json", "Not JSON"),
     };
-    let remedy = "Send `Content-Type: application/json` and a body like {\"state\":\"ready\"}; \
-                  states are ready, break, end_wrap_up, hard_call.";
+    let remedy = "Send `Content-Type: application/json` and a body like {\"state\":\"ready\"} \
+                  ({\"command\":\"ready\"} at the desk); they are ready, break, end_wrap_up, hard_call.";
     Problem::new(status, kind, title, rejection.body_text(), remedy)
 }

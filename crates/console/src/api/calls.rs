@@ -5,6 +5,7 @@ use axum::extract::State;
 use havre_model::{CallId, Risk};
 
 use super::{Part, Shared};
+use crate::board::CallEntry;
 use crate::problem::Problem;
 use crate::views::{self, Call, Calls, Queues};
 
@@ -62,7 +63,8 @@ pub(crate) async fn escalate(State(shared): State<Shared>, Part(id): Part) -> Re
     tracing::info!(%call, "made urgent over HTTP");
     let snapshot = shared.line.snapshot();
     // The published snapshot may be a moment older than the answer.
-    let mut entry = snapshot.calls.iter().find(|entry| entry.id == call).cloned().ok_or_else(unknown)?;
+    let entry = snapshot.calls.iter().find(|entry| entry.id == call).ok_or_else(unknown)?;
+    let mut entry = CallEntry::clone(entry);
     entry.risk = Risk::Urgent;
     Ok(Json(views::call(&entry, snapshot.at.unix)))
 }

@@ -5,10 +5,12 @@ use axum::extract::State;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 
-use super::{Shared, agents, calls, probes, reload, stream};
+use super::{Shared, agents, board, calls, desk, probes, reload, stream};
 use crate::events::{AgentNews, CallNews, SystemNews};
 use crate::page;
 use crate::problem::Problem;
+use crate::screens::KeyNews;
+use crate::views::Change;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -21,9 +23,10 @@ use crate::problem::Problem;
     paths(
         probes::health, probes::ready, probes::metrics, openapi,
         calls::queues, calls::calls, calls::call, calls::escalate, agents::agents, agents::agent, agents::set_state, stream::events, reload::reload,
+        board::board, board::events, desk::desk, desk::events, desk::set_state, desk::escalate,
         page::any, page::en, page::fr, page::token, page::file,
     ),
-    components(schemas(CallNews, AgentNews, SystemNews)),
+    components(schemas(CallNews, AgentNews, SystemNews, Change, KeyNews)),
     security(("token" = []))
 )]
 struct Description;

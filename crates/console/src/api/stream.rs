@@ -1,13 +1,15 @@
-//! The event stream (server-sent events): one cursor into the ring for each reader, and no buffer.
+//! Streams of server-sent events. The event stream is one cursor into the ring for each reader, and no buffer.
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 
 use super::Shared;
@@ -26,22 +28,40 @@ use crate::problem::Problem;
     (status = 503, description = "Too many readers.", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn events(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
-    let Ok(place) = shared.readers.clone().try_acquire_owned() else {
-        let detail = format!("There are already {} event streams.", shared.config.limits.subscribers);
+    let place = place(&shared.readers, shared.config.limits.subscribers)?;
+    let asked = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+    Ok(respond(Reader::new(shared, place, asked)))
+}
+
+/// What a stream is made of.
+pub(super) trait Frames: Send + 'static {
+    /// The next bytes, or the end.
+    fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
+}
+
+/// A place among the readers of a kind of stream.
+pub(super) fn place(places: &Arc<Semaphore>, limit: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(places).try_acquire_owned().map_err(|_| {
+        let detail = format!("There are already {limit} streams of this kind.");
         let remedy = "Close one, or try again later; the other resources can be read without it.";
         let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
-        return Err(Problem::new(status, "too-many-readers", "Too many readers", detail, remedy));
-    };
-    let asked = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
-    let reader = Reader::new(shared, place, asked);
-    let frames = stream::unfold(reader, |mut reader| async move {
-        let frame = reader.next().await?;
-        Some((Ok::<_, Infallible>(frame), reader))
+        Problem::new(status, "too-many-readers", "Too many readers", detail, remedy)
+    })
+}
+
+/// A response that goes on as long as `frames` do.
+pub(super) fn respond(frames: impl Frames) -> Response {
+    let frames = stream::unfold(frames, |mut frames| async move {
+        let frame = frames.next().await?;
+        Some((Ok::<_, Infallible>(frame), frames))
     });
     // A proxy that buffers would hold events back.
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (X_ACCEL_BUFFERING, "no")];
-    Ok((headers, Body::from_stream(frames)).into_response())
+    (headers, Body::from_stream(frames)).into_response()
 }
+
+/// What a stream says when there is nothing to say, so that both ends know the other lives.
+pub(super) const ALIVE: Bytes = Bytes::from_static(b": alive\n\n");
 
 const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
 
@@ -70,8 +90,9 @@ impl Reader {
         };
         Self { shared, seen, greeting: Some(greeting), newest, over: false, _place: place }
     }
+}
 
-    /// The next bytes, or the end.
+impl Frames for Reader {
     async fn next(&mut self) -> Option<Bytes> {
         if let Some(greeting) = self.greeting.take() {
             return Some(greeting.into());
@@ -96,7 +117,7 @@ impl Reader {
             let mut stopping = self.shared.stopping.clone();
             tokio::select! {
                 _ = self.newest.changed() => {}
-                () = sleep(self.shared.config.limits.heartbeat) => return Some(Bytes::from_static(b": alive\n\n")),
+                () = sleep(self.shared.config.limits.heartbeat) => return Some(ALIVE),
                 _ = stopping.wait_for(|stopping| *stopping) => self.over = true,
             }
         }

@@ -22,8 +22,9 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 pub const TOKEN: &str = "test-token-0123456789";
 
@@ -130,6 +131,7 @@ pub struct TestLine {
     pub events: Arc<Events>,
     pub board: Mutex<Board>,
     pub readiness: Mutex<Readiness>,
+    published: watch::Sender<Arc<Snapshot>>,
 }
 
 impl TestLine {
@@ -150,13 +152,21 @@ impl TestLine {
         ];
         board.on_agents(&profiles, NOW);
         let readiness = Mutex::new(Readiness { store_up: true, ..Readiness::default() });
-        Self { events, board: Mutex::new(board), readiness }
+        let published = watch::Sender::new(Arc::new(board.snapshot(NOW)));
+        Self { events, board: Mutex::new(board), readiness, published }
+    }
+
+    /// Lets the board be told something, and publishes what it then shows.
+    pub fn tell(&self, what: impl FnOnce(&mut Board)) {
+        let mut board = self.board.lock().unwrap();
+        what(&mut board);
+        self.published.send_replace(Arc::new(board.snapshot(NOW)));
     }
 
     /// `at` in seconds.
     pub fn call(&self, at: i64, call: u64, what: What) {
         let event = CallEvent { call: CallId(call), at: Unix::from_millis(at * 1000), what };
-        self.board.lock().unwrap().on_call(&event);
+        self.tell(|board| board.on_call(&event));
     }
 
     pub fn arrive_and_join(&self, at: i64, call: u64, language: Language, risk: Risk) {
@@ -166,7 +176,7 @@ impl TestLine {
     }
 
     pub fn agent(&self, agent: &str, state: AgentState) {
-        self.board.lock().unwrap().on_agent(&agent.parse().unwrap(), state, NOW);
+        self.tell(|board| board.on_agent(&agent.parse().unwrap(), state, NOW));
     }
 }
 
@@ -175,7 +185,11 @@ pub const NOW: Now =
 
 impl Line for TestLine {
     fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::new(self.board.lock().unwrap().snapshot(NOW))
+        Arc::clone(&self.published.borrow())
+    }
+
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.published.subscribe()
     }
 
     fn measures(&self) -> Measures {
@@ -233,4 +247,65 @@ impl Line for TestLine {
             Ok(Reloaded { dialplan: "abc123".to_owned(), lines: 1, agents: 2, warnings: vec![finding] })
         })
     }
+}
+
+/// One server-sent event.
+#[derive(Debug, PartialEq)]
+pub struct Event {
+    pub id: String,
+    pub kind: String,
+    pub data: Value,
+}
+
+/// A stream of server-sent events.
+pub struct Stream {
+    body: Incoming,
+    read: String,
+}
+
+impl Stream {
+    pub async fn open(server: &Server, path: &str, last: Option<&str>) -> Self {
+        let mut headers = vec![BEARER];
+        headers.extend(last.map(|id| ("last-event-id", id)));
+        let response = server.open(Method::GET, path, &headers, "").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { body: response.into_body(), read: String::new() }
+    }
+
+    /// The next event; comments are passed over.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            let block = self.block().await.expect("the stream ended");
+            let field =
+                |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+            let Some(data) = field("data: ") else { continue };
+            let data = serde_json::from_str(&data).unwrap();
+            return Event { id: field("id: ").unwrap_or_default(), kind: field("event: ").unwrap(), data };
+        }
+    }
+
+    /// The next block of lines; `None` at the end.
+    pub async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some((block, rest)) = self.read.split_once("\n\n") {
+                let block = block.to_owned();
+                self.read = rest.to_owned();
+                return Some(block);
+            }
+            let frame = timeout(Duration::from_secs(10), self.body.frame()).await.expect("nothing comes")?;
+            self.read.push_str(std::str::from_utf8(&frame.ok()?.into_data().unwrap()).unwrap());
+        }
+    }
+}
+
+/// Checks that an answer is exactly as the file of examples says, which the web app is built and tested against. With
+/// `HAVRE_WRITE_SHAPES=1` the file is written instead.
+pub fn assert_shape(name: &str, seen: &Value) {
+    let path = format!("{}/tests/shapes/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("HAVRE_WRITE_SHAPES").is_some() {
+        std::fs::write(&path, format!("{}\n", serde_json::to_string_pretty(seen).unwrap())).unwrap();
+    }
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(*seen, expected, "{path} differs; is the change meant? HAVRE_WRITE_SHAPES=1 writes it anew");
 }

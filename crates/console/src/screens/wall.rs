@@ -1,0 +1,247 @@
+//! The wallboard: one text of the whole, and one of each change, shared by all who look at it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::Bytes;
+use tokio::sync::watch;
+
+use super::frame;
+use crate::board::Snapshot;
+use crate::views::{self, AgentChanges, CallChanges, Change, Queue, Service};
+
+/// Changes kept for viewers: six seconds at ten a second. Whoever is further behind gets the whole again.
+const KEPT: usize = 64;
+
+/// What the wallboards show.
+#[derive(Debug)]
+pub(crate) struct Wall {
+    state: Mutex<State>,
+    newest: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    shown: Option<Shown>,
+    /// The number of the last change.
+    last: u64,
+    changes: VecDeque<Bytes>,
+    /// The whole as shown, once somebody asked for it.
+    whole: Option<Bytes>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    snapshot: Arc<Snapshot>,
+    queues: Vec<Queue>,
+    service: Vec<Service>,
+}
+
+/// How far a viewer has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen(Option<u64>);
+
+impl Default for Wall {
+    fn default() -> Self {
+        Self { state: Mutex::default(), newest: watch::Sender::new(0) }
+    }
+}
+
+impl Wall {
+    /// The line is now as in `snapshot`.
+    pub(crate) fn update(&self, snapshot: Arc<Snapshot>) {
+        let mut state = self.state();
+        let figures = views::queues(&snapshot);
+        let after = Shown { snapshot, queues: figures.queues, service: figures.service };
+        let change = state.shown.as_ref().map(|before| change(before, &after));
+        state.whole = None;
+        state.shown = Some(after);
+        // The first snapshot is nobody's change, but viewers may wait for it.
+        match change {
+            Some(None) => return,
+            Some(Some(change)) => {
+                if state.changes.len() == KEPT {
+                    state.changes.pop_front();
+                }
+                state.changes.push_back(frame("change", &change));
+            }
+            None => state.changes.clear(),
+        }
+        state.last += 1;
+        let last = state.last;
+        drop(state);
+        self.newest.send_replace(last);
+    }
+
+    /// What a viewer gets next: the whole at first and when it fell behind, the changes since otherwise; `None` while
+    /// there is nothing new.
+    pub(crate) fn next(&self, seen: &mut Seen) -> Option<Bytes> {
+        let mut state = self.state();
+        let last = state.last;
+        let kept = state.changes.len() as u64;
+        match seen.0 {
+            Some(number) if number >= last => None,
+            Some(number) if last - number <= kept => {
+                seen.0 = Some(last);
+                let missed = usize::try_from(last - number).unwrap_or(KEPT);
+                let skip = state.changes.len() - missed;
+                let frames: Vec<_> = state.changes.iter().skip(skip).cloned().collect();
+                // One frame, the usual case, is shared as it is.
+                Some(if let [one] = &frames[..] { one.clone() } else { frames.concat().into() })
+            }
+            _ => {
+                let whole = state.whole()?;
+                seen.0 = Some(last);
+                Some(whole)
+            }
+        }
+    }
+
+    /// Tells when there is something new.
+    pub(crate) fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn whole(&mut self) -> Option<Bytes> {
+        let shown = self.shown.as_ref()?;
+        let whole = self.whole.get_or_insert_with(|| frame("board", &views::board(&shown.snapshot)));
+        Some(whole.clone())
+    }
+}
+
+/// What a viewer of `before` must be told; `None` if both look alike.
+fn change(before: &Shown, after: &Shown) -> Option<Change> {
+    let (old, new) = (&before.snapshot, &after.snapshot);
+    let alarms = new.alarms != old.alarms;
+    let change = Change {
+        at: new.at.unix.as_millis(),
+        calls: calls(old, new),
+        agents: agents(old, new),
+        queues: figures(&before.queues, &after.queues, Queue::same),
+        service: figures(&before.service, &after.service, Service::eq),
+        alarms: alarms.then(|| new.alarms.iter().map(views::alarm).collect()),
+        totals: Some(views::totals(&new.tally)).filter(|totals| *totals != views::totals(&old.tally)),
+        store_up: (old.store_up != new.store_up).then_some(new.store_up),
+        draining: (old.draining != new.draining).then_some(new.draining),
+    };
+    let Change { at: _, calls, agents, queues, service, alarms, totals, store_up, draining } = &change;
+    let some = calls.is_some()
+        || agents.is_some()
+        || queues.is_some()
+        || service.is_some()
+        || alarms.is_some()
+        || totals.is_some()
+        || store_up.is_some()
+        || draining.is_some();
+    some.then_some(change)
+}
+
+fn calls(old: &Snapshot, new: &Snapshot) -> Option<CallChanges> {
+    let mut before: HashMap<_, _> = old.calls.iter().map(|call| (call.id, call)).collect();
+    let mut set = Vec::new();
+    for call in &new.calls {
+        let known = before.remove(&call.id);
+        if !known.is_some_and(|known| Arc::ptr_eq(known, call) || views::same_call(known, call)) {
+            set.push(views::call(call, new.at.unix));
+        }
+    }
+    let gone: Vec<_> = before.into_keys().map(|id| id.to_string()).collect();
+    (!set.is_empty() || !gone.is_empty()).then_some(CallChanges { set, gone })
+}
+
+fn agents(old: &Snapshot, new: &Snapshot) -> Option<AgentChanges> {
+    let mut before: HashMap<_, _> = old.agents.iter().map(|agent| (&agent.profile.id, agent)).collect();
+    let mut set = Vec::new();
+    for agent in &new.agents {
+        let known = before.remove(&agent.profile.id);
+        if !known.is_some_and(|known| Arc::ptr_eq(known, agent) || views::same_agent(known, agent)) {
+            set.push(views::agent(agent, new.at));
+        }
+    }
+    let gone: Vec<_> = before.into_keys().map(ToString::to_string).collect();
+    (!set.is_empty() || !gone.is_empty()).then_some(AgentChanges { set, gone })
+}
+
+fn figures<T: Clone>(old: &[T], new: &[T], same: impl Fn(&T, &T) -> bool) -> Option<Vec<T>> {
+    let alike = old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same(old, new));
+    (!alike).then(|| new.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use havre_model::{CallEvent, CallId, Mono, Now, Unix, What};
+
+    use super::*;
+    use crate::{Board, Events};
+
+    #[test]
+    fn a_viewer_who_falls_behind_gets_the_whole_again() {
+        let (wall, mut board) = (Wall::default(), board());
+        let mut seen = Seen::default();
+        assert_eq!(wall.next(&mut seen), None, "nothing is known of the line yet");
+        wall.update(board(0));
+        assert_eq!(said(&wall, &mut seen), ["board"]);
+        assert_eq!(wall.next(&mut seen), None);
+        wall.update(board(1));
+        wall.update(board(2));
+        assert_eq!(said(&wall, &mut seen), ["change", "change"]);
+        for call in 0..=KEPT as u64 {
+            wall.update(board(3 + call));
+        }
+        assert_eq!(said(&wall, &mut seen), ["board"]);
+        assert_eq!(wall.next(&mut seen), None);
+    }
+
+    #[test]
+    fn all_viewers_share_one_text() {
+        let (wall, mut board) = (Wall::default(), board());
+        wall.update(board(0));
+        let mut viewers = [Seen::default(), Seen::default()];
+        for _ in 0..3 {
+            let [first, second] = viewers.each_mut().map(|seen| wall.next(seen).unwrap());
+            assert_eq!(first.as_ptr(), second.as_ptr());
+            wall.update(board(1));
+            wall.update(board(2));
+            viewers.iter_mut().for_each(|seen| drop(wall.next(seen)));
+            wall.update(board(u64::from(first.len() as u32)));
+        }
+    }
+
+    #[test]
+    fn a_line_where_only_time_passes_says_nothing() {
+        let (wall, mut board) = (Wall::default(), board());
+        let snapshot = board(0);
+        let mut seen = Seen::default();
+        wall.update(Arc::clone(&snapshot));
+        assert_eq!(said(&wall, &mut seen), ["board"]);
+        let later = Now { unix: Unix::from_millis(1_000), ..snapshot.at };
+        wall.update(Arc::new(Snapshot { at: later, ..Snapshot::clone(&snapshot) }));
+        assert_eq!(wall.next(&mut seen), None);
+    }
+
+    /// What the viewer is told, event by event.
+    fn said(wall: &Wall, seen: &mut Seen) -> Vec<String> {
+        let frames = wall.next(seen).unwrap();
+        let text = std::str::from_utf8(&frames).unwrap();
+        text.lines().filter_map(|line| line.strip_prefix("event: ")).map(str::to_owned).collect()
+    }
+
+    /// A line in which a call of the given number arrives each time.
+    fn board() -> impl FnMut(u64) -> Arc<Snapshot> {
+        let now = Now { mono: Mono::from_start(Duration::ZERO), unix: Unix::from_millis(0) };
+        let mut board = Board::new(Events::new(now.unix), now.unix);
+        move |call| {
+            let what = What::Arrived { line: "hotline".parse().unwrap(), trunk: "demo".parse().unwrap() };
+            board.on_call(&CallEvent { call: CallId(call), at: now.unix, what });
+            Arc::new(board.snapshot(now))
+        }
+    }
+}
