@@ -254,7 +254,12 @@ impl Call {
     /// What the call asks for next.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() {
+            // A call is quiet for minutes: what its busiest moment needed is not kept.
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// When the call wants to be woken.

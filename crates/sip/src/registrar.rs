@@ -167,6 +167,7 @@ impl Registrar {
                 continue;
             }
             alive = true;
+            account.bindings.reserve_exact(1);
             account.bindings.push(Binding {
                 path: inbound.path,
                 expires: stack.now.mono + lifetime,

@@ -34,7 +34,8 @@ impl Switch {
         let ring_first = self.ring_first.contains(&trunk);
         let arrival = Arrival { call: id, line, trunk, number, ring_first };
         let call = Call::new(arrival, Arc::clone(&self.plan), &mut self.redial, now);
-        self.calls.insert(id, Entry { call, leg, library: Arc::clone(&self.library) });
+        let library = Arc::clone(&self.library);
+        self.calls.insert(id, Box::new(Entry { call, leg, library }));
         self.legs.insert(leg, Leg::new(self.shard_of(id.0), Role::Caller { call: id, offer }));
         self.carry_call(id, now);
     }

@@ -30,7 +30,7 @@ pub struct Switch {
     pub(crate) library: Arc<Library>,
     pub(crate) agents: HashMap<AgentId, AgentProfile>,
     pub(crate) ring_first: HashSet<TrunkId>,
-    pub(crate) calls: HashMap<CallId, Entry>,
+    pub(crate) calls: HashMap<CallId, Box<Entry>>,
     pub(crate) legs: HashMap<LegId, Leg>,
     /// Legs that are over, until their last report has come.
     pub(crate) closing: HashMap<LegId, Closing>,

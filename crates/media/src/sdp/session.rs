@@ -25,7 +25,7 @@ pub struct Session {
     local: Local,
     wish: Direction,
     /// What was last written, and so the version to go on from.
-    said: Option<Description>,
+    said: Option<Said>,
     id: u64,
     formats: Formats,
     /// Streams of the far side's making that we refused, by their places; `None` is our own.
@@ -39,6 +39,13 @@ pub struct Session {
     voip_metrics: bool,
     /// An offer of ours was written last, and may be answered.
     offered: bool,
+}
+
+/// A body as it was written.
+#[derive(Clone, Debug)]
+struct Said {
+    version: u64,
+    text: Box<str>,
 }
 
 /// The formats of our stream, by payload type.
@@ -166,7 +173,7 @@ impl Session {
 
     /// Writes a body, with a higher version if it says anything new. `setup` is our part in a browser's handshake.
     fn write(&mut self, direction: Direction, setup: Role) -> Vec<u8> {
-        let version = self.said.as_ref().map_or(1, |said| said.origin.version);
+        let version = self.said.as_ref().map_or(1, |said| said.version);
         let origin = Origin { id: self.id, version, addr: self.local.addr };
         let media =
             self.places.iter().map(|place| place.clone().unwrap_or_else(|| self.stream(direction, setup)));
@@ -180,11 +187,12 @@ impl Session {
             web: Web::default(),
             media: media.collect(),
         };
-        if self.said.as_ref().is_some_and(|said| *said != body) {
+        let mut text = body.to_string();
+        if self.said.as_ref().is_some_and(|said| *said.text != *text) {
             body.origin.version += 1;
+            text = body.to_string();
         }
-        let text = body.to_string();
-        self.said = Some(body);
+        self.said = Some(Said { version: body.origin.version, text: text.as_str().into() });
         text.into_bytes()
     }
 

@@ -83,7 +83,7 @@ impl Outcome {
 /// Every client transaction by its branch.
 #[derive(Default)]
 pub(crate) struct Clients {
-    table: HashMap<ClientId, Client>,
+    table: HashMap<ClientId, Box<Client>>,
 }
 
 struct Client {
@@ -199,7 +199,8 @@ impl Stack {
         } else {
             Machine::NonInvite(ClientNonInvite::new(timers, reliable, now))
         };
-        self.clients.table.insert(id, Client { machine, path, bytes, user, alarm: None });
+        let client = Client { machine, path, bytes, user, alarm: None };
+        self.clients.table.insert(id, Box::new(client));
         self.rearm_client(id);
     }
 
@@ -223,9 +224,8 @@ impl Stack {
 
     /// CANCEL now or as soon as allowed. What comes of the INVITE is still told to its user.
     pub(crate) fn cancel(&mut self, id: ClientId, cause: Option<Cause>) {
-        let Some(Client { machine: Machine::Invite(invite), .. }) = self.clients.table.get_mut(&id) else {
-            return;
-        };
+        let Some(client) = self.clients.table.get_mut(&id) else { return };
+        let Machine::Invite(invite) = &mut client.machine else { return };
         if invite.machine.is_pending() && matches!(invite.cancel, Cancel::No) {
             invite.cancel = Cancel::Wanted(cause);
             self.send_due_cancel(id);
@@ -234,10 +234,8 @@ impl Stack {
 
     fn send_due_cancel(&mut self, id: ClientId) {
         let give_up = self.mono() + self.base_timers().t1x64();
-        let Some(Client { machine: Machine::Invite(invite), path, .. }) = self.clients.table.get_mut(&id)
-        else {
-            return;
-        };
+        let Some(client) = self.clients.table.get_mut(&id) else { return };
+        let Machine::Invite(invite) = &mut client.machine else { return };
         let Cancel::Wanted(cause) = invite.cancel else { return };
         if !invite.machine.is_proceeding() {
             return;
@@ -247,7 +245,7 @@ impl Stack {
         if let Some(cause) = cause {
             add_reason(&mut cancel, cause);
         }
-        let (path, bytes) = (*path, cancel.to_bytes());
+        let (path, bytes) = (client.path, cancel.to_bytes());
         self.begin(ClientId { cancel: true, ..id }, cancel, path, bytes, User::Nobody);
         self.rearm_client(id);
     }
@@ -266,6 +264,10 @@ impl Stack {
             Machine::Invite(invite) => invite.machine.on_response(response.status, now),
         };
         let (path, user) = (client.path, client.user);
+        if !client.is_pending() {
+            // Answered: it is never sent again, and the transaction stays for half a minute.
+            client.bytes = Bytes::new();
+        }
         if let (OnResponse::Ack | OnResponse::AckAndDeliver, Machine::Invite(invite)) =
             (told, &client.machine)
         {
@@ -303,8 +305,9 @@ impl Stack {
 
     /// Nobody listens at `remote`, or the connection is gone: what waits for an answer from there fails at once.
     pub(super) fn fail_clients(&mut self, gone: impl Fn(&Path) -> bool) {
-        let failed = |(_, client): &(&ClientId, &Client)| client.is_pending() && gone(&client.path);
-        let mut ids: Vec<_> = self.clients.table.iter().filter(failed).map(|(id, _)| *id).collect();
+        let failed = |client: &Client| client.is_pending() && gone(&client.path);
+        let table = self.clients.table.iter();
+        let mut ids: Vec<_> = table.filter(|(_, client)| failed(client)).map(|(id, _)| *id).collect();
         // The table has no order of its own, and runs must repeat.
         ids.sort_unstable_by_key(|id| (id.branch, id.cancel));
         for id in ids {
@@ -350,9 +353,10 @@ impl Stack {
 
     /// The INVITE of a transaction, and the path it went.
     pub(crate) fn invite(&self, id: ClientId) -> Option<(&Request, Path)> {
-        match self.clients.table.get(&id)? {
-            Client { machine: Machine::Invite(invite), path, .. } => Some((&invite.request, *path)),
-            Client { machine: Machine::NonInvite(_), .. } => None,
+        let client = self.clients.table.get(&id)?;
+        match &client.machine {
+            Machine::Invite(invite) => Some((&invite.request, client.path)),
+            Machine::NonInvite(_) => None,
         }
     }
 

@@ -46,9 +46,10 @@ pub(crate) enum Arrival {
 }
 
 /// Every server transaction by number, by what its repetitions look like, and INVITEs by what merged ones share.
+/// A transaction lives for half a minute, so a busy line has many: boxed, they leave the table's free places small.
 #[derive(Default)]
 pub(crate) struct Servers {
-    table: HashMap<ServerId, Server>,
+    table: HashMap<ServerId, Box<Server>>,
     by_key: HashMap<Box<str>, ServerId>,
     by_merge_key: HashMap<Box<str>, ServerId>,
     count: u64,
@@ -124,9 +125,10 @@ impl Stack {
         let reply = ReplyTo { server: None, path: reply_path(&request.headers, path) };
         let now = self.mono();
         if request.method == Method::Ack {
-            let Some((id, Server { machine: Machine::Invite(machine), .. })) =
-                self.servers.find(&request, Method::Invite)
-            else {
+            let Some((id, server)) = self.servers.find(&request, Method::Invite) else {
+                return Arrival::Ack(inbound(request, reply));
+            };
+            let Machine::Invite(machine) = &mut server.machine else {
                 return Arrival::Ack(inbound(request, reply));
             };
             let told = machine.on_ack(now);
@@ -188,7 +190,7 @@ impl Stack {
             servers.by_merge_key.insert(key.clone(), id);
         }
         let server = Server { machine, key, merge_key, path, last: None, leg: None, alarm: None };
-        servers.table.insert(id, server);
+        servers.table.insert(id, Box::new(server));
         inbound.reply.server = Some(id);
     }
 
@@ -236,7 +238,9 @@ impl Stack {
             Some(id) => {
                 let Some(server) = self.servers.table.get_mut(&id) else { return bytes };
                 if server.machine.on_respond(response.status, now) {
-                    server.last = Some(bytes.clone());
+                    // A 2xx to an INVITE is repeated by whoever sent it.
+                    let repeats = server.machine.on_request() == OnRequest::ResendLast;
+                    server.last = repeats.then(|| bytes.clone());
                     self.transmit(reply.path, bytes.clone());
                 }
                 self.rearm_server(id);
