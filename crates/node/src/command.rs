@@ -1,9 +1,14 @@
 //! What the API and signals may ask of the control thread, from any other thread.
 
+use std::net::SocketAddr;
+
+use bytes::Bytes;
 use havre_model::{AgentCommand, AgentId, AgentState, CallId};
 use havre_queue::CommandError;
 use havre_switch::ReloadPlan;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::web::WebSocket;
 
 /// Requests under way at once; the API answers 503 beyond.
 const MAX_REQUESTS: usize = 256;
@@ -45,6 +50,17 @@ pub enum Request {
         /// Told when no call is left.
         idle: oneshot::Sender<()>,
     },
+    /// An advocate's browser is connected by WebSocket.
+    Flow {
+        /// Whose.
+        agent: AgentId,
+        /// Where the browser is.
+        remote: SocketAddr,
+        /// Over TLS.
+        secure: bool,
+        /// The control thread's end.
+        socket: WebSocket,
+    },
     /// How many calls are in progress.
     Count {
         /// Where the answer goes.
@@ -53,6 +69,11 @@ pub enum Request {
     /// End the control thread.
     Stop,
 }
+
+/// Messages from one browser that wait for the control thread; the browser's own buffers wait beyond.
+const MAX_FROM_BROWSER: usize = 64;
+/// Messages to one browser that wait for it; beyond that it is closed.
+const MAX_TO_BROWSER: usize = 256;
 
 /// Speaks to a control thread.
 #[derive(Clone, Debug)]
@@ -73,6 +94,22 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Request::Agent { agent, command, answer }).ok()?;
         answered.await.ok()
+    }
+
+    /// A WebSocket of this agent's browser is open, whose login was proven: one message of SIP in each item, both ways.
+    /// It closes by dropping either end, here or there. `None` if the control thread has too much to do or is gone.
+    #[must_use]
+    pub fn sip_flow(
+        &self,
+        agent: AgentId,
+        remote: SocketAddr,
+        secure: bool,
+    ) -> Option<(mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>)> {
+        let (to_line, incoming) = mpsc::channel(MAX_FROM_BROWSER);
+        let (outgoing, from_line) = mpsc::channel(MAX_TO_BROWSER);
+        let socket = WebSocket { incoming, outgoing };
+        self.0.try_send(Request::Flow { agent, remote, secure, socket }).ok()?;
+        Some((to_line, from_line))
     }
 
     /// Makes a call urgent; `Some(false)` if it is not in progress, `None` if the control thread has too much to do or

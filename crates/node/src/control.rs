@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use havre_model::{FlowId, Wakeup};
 use havre_queue::{Ack, CommandError, Op};
-use havre_sip::Transport;
+use havre_sip::{FlowOwner, Transport};
 use havre_switch::{Input, MediaInput, Output, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -22,7 +22,7 @@ use crate::command::{Handle, Request};
 use crate::media::{MediaThreads, ShardEvent};
 use crate::observer::Observer;
 use crate::udp::Sockets;
-use crate::{tcp, udp};
+use crate::{tcp, udp, web};
 
 /// How often the observer may publish: an offer is on its advocate's screen 150 ms after it was decided, and a storm of
 /// changes costs no more than this.
@@ -293,7 +293,7 @@ impl Core {
             (Transport::Udp, _) => {
                 self.udp.get(&local).is_some_and(|socket| udp::send(socket, &bytes, remote))
             }
-            (Transport::Tcp, Some(flow)) => {
+            (Transport::Tcp | Transport::Ws | Transport::Wss, Some(flow)) => {
                 let full =
                     self.flows.borrow().get(&flow).is_none_or(|sender| sender.try_send(bytes).is_err());
                 if full {
@@ -302,10 +302,14 @@ impl Core {
                 }
                 !full
             }
-            (Transport::Tcp, None) => false,
+            (Transport::Tcp | Transport::Ws | Transport::Wss, None) => false,
         };
         if !sent {
-            let name = if transport == Transport::Udp { "udp" } else { "tcp" };
+            let name = match transport {
+                Transport::Udp => "udp",
+                Transport::Tcp => "tcp",
+                Transport::Ws | Transport::Wss => "ws",
+            };
             plane.observer.on_transport_error(name);
         }
     }
@@ -340,6 +344,10 @@ impl Core {
                 self.no_legs.borrow_mut().push(idle);
                 self.step(Input::HangUp);
             }
+            Request::Flow { agent, remote, secure, socket } => {
+                let owner = FlowOwner { agent, secure };
+                tokio::task::spawn_local(web::serve(Rc::clone(self), owner, remote, socket));
+            }
             Request::Count { answer } => {
                 let _ = answer.send(self.plane.borrow().switch.calls().count());
             }
@@ -368,6 +376,11 @@ impl Core {
 
     pub(crate) fn remove_flow(&self, flow: FlowId) {
         self.flows.borrow_mut().remove(&flow);
+    }
+
+    /// Our address in what we write over WebSockets, whose own end is the console's: of no consequence there.
+    pub(crate) fn any_listener(&self) -> Option<SocketAddr> {
+        self.udp.keys().min().copied()
     }
 
     /// The listening address on the interface of a connection's own end: what the endpoint knows us by.

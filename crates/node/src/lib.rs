@@ -14,8 +14,10 @@ pub mod media;
 mod observer;
 mod tcp;
 mod udp;
+mod web;
 
 pub use command::{Handle, Request};
 pub use control::{Control, Parts};
 pub use observer::Observer;
 pub use udp::{BindError, Sockets};
+pub use web::WebSocket;

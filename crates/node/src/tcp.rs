@@ -26,8 +26,8 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                if core.flows() >= limits::MAX_FLOWS {
-                    // Dropped at once: established connections come first.
+                if core.flows() >= limits::MAX_FLOWS - limits::MAX_FLOWS / 4 {
+                    // Dropped at once: established connections come first, and the last quarter is for advocates.
                     core.transport_error("tcp");
                     continue;
                 }
@@ -68,7 +68,7 @@ fn open(core: &Rc<Core>, flow: FlowId, stream: TcpStream, remote: SocketAddr) {
     let _ = stream.set_nodelay(true);
     let (sender, receiver) = mpsc::channel(MAX_QUEUED);
     core.add_flow(flow, sender);
-    core.step(Input::Connected { flow, local: core.listener_of(local), remote });
+    core.step(Input::Connected { flow, local: core.listener_of(local), remote, owner: None });
     tokio::task::spawn_local(serve(Rc::clone(core), flow, stream, receiver));
 }
 

@@ -40,8 +40,9 @@ impl Phone {
             }
             SipEvent::RegisterResult { status: 200, expires } => self.report(Event::Registered { expires }),
             SipEvent::RegisterResult { status, .. } => self.report(Event::RegisterFailed { status }),
-            // A phone probes nobody, keeps no registrar, and has no trunks.
+            // A phone probes nobody, keeps no registrar, and has no trunks and no browsers.
             SipEvent::Probed { .. }
+            | SipEvent::Detached { .. }
             | SipEvent::Registered { .. }
             | SipEvent::Unregistered { .. }
             | SipEvent::Refused { .. } => {}

@@ -99,7 +99,7 @@ impl Station {
     pub(crate) const fn path(&self) -> Path {
         match self.transport {
             Transport::Udp => Path::udp(self.addr, SWITCH),
-            Transport::Tcp => Path::tcp(self.addr, SWITCH),
+            _ => Path::tcp(self.addr, SWITCH),
         }
     }
 

@@ -166,7 +166,9 @@ impl Inner {
         if to == End::Switch {
             self.reading = Some(ip);
             self.tell_switch(match &carried {
-                Carried::Opened => Input::Connected { flow: switch_flow, local: SWITCH, remote: far },
+                Carried::Opened => {
+                    Input::Connected { flow: switch_flow, local: SWITCH, remote: far, owner: None }
+                }
                 Carried::Bytes(bytes) => Input::Stream { flow: switch_flow, bytes },
                 Carried::Closed => Input::Closed { flow: switch_flow },
             });
@@ -177,7 +179,9 @@ impl Inner {
         if let Some(station) = self.stations.get_mut(&ip).filter(|station| station.life == Life::Well) {
             let local = station.addr;
             let input = match &carried {
-                Carried::Opened => SipInput::Connected { flow: phone_flow, local, remote: SWITCH },
+                Carried::Opened => {
+                    SipInput::Connected { flow: phone_flow, local, remote: SWITCH, owner: None }
+                }
                 Carried::Bytes(bytes) => SipInput::Stream { flow: phone_flow, bytes },
                 Carried::Closed => SipInput::Closed { flow: phone_flow },
             };

@@ -56,6 +56,8 @@ counters! {
     flows_full;
     /// Connections closed for silence, or for what they sent.
     flows_dropped;
+    /// Browsers' connections closed because their page registered over a newer one.
+    flows_superseded;
     /// Messages to a connection that is gone.
     flow_gone;
     /// Bindings dropped to make room for a newer one of the same account.

@@ -193,7 +193,9 @@ impl Dialog {
     /// Where our next request goes. Names are not resolved here: then it goes where the peer's messages come from.
     pub(crate) fn next_hop(&self, stack: &Stack) -> Path {
         let connected = self.path.flow.is_some_and(|flow| stack.is_open(flow));
-        if connected || self.route == Route::BySource && self.path.transport == Transport::Udp {
+        // A browser's target is an `.invalid` name, or one that nobody should be sent to.
+        let web = self.path.transport.is_web();
+        if connected || web || self.route == Route::BySource && self.path.transport == Transport::Udp {
             return self.path;
         }
         let hop = self.routes.first().map_or(&self.target, |route| &route.uri);
@@ -209,8 +211,14 @@ impl Dialog {
 pub(crate) fn own_contact(config: &Config, path: Path) -> NameAddr {
     let at = config.advertise(path.local);
     let mut uri = Uri::sip(Some("havre"), at);
-    if let (Uri::Sip(sip), Transport::Tcp) = (&mut uri, path.transport) {
-        sip.params.set("transport", "tcp");
+    let transport = match path.transport {
+        Transport::Udp => None,
+        Transport::Tcp => Some("tcp"),
+        // RFC 7118 §5.4: "ws" with TLS as without.
+        Transport::Ws | Transport::Wss => Some("ws"),
+    };
+    if let (Uri::Sip(sip), Some(transport)) = (&mut uri, transport) {
+        sip.params.set("transport", transport);
     }
     NameAddr::new(uri)
 }

@@ -36,6 +36,9 @@ pub(crate) fn judge(
         let called = request.uri.user().unwrap_or_default().into_owned();
         return Ruling::Admit { origin: Origin::Anyone, called, line: None };
     }
+    if let Some(owner) = stack.owner(path) {
+        return judge_owner(&config, request, path, owner.clone());
+    }
     let claimed = claimed_user(&config, request, path);
     let account = claimed.as_deref().and_then(|user| known_account(&config, user));
     if account.is_some() || registrar.is_source(path) {
@@ -57,14 +60,16 @@ pub(crate) fn judge(
     Ruling::Refuse { status: 403, why: "unknown source", trunk: None }
 }
 
-/// Whether a new request is a scanner's: by its `User-Agent`, and not from a trunk's or a registered phone's address.
-pub(crate) fn is_unwelcome(config: &Config, registrar: &Registrar, request: &Request, path: Path) -> bool {
+/// Whether a new request is a scanner's: by its `User-Agent`, and not from a trunk's or a registered phone's address, or
+/// from behind the console's login.
+pub(crate) fn is_unwelcome(stack: &Stack, registrar: &Registrar, request: &Request, path: Path) -> bool {
     let agent = request.headers.first(&Name::UserAgent);
-    if config.accept_anyone || !agent.is_some_and(is_scanner) {
+    if stack.config.accept_anyone || !agent.is_some_and(is_scanner) {
         return false;
     }
     let source = path.remote.ip().to_canonical();
-    !registrar.is_source(path) && !config.trunks.iter().any(|trunk| trunk.sends_from(source))
+    let known = registrar.is_source(path) || stack.owner(path).is_some();
+    !known && !stack.config.trunks.iter().any(|trunk| trunk.sends_from(source))
 }
 
 /// Who calls, as far as a gateway may know: the asserted identity, else `From`; nothing where it is withheld.
@@ -99,6 +104,17 @@ fn judge_agent(
     let Some(agent) = known_account(config, &user) else {
         return Ruling::Challenge { stale: false };
     };
+    admit_agent(config, request, agent, claimed)
+}
+
+/// The console's login has proven who it is.
+fn judge_owner(config: &Config, request: &Request, path: Path, owner: AgentId) -> Ruling {
+    let claimed = claimed_user(config, request, path).and_then(|user| known_account(config, &user));
+    admit_agent(config, request, owner, claimed)
+}
+
+/// An account calls feature codes, in its own name.
+fn admit_agent(config: &Config, request: &Request, agent: AgentId, claimed: Option<AgentId>) -> Ruling {
     let refuse = |status, why| Ruling::Refuse { status, why, trunk: None };
     if claimed.is_some_and(|claimed| claimed != agent) {
         return refuse(403, "another account's From");

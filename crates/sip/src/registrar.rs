@@ -37,6 +37,8 @@ pub struct Binding {
     q: u16,
     /// `+sip.instance` (RFC 5626): the same phone, whatever address it has now.
     instance: Option<String>,
+    /// `reg-id` (RFC 5626), given back as it came.
+    reg_id: Option<u32>,
     call_id: Box<str>,
     seq: u32,
 }
@@ -80,21 +82,12 @@ enum Refusal {
 impl Registrar {
     /// Answers a REGISTER. Only one with right credentials costs a transaction.
     pub(crate) fn on_register(&mut self, stack: &mut Stack, guard: &mut Guard, mut inbound: Inbound) {
-        let config = stack.config.clone();
-        let request = &inbound.request;
-        let auths = request.headers.auths(&Name::Authorization);
-        let password = |user: &str| account_password(&config, user);
-        let source = inbound.path.remote.ip();
-        let verdict = guard.verify(&auths, Method::Register, &request.uri, source, password, stack.now);
-        let agent: Option<AgentId> = match verdict {
-            Verdict::Genuine { username } => username.parse().ok(),
-            Verdict::Missing => return challenge(stack, guard, &inbound, false),
-            Verdict::Stale => return challenge(stack, guard, &inbound, true),
-            Verdict::Refused => {
-                stack.counters.authentication_failures += 1;
-                return challenge(stack, guard, &inbound, false);
-            }
-        };
+        // The console's login has proven whose WebSocket it is.
+        let owner = stack.owner(inbound.path).cloned();
+        let agent = if owner.is_some() { owner } else { prove(stack, guard, &inbound) };
+        if agent.is_none() {
+            return;
+        }
         stack.begin_server(&mut inbound);
         let response = match agent.filter(|agent| is_for(&inbound.request, agent)) {
             Some(agent) => self.register(stack, &agent, &inbound),
@@ -158,10 +151,14 @@ impl Registrar {
             return Ok(());
         }
         let mut alive = false;
+        let mut superseded = Vec::new();
         let account = self.accounts.entry(agent.clone()).or_default();
         for Wish { contact, lifetime } in wishes {
             let former = account.bindings.iter().find(|binding| binding.is(&contact));
             let presence = Presence::proven(former.map(|binding| &binding.presence), stack);
+            let left =
+                former.filter(|former| former.path.transport.is_web()).and_then(|former| former.path.flow);
+            superseded.extend(left.filter(|left| inbound.path.flow != Some(*left)));
             account.bindings.retain(|binding| !binding.is(&contact));
             if lifetime.is_zero() {
                 continue;
@@ -173,6 +170,7 @@ impl Registrar {
                 expires: stack.now.mono + lifetime,
                 q: contact.q(),
                 instance: contact.params.unquoted("+sip.instance"),
+                reg_id: contact.params.get("reg-id").and_then(|id| id.parse().ok()),
                 uri: contact.uri,
                 presence,
                 call_id: call_id.into(),
@@ -191,12 +189,16 @@ impl Registrar {
             stack.emit(Event::Registered { agent: agent.clone(), first });
         }
         self.changed(stack, agent);
+        for flow in superseded {
+            stack.supersede_flow(flow);
+        }
         Ok(())
     }
 
     /// 200 with every binding (§10.3, step 8).
     fn listing(&self, stack: &Stack, agent: &AgentId, request: &Request) -> Response {
         let mut response = request.respond(200, Some(&stack.stateless_tag(request)));
+        let mut outbound = false;
         for binding in self.bindings_of(agent) {
             let mut contact = NameAddr::new(binding.uri.clone());
             let left = binding.expires.since(stack.mono());
@@ -206,7 +208,18 @@ impl Registrar {
             if binding.q < 1000 {
                 contact.params.set("q", &format!("0.{:03}", binding.q));
             }
+            // A browser finds its own binding by these.
+            if let (Some(instance), Some(reg_id)) = (&binding.instance, binding.reg_id) {
+                contact.params.set("+sip.instance", instance);
+                contact.params.set("reg-id", &reg_id.to_string());
+                outbound |= binding.is_over(request);
+            }
             response.headers.push(Name::Contact, &contact);
+        }
+        // RFC 5626 §6: requests go over the connection that it registered over.
+        if outbound {
+            response.headers.push(Name::Supported, "outbound");
+            response.headers.push(Name::Require, "outbound");
         }
         response.headers.push(Name::Server, PRODUCT);
         response
@@ -216,11 +229,17 @@ impl Registrar {
         self.accounts.get(agent).map_or(&[], |account| &account.bindings)
     }
 
-    /// Where the account's phones ring: those that are there, or all if none is known to be.
-    pub(crate) fn reachable(&self, agent: &AgentId) -> impl Iterator<Item = &Binding> {
-        let all = self.bindings_of(agent);
-        let none = !all.iter().any(Binding::is_there);
-        all.iter().filter(move |binding| none || binding.is_there())
+    /// Where the account's phones ring, browsers excepted: those that are there, or all if none is known to be.
+    pub(crate) fn phones(&self, agent: &AgentId) -> impl Iterator<Item = &Binding> {
+        let all = self.bindings_of(agent).iter().filter(|binding| !binding.path.transport.is_web());
+        let none = !all.clone().any(Binding::is_there);
+        all.filter(move |binding| none || binding.is_there())
+    }
+
+    /// The account's browsers that are there, the newest first.
+    pub(crate) fn browsers(&self, agent: &AgentId) -> impl Iterator<Item = &Binding> {
+        let all = self.bindings_of(agent).iter().rev();
+        all.filter(|binding| binding.path.transport.is_web() && binding.is_there())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&AgentId, &Binding)> {
@@ -325,6 +344,11 @@ impl Binding {
         (instance.is_some() && instance == self.instance) || self.uri.equivalent(&contact.uri)
     }
 
+    /// Registered by this request, or an earlier one of its `Call-ID`, whose sender knows RFC 5626.
+    fn is_over(&self, request: &Request) -> bool {
+        *self.call_id == *order(request).0 && request.headers.supported().has("outbound")
+    }
+
     /// A request that was overtaken by a newer one of its `Call-ID` must not undo it.
     fn is_newer_than(&self, call_id: &str, seq: u32) -> bool {
         *self.call_id == *call_id && self.seq >= seq
@@ -334,10 +358,29 @@ impl Binding {
 impl Source {
     const fn of(path: Path) -> Self {
         match (path.transport, path.flow) {
-            (Transport::Tcp, Some(flow)) => Self::Connection(flow),
+            (Transport::Tcp | Transport::Ws | Transport::Wss, Some(flow)) => Self::Connection(flow),
             _ => Self::Datagrams(path.remote),
         }
     }
+}
+
+/// The account that the credentials prove; `None` if it was challenged instead.
+fn prove(stack: &mut Stack, guard: &mut Guard, inbound: &Inbound) -> Option<AgentId> {
+    let (config, request) = (stack.config.clone(), &inbound.request);
+    let auths = request.headers.auths(&Name::Authorization);
+    let password = |user: &str| account_password(&config, user);
+    let source = inbound.path.remote.ip();
+    let stale = match guard.verify(&auths, Method::Register, &request.uri, source, password, stack.now) {
+        Verdict::Genuine { username } => return username.parse().ok(),
+        Verdict::Missing => false,
+        Verdict::Stale => true,
+        Verdict::Refused => {
+            stack.counters.authentication_failures += 1;
+            false
+        }
+    };
+    challenge(stack, guard, inbound, stale);
+    None
 }
 
 /// 401 with a fresh nonce, of which nothing is kept.

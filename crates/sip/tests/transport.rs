@@ -31,7 +31,7 @@ impl Peer {
     fn connects(&mut self, flow: FlowId, remote: &str) -> Vec<Output> {
         let address = |text: &str| -> SocketAddr { text.parse().expect("an address") };
         let (local, remote) = (address(HAVRE), address(remote));
-        self.havre.handle_input(Input::Connected { flow, local, remote }, self.now);
+        self.havre.handle_input(Input::Connected { flow, local, remote, owner: None }, self.now);
         self.outputs()
     }
 

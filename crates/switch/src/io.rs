@@ -68,6 +68,15 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Theirs.
         remote: SocketAddr,
+        /// Of a WebSocket: whose it is.
+        owner: Option<sip::FlowOwner>,
+    },
+    /// One message of a SIP WebSocket.
+    Message {
+        /// Its id.
+        flow: FlowId,
+        /// What came.
+        bytes: &'a [u8],
     },
     /// Bytes of a SIP connection.
     Stream {

@@ -125,9 +125,10 @@ impl Switch {
             Input::Datagram { local, source, bytes } => {
                 self.sip.handle_input(sip::Input::Datagram { local, source, bytes }, now);
             }
-            Input::Connected { flow, local, remote } => {
-                self.sip.handle_input(sip::Input::Connected { flow, local, remote }, now);
+            Input::Connected { flow, local, remote, owner } => {
+                self.sip.handle_input(sip::Input::Connected { flow, local, remote, owner }, now);
             }
+            Input::Message { flow, bytes } => self.sip.handle_input(sip::Input::Message { flow, bytes }, now),
             Input::Stream { flow, bytes } => self.sip.handle_input(sip::Input::Stream { flow, bytes }, now),
             Input::Closed { flow } => self.sip.handle_input(sip::Input::Closed { flow }, now),
             Input::Unreachable { local, remote } => {

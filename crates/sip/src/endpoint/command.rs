@@ -7,7 +7,8 @@ use havre_model::{Cause, LegId};
 
 use super::{Account, Command, EndedBy, Endpoint, Event, Identity, Target};
 use crate::config::Config;
-use crate::leg::{Destination, Dialling, Leg, Party};
+use crate::leg::{Destination, Dialling, ForCall, Leg, Party};
+use crate::registrar::Binding;
 use crate::registration::Registration;
 use crate::stack::Stack;
 
@@ -64,14 +65,15 @@ impl Endpoint {
             self.stack.emit(Event::Ended { leg, by, status, cause });
             return;
         }
-        let to = match target {
-            Target::Uri { uri, path } => vec![Destination { uri, path, phone: false }],
-            Target::Agent(agent) => {
-                let bindings = self.registrar.reachable(&agent);
-                bindings.map(|b| Destination { uri: b.uri.clone(), path: b.path, phone: true }).collect()
+        let phone = |b: &Binding| Destination { uri: b.uri.clone(), path: b.path, phone: true };
+        let (to, call) = match target {
+            Target::Uri { uri, path } => (vec![Destination { uri, path, phone: false }], None),
+            Target::Agent(agent) => (self.registrar.phones(&agent).map(phone).collect(), None),
+            Target::Browser { agent, call, resume } => {
+                (self.registrar.browsers(&agent).map(phone).collect(), Some(ForCall { call, resume }))
             }
         };
-        let leg = Dialling::begin(&mut self.stack, leg, Party::Agent, to, from, sdp, account);
+        let leg = Dialling::begin(&mut self.stack, leg, Party::Agent, to, from, call, sdp, account);
         self.legs.insert(leg);
     }
 
@@ -82,5 +84,6 @@ impl Endpoint {
             self.guard = super::guard(&mut self.stack);
         }
         self.registrar.on_configured(&mut self.stack);
+        self.stack.drop_ownerless_flows();
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use havre_model::{AgentId, Cause, Digit, FlowId, LegId};
+use havre_model::{AgentId, CallId, Cause, Digit, FlowId, LegId};
 
 use crate::config::{Config, Password};
 use crate::wire::Uri;
@@ -18,6 +18,40 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+    /// A WebSocket (RFC 7118): a browser's, behind the console's login.
+    Ws,
+    /// The same over TLS.
+    Wss,
+}
+
+impl Transport {
+    /// Nothing gets lost on it, and its requests are answered where they came from.
+    #[must_use]
+    pub const fn is_reliable(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+
+    /// A browser's. It exists only as long as its connection, and nobody can open one to it.
+    #[must_use]
+    pub const fn is_web(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+}
+
+/// Whose WebSocket it is: the console has proven it. On such a connection nothing is challenged, and nothing may be
+/// done in another's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowOwner {
+    /// The account.
+    pub agent: AgentId,
+    /// Over TLS.
+    pub secure: bool,
+}
+
+impl FlowOwner {
+    pub(crate) const fn transport(&self) -> Transport {
+        if self.secure { Transport::Wss } else { Transport::Ws }
+    }
 }
 
 /// Where a message goes or came from.
@@ -67,8 +101,17 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// The far end.
         remote: SocketAddr,
+        /// Of a WebSocket: whose it is. `None` for TCP.
+        owner: Option<FlowOwner>,
     },
-    /// Bytes of a connection, cut anywhere.
+    /// One message of a WebSocket (RFC 7118 §5.2).
+    Message {
+        /// Which.
+        flow: FlowId,
+        /// All of it.
+        bytes: &'a [u8],
+    },
+    /// Bytes of a TCP connection, cut anywhere.
     Stream {
         /// Which.
         flow: FlowId,
@@ -183,8 +226,17 @@ pub enum Command {
 /// Whom to dial.
 #[derive(Clone)]
 pub enum Target {
-    /// Every live binding of this account at once; the first 2xx wins, the others are cancelled.
+    /// Every live binding of this account at once, browsers excepted; the first 2xx wins, the others are cancelled.
     Agent(AgentId),
+    /// Every live browser of this account, the newest first. The INVITEs say `X-Havre-Call`.
+    Browser {
+        /// Whose.
+        agent: AgentId,
+        /// The call that it is for.
+        call: CallId,
+        /// The account was in this call before its page went away: `X-Havre-Resume: yes`, and the page answers by itself.
+        resume: bool,
+    },
     /// This URI, over this path.
     Uri {
         /// The Request-URI.
@@ -222,6 +274,7 @@ impl fmt::Debug for Input<'_> {
         match self {
             Self::Datagram { local, bytes, .. } => write!(f, "Datagram({local}, {} bytes)", bytes.len()),
             Self::Connected { flow, local, .. } => write!(f, "Connected({flow}, {local})"),
+            Self::Message { flow, bytes } => write!(f, "Message({flow}, {} bytes)", bytes.len()),
             Self::Stream { flow, bytes } => write!(f, "Stream({flow}, {} bytes)", bytes.len()),
             Self::Closed { flow } => write!(f, "Closed({flow})"),
             Self::Unreachable { remote, .. } => write!(f, "Unreachable({remote})"),
@@ -237,7 +290,9 @@ impl fmt::Debug for Command {
             Self::Progress { leg, status } => write!(f, "Progress({leg}, {status})"),
             Self::Answer { leg, sdp } => write!(f, "Answer({leg}, {} bytes)", sdp.len()),
             Self::Reject { leg, status } => write!(f, "Reject({leg}, {status})"),
-            Self::Dial { leg, target: Target::Agent(agent), .. } => write!(f, "Dial({leg}, {agent})"),
+            Self::Dial { leg, target: Target::Agent(agent) | Target::Browser { agent, .. }, .. } => {
+                write!(f, "Dial({leg}, {agent})")
+            }
             Self::Dial { leg, .. } => write!(f, "Dial({leg})"),
             Self::Ack { leg, sdp } => write!(f, "Ack({leg}, {} bytes)", sdp.len()),
             Self::Reoffer { leg, sdp } => write!(f, "Reoffer({leg}, {} bytes)", sdp.len()),

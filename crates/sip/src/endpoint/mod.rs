@@ -8,7 +8,7 @@ mod receive;
 #[cfg(test)]
 mod tests;
 
-pub use input::{Account, Command, Identity, Input, Path, Target, Transport};
+pub use input::{Account, Command, FlowOwner, Identity, Input, Path, Target, Transport};
 pub use output::{Caller, EndedBy, Event, Origin, Output};
 
 use std::sync::Arc;
@@ -55,7 +55,10 @@ impl Endpoint {
         self.stack.now = now;
         match input {
             Input::Datagram { local, source, bytes } => self.on_datagram(local, source, bytes),
-            Input::Connected { flow, local, remote } => self.stack.on_connected(flow, local, remote),
+            Input::Connected { flow, local, remote, owner } => {
+                self.stack.on_connected(flow, local, remote, owner);
+            }
+            Input::Message { flow, bytes } => self.on_web_message(flow, bytes),
             Input::Stream { flow, bytes } => self.on_stream(flow, bytes),
             Input::Closed { flow } => self.stack.on_closed(flow),
             Input::Unreachable { local, remote } => self.stack.on_unreachable(local, remote),
@@ -107,6 +110,12 @@ impl Endpoint {
         self.registrar.iter()
     }
 
+    /// Whether the account is rung in a browser: as long as it has one that is there, no other phone of it rings.
+    #[must_use]
+    pub fn has_browser(&self, agent: &AgentId) -> bool {
+        self.registrar.browsers(agent).next().is_some()
+    }
+
     /// Legs that are not over.
     #[must_use]
     pub fn legs(&self) -> usize {
@@ -120,6 +129,7 @@ impl Endpoint {
                 self.on_outcome(client, user, outcome);
             } else if let Some((flow, remote)) = self.stack.pop_closed() {
                 self.registrar.on_flow_closed(&mut self.stack, flow);
+                self.legs.on_flow_closed(&mut self.stack, flow);
                 if let Some(registration) = &mut self.registration {
                     registration.on_flow_closed(&mut self.stack, remote);
                 }

@@ -132,6 +132,12 @@ pub enum Event {
         /// Which leg.
         leg: LegId,
     },
+    /// The browser's connection is gone that the leg's signalling went over. The leg stays until `HangUp`, or until the
+    /// browser says something in it over another connection.
+    Detached {
+        /// Which leg.
+        leg: LegId,
+    },
     /// The leg is over.
     Ended {
         /// Which leg.
@@ -178,7 +184,7 @@ pub enum Event {
 pub enum Origin {
     /// A caller, by this carrier.
     Trunk(TrunkId),
-    /// This account, proven by digest.
+    /// This account, proven by digest or by the console's login.
     Agent(AgentId),
     /// Unknown (only with `accept_anyone`).
     Anyone,
@@ -227,6 +233,7 @@ impl Event {
             | Self::Digit { leg, .. }
             | Self::Probed { leg, .. }
             | Self::SessionExpired { leg }
+            | Self::Detached { leg }
             | Self::Ended { leg, .. } => Some(*leg),
             Self::Registered { .. }
             | Self::Unregistered { .. }
@@ -269,6 +276,7 @@ impl fmt::Debug for Event {
             Self::Digit { leg, .. } => write!(f, "Digit({leg})"),
             Self::Probed { leg, alive, status } => write!(f, "Probed({leg}, alive {alive}, {status:?})"),
             Self::SessionExpired { leg } => write!(f, "SessionExpired({leg})"),
+            Self::Detached { leg } => write!(f, "Detached({leg})"),
             Self::Ended { leg, by, status, cause } => write!(f, "Ended({leg}, {by:?}, {status:?}, {cause})"),
             Self::Registered { agent, first } => write!(f, "Registered({agent}, first {first})"),
             Self::Unregistered { agent } => write!(f, "Unregistered({agent})"),

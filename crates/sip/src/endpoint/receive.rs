@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use havre_model::FlowId;
 
 use super::{Endpoint, Path};
@@ -31,6 +32,15 @@ impl Endpoint {
         }
     }
 
+    /// A WebSocket carries whole messages, and answers an older page's CRLF keep-alive (RFC 7118 §6 has no use for it).
+    pub(super) fn on_web_message(&mut self, flow: FlowId, bytes: &[u8]) {
+        let Some(path) = self.stack.on_web_message(flow) else { return };
+        if bytes == b"\r\n\r\n" {
+            self.stack.transmit(path, Bytes::from_static(b"\r\n"));
+        }
+        self.on_message(path, parse_datagram(bytes));
+    }
+
     fn on_message(&mut self, path: Path, message: Result<Message, ParseError>) {
         match message {
             Ok(Message::Response(response)) => {
@@ -54,7 +64,7 @@ impl Endpoint {
     fn on_request(&mut self, path: Path, mut request: Request) {
         // Inside a dialog a request proves by its tag that it was welcome.
         let begins = request.headers.to().is_ok_and(|to| to.tag().is_none());
-        if begins && is_unwelcome(&self.stack.config, &self.registrar, &request, path) {
+        if begins && is_unwelcome(&self.stack, &self.registrar, &request, path) {
             self.stack.counters.scanners_dropped += 1;
             return;
         }

@@ -125,7 +125,11 @@ impl Storm {
 
     fn stream(&mut self, a: u8, b: u8, c: u16, remote: SocketAddr, local: SocketAddr) {
         let known = self.flows.get(usize::from(b) % self.flows.len().max(1)).copied();
-        match (a % 4, known) {
+        match (a % 5, known) {
+            (3, Some(flow)) => {
+                let text = fresh(a, b, c).replace("/UDP", "/WSS");
+                self.input(Input::Message { flow, bytes: text.as_bytes() });
+            }
             (0, Some(flow)) => {
                 self.flows.retain(|known| *known != flow);
                 self.input(Input::Closed { flow });
@@ -141,7 +145,11 @@ impl Storm {
             _ => {
                 let flow = FlowId(u64::from(c));
                 self.flows.push(flow);
-                self.input(Input::Connected { flow, local, remote });
+                let owner = (a > 128).then(|| FlowOwner {
+                    agent: "advocate-fr".parse().unwrap(),
+                    secure: b.is_multiple_of(2),
+                });
+                self.input(Input::Connected { flow, local, remote, owner });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Calling: one INVITE for each contact of an account, or one to a URI; the first 2xx wins (RFC 3261 §13.2).
 
 use bytes::Bytes;
-use havre_model::{Cause, LegId};
+use havre_model::{CallId, Cause, LegId};
 
 use super::credentials::{Credentials, challenge_headers};
 use super::established::{Established, Exchange};
@@ -37,6 +37,14 @@ pub(crate) struct Destination {
     pub(crate) phone: bool,
 }
 
+/// What a browser's page is told with an INVITE.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForCall {
+    pub(crate) call: CallId,
+    /// It was in this call before.
+    pub(crate) resume: bool,
+}
+
 /// One INVITE of ours that has no final answer.
 struct Fork {
     client: ClientId,
@@ -57,12 +65,14 @@ struct Failure {
 
 impl Dialling {
     /// Sends the INVITEs. With nowhere to send them the leg is over at once.
+    #[expect(clippy::too_many_arguments, reason = "the fields of `Command::Dial`")]
     pub(crate) fn begin(
         stack: &mut Stack,
         id: LegId,
         party: Party,
         to: Vec<Destination>,
         from: &Identity,
+        call: Option<ForCall>,
         sdp: Option<Bytes>,
         account: Option<Account>,
     ) -> Leg {
@@ -78,7 +88,10 @@ impl Dialling {
         for to in to {
             let tag = stack.random_u64();
             tags.push(tag);
-            let invite = build(stack, &to, from, tag, sdp.clone());
+            let mut invite = build(stack, &to, from, tag, sdp.clone());
+            if let Some(call) = call {
+                call.write(&mut invite);
+            }
             let client = stack.send_request(invite, to.path, User::Leg(id, Purpose::Dial));
             forks.push(Fork { client, to, proved: false, lengthened: false, early: EarlyDialogs::default() });
         }
@@ -230,6 +243,15 @@ impl Dialling {
             _ => respond(stack, inbound, 481),
         }
         State::Dialling(self)
+    }
+}
+
+impl ForCall {
+    fn write(self, invite: &mut Request) {
+        invite.headers.push(Name::Other("X-Havre-Call".into()), &self.call);
+        if self.resume {
+            invite.headers.push(Name::Other("X-Havre-Resume".into()), "yes");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ mod unwanted;
 
 pub(crate) use accept::Ringing;
 pub(crate) use body::sdp_of;
-pub(crate) use dial::{Destination, Dialling};
+pub(crate) use dial::{Destination, Dialling, ForCall};
 pub(crate) use probe::options_answer;
 pub(crate) use reliable::Reliable;
 pub(crate) use session::{Asked, asked};
@@ -26,7 +26,7 @@ pub(crate) use table::{Legs, tag_text};
 pub(crate) use unwanted::refuse_answer;
 
 use bytes::Bytes;
-use havre_model::{Cause, Digit, LegId};
+use havre_model::{Cause, Digit, FlowId, LegId};
 
 use crate::Method;
 use crate::endpoint::{EndedBy, Event};
@@ -99,6 +99,17 @@ impl Leg {
             State::Dialling(_) => true,
             State::Over => false,
         }
+    }
+
+    /// Whether it is a browser's that speaks over this connection.
+    pub(crate) fn is_browsers(&self, flow: FlowId) -> bool {
+        let path = match &self.state {
+            State::Ringing(ringing) => ringing.dialog.path(),
+            State::Established(established) => established.dialog.path(),
+            // Its INVITEs fail one by one; a BYE that was sent needs nobody any more.
+            State::Dialling(_) | State::Ending(_) | State::Over => return false,
+        };
+        path.transport.is_web() && path.flow == Some(flow)
     }
 
     /// A request of this dialog, not ACK or CANCEL.

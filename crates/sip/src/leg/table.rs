@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use havre_model::LegId;
+use havre_model::{FlowId, LegId};
 
 use super::Leg;
+use crate::endpoint::Event;
+use crate::stack::Stack;
 use crate::wire::Headers;
 
 /// See the module's page.
@@ -42,6 +44,17 @@ impl Legs {
     pub(crate) fn named_by(&self, headers: &Headers) -> Option<LegId> {
         let to = headers.to().ok()?;
         self.by_tag.get(&parse_tag(to.tag()?)?).copied()
+    }
+
+    /// A browser's connection is gone: the legs whose signalling went over it are told.
+    pub(crate) fn on_flow_closed(&self, stack: &mut Stack, flow: FlowId) {
+        let mut detached: Vec<LegId> =
+            self.table.values().filter(|leg| leg.is_browsers(flow)).map(|leg| leg.id).collect();
+        // The table has no order of its own, and runs must repeat.
+        detached.sort_unstable();
+        for leg in detached {
+            stack.emit(Event::Detached { leg });
+        }
     }
 
     /// Forgets it if it is over.

@@ -192,7 +192,7 @@ impl Stack {
             self.outcomes.push_back((id, user, Outcome::Unreachable));
             return;
         }
-        let (timers, reliable, now) = (self.base_timers(), path.transport == Transport::Tcp, self.mono());
+        let (timers, reliable, now) = (self.base_timers(), path.transport.is_reliable(), self.mono());
         let machine = if request.method == Method::Invite {
             let machine = ClientInvite::new(timers, reliable, now);
             Machine::Invite(Box::new(Invite { machine, request, cancel: Cancel::No, ended: Vec::new() }))
@@ -346,6 +346,8 @@ impl Stack {
         let transport = match path.transport {
             Transport::Udp => ViaTransport::Udp,
             Transport::Tcp => ViaTransport::Tcp,
+            Transport::Ws => ViaTransport::Ws,
+            Transport::Wss => ViaTransport::Wss,
         };
         let via = Via::new(transport, self.config.advertise(path.local), &format!("z9hG4bK{branch:016x}"));
         request.headers.push_front(Name::Via, &via);

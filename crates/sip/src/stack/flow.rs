@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use havre_model::{FlowId, Mono};
+use havre_model::{AgentId, FlowId, Mono};
 
 use super::{Stack, Timer};
-use crate::endpoint::{Output, Path, Transport};
+use crate::endpoint::{FlowOwner, Output, Path, Transport};
 use crate::timer::Alarm;
 use crate::wire::{Framer, Message, ParseError};
 
@@ -25,11 +25,14 @@ const OURS: u64 = 1 << 63;
 #[derive(Default)]
 pub(crate) struct Flows {
     table: HashMap<FlowId, Flow>,
+    /// Not of WebSockets: nothing finds its way to a browser but by its binding.
     by_remote: HashMap<SocketAddr, FlowId>,
 }
 
 struct Flow {
     path: Path,
+    /// Of a WebSocket.
+    owner: Option<AgentId>,
     framer: Framer,
     /// Until the shell says that it is open.
     waiting: Option<VecDeque<Bytes>>,
@@ -47,7 +50,13 @@ impl Flows {
 
 impl Stack {
     /// Opened by the shell, accepted or as we asked.
-    pub(crate) fn on_connected(&mut self, flow: FlowId, local: SocketAddr, remote: SocketAddr) {
+    pub(crate) fn on_connected(
+        &mut self,
+        flow: FlowId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        owner: Option<FlowOwner>,
+    ) {
         if let Some(known) = self.flows.table.get_mut(&flow) {
             let path = known.path;
             for bytes in known.waiting.take().into_iter().flatten() {
@@ -55,12 +64,40 @@ impl Stack {
             }
             return;
         }
-        if self.flows.table.len() >= self.config.limits.flows {
-            self.counters.flows_full += 1;
+        let known = owner.as_ref().is_none_or(|owner| self.config.accounts.contains_key(&owner.agent));
+        if !known || self.flows.table.len() >= self.flow_limit(owner.is_some()) {
+            self.counters.flows_full += u64::from(known);
             self.outbox.push_back(Output::Disconnect { flow });
             return;
         }
-        self.add_flow(Path { transport: Transport::Tcp, local, remote, flow: Some(flow) }, None);
+        let transport = owner.as_ref().map_or(Transport::Tcp, FlowOwner::transport);
+        let agent = owner.map(|owner| owner.agent);
+        self.add_flow(Path { transport, local, remote, flow: Some(flow) }, agent, None);
+    }
+
+    /// Strangers can fill no more than three quarters of the table: an advocate who has logged in finds a place.
+    fn flow_limit(&self, owned: bool) -> usize {
+        let limit = self.config.limits.flows;
+        if owned { limit } else { limit - limit / 4 }
+    }
+
+    /// Whose WebSocket it came over, if it came over one.
+    pub(crate) fn owner(&self, path: Path) -> Option<&AgentId> {
+        self.flows.table.get(&path.flow?)?.owner.as_ref()
+    }
+
+    /// Accounts that are gone lose their connections.
+    pub(crate) fn drop_ownerless_flows(&mut self) {
+        let config = self.config.clone();
+        let gone =
+            |flow: &Flow| flow.owner.as_ref().is_some_and(|owner| !config.accounts.contains_key(owner));
+        let mut flows: Vec<FlowId> =
+            self.flows.table.iter().filter(|(_, flow)| gone(flow)).map(|(id, _)| *id).collect();
+        // The table has no order of its own, and runs must repeat.
+        flows.sort_unstable();
+        for flow in flows {
+            self.drop_flow(flow);
+        }
     }
 
     /// The shell says that it is gone.
@@ -75,6 +112,13 @@ impl Stack {
         }
     }
 
+    /// A page has registered over a newer connection: this one leads nowhere any more, whatever it looks like.
+    pub(crate) fn supersede_flow(&mut self, flow: FlowId) {
+        self.counters.flows_superseded += 1;
+        self.outbox.push_back(Output::Disconnect { flow });
+        self.on_closed(flow);
+    }
+
     /// Closes it ourselves.
     pub(crate) fn drop_flow(&mut self, flow: FlowId) {
         self.counters.flows_dropped += 1;
@@ -82,9 +126,9 @@ impl Stack {
         self.on_closed(flow);
     }
 
-    /// Takes bytes of a connection. The messages in it come from [`Self::next_message`].
+    /// Takes bytes of a TCP connection. The messages in it come from [`Self::next_message`].
     pub(crate) fn on_stream(&mut self, flow: FlowId, bytes: &[u8]) {
-        if let Some(known) = self.flows.table.get_mut(&flow) {
+        if let Some(known) = self.flows.table.get_mut(&flow).filter(|known| known.owner.is_none()) {
             known.framer.push(bytes);
         }
     }
@@ -106,6 +150,14 @@ impl Stack {
         next.map(|message| (path, message))
     }
 
+    /// A message of a WebSocket came: the way it came, if there is one.
+    pub(crate) fn on_web_message(&mut self, flow: FlowId) -> Option<Path> {
+        let now = self.mono();
+        let known = self.flows.table.get_mut(&flow).filter(|known| known.owner.is_some())?;
+        known.heard = Some(now);
+        Some(known.path)
+    }
+
     /// An open connection to exactly this address.
     pub(crate) fn open_flow_to(&self, remote: SocketAddr) -> Option<Path> {
         let flow = self.flows.by_remote.get(&remote)?;
@@ -118,7 +170,7 @@ impl Stack {
 
     /// Gives a TCP path without a connection the one that leads there, opening it if need be.
     pub(crate) fn resolve(&mut self, path: Path) -> Path {
-        if path.transport == Transport::Udp || path.flow.is_some() {
+        if path.transport != Transport::Tcp || path.flow.is_some() {
             return path;
         }
         if let Some(flow) = self.flows.by_remote.get(&path.remote) {
@@ -130,7 +182,7 @@ impl Stack {
         }
         let flow = FlowId(self.random_u64() | OURS);
         let path = Path { flow: Some(flow), ..path };
-        self.add_flow(path, Some(VecDeque::new()));
+        self.add_flow(path, None, Some(VecDeque::new()));
         self.outbox.push_back(Output::Connect { local: path.local, remote: path.remote, flow });
         path
     }
@@ -163,10 +215,14 @@ impl Stack {
         }
     }
 
-    fn add_flow(&mut self, path: Path, waiting: Option<VecDeque<Bytes>>) {
+    fn add_flow(&mut self, path: Path, owner: Option<AgentId>, waiting: Option<VecDeque<Bytes>>) {
         let Some(flow) = path.flow else { return };
         let alarm = self.timers.set(self.now.mono + FIRST_MESSAGE_WITHIN, Timer::Flow(flow));
-        self.flows.by_remote.insert(path.remote, flow);
-        self.flows.table.insert(flow, Flow { path, framer: Framer::new(), waiting, heard: None, alarm });
+        if owner.is_none() {
+            self.flows.by_remote.insert(path.remote, flow);
+        }
+        self.flows
+            .table
+            .insert(flow, Flow { path, owner, framer: Framer::new(), waiting, heard: None, alarm });
     }
 }

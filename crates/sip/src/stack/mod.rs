@@ -238,7 +238,7 @@ impl Stack {
                 self.outbox.push_back(Output::Transmit { path, bytes });
                 true
             }
-            Transport::Tcp => self.transmit_on_flow(path, bytes),
+            Transport::Tcp | Transport::Ws | Transport::Wss => self.transmit_on_flow(path, bytes),
         }
     }
 

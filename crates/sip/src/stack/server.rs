@@ -8,7 +8,7 @@ use havre_model::{LegId, Mono};
 use super::{Stack, Timer};
 use crate::Method;
 use crate::dialog::{ALLOW, PRODUCT};
-use crate::endpoint::{Path, Transport};
+use crate::endpoint::Path;
 use crate::timer::Alarm;
 use crate::transaction::{Fired, OnRequest, ServerInvite, ServerNonInvite};
 use crate::wire::{Headers, Name, Request, Response, method_name};
@@ -173,7 +173,7 @@ impl Stack {
             return;
         }
         let (request, path) = (&inbound.request, inbound.reply.path);
-        let (timers, reliable) = (self.base_timers(), path.transport == Transport::Tcp);
+        let (timers, reliable) = (self.base_timers(), path.transport.is_reliable());
         let invite = request.method == Method::Invite;
         let machine = if invite {
             Machine::Invite(ServerInvite::new(timers, reliable))
@@ -300,7 +300,7 @@ impl Stack {
 
 /// Over the same connection; over UDP as RFC 3261 §18.2.2 and RFC 3581 §4 say, from the stamped `Via`.
 fn reply_path(headers: &Headers, path: Path) -> Path {
-    if path.transport == Transport::Tcp {
+    if path.transport.is_reliable() {
         return path;
     }
     let remote = headers.via_top().ok().and_then(|via| via.reply_to());

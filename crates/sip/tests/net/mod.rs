@@ -194,7 +194,7 @@ impl Net {
             }
             Arrival::Stream { to, flow, bytes } => (*to, Input::Stream { flow: *flow, bytes }),
             Arrival::Connected { to, flow, local, remote } => {
-                (*to, Input::Connected { flow: *flow, local: *local, remote: *remote })
+                (*to, Input::Connected { flow: *flow, local: *local, remote: *remote, owner: None })
             }
             Arrival::Closed { to, flow } => (*to, Input::Closed { flow: *flow }),
             Arrival::Unreachable { to, remote } => {
