@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO := cargo
 NEXTEST := $(CARGO) nextest run --locked --workspace --config-file tests/setup/nextest.toml
 
-.PHONY: help run test unit e2e bench check fmt lint docs deny
+.PHONY: help run test unit e2e web bench check fmt lint docs deny
 
 help: ## This list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,11 @@ e2e: ## Tests with SIPp, baresip, Linphone and Redis against the built program
 	@$(CARGO) build --locked --workspace --bins
 	@echo '==> end-to-end tests'
 	@$(NEXTEST) --profile e2e --filterset 'package(havre-e2e)'
+
+web: ## The console's pages: types, texts, the committed build against a fresh one, tests in Chromium
+	@tests/setup/install web
+	@echo '==> the console'
+	@cd crates/console/web && npm ci --no-audit --no-fund --silent && npm run --silent check && npm run --silent built && npm run --silent test
 
 bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test

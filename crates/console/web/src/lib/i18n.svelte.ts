@@ -1,0 +1,91 @@
+// The chosen language, and how texts, times and durations are said in it.
+
+import { texts, type Key } from "../texts";
+import type { Tongue } from "./types";
+
+const KEPT = "havre.language";
+
+class Tongues {
+  current = $state<Tongue>(first());
+
+  set(tongue: Tongue) {
+    this.current = tongue;
+    localStorage.setItem(KEPT, tongue);
+  }
+}
+
+export const tongue = new Tongues();
+
+/** A text of the catalogue; `{0}`, `{1}` are filled in. */
+export function t(key: Key, ...fill: (string | number)[]): string {
+  const text = texts[key][tongue.current === "fr" ? 1 : 0];
+  return fill.length ? text.replace(/\{(\d)\}/g, (_, place: string) => String(fill[Number(place)] ?? "")) : text;
+}
+
+/** The text of a word the server said, as `group.word`; the word itself where a newer server says a new one. */
+export function word(group: string, name: string): string {
+  const key = `${group}.${name}`;
+  return key in texts ? t(key as Key) : name;
+}
+
+/** One or many, as the language counts: in French nothing is singular too. */
+export function count(n: number, one: Key, many: Key): string {
+  return t(tongue.current === "fr" ? (n < 2 ? one : many) : n === 1 ? one : many, n);
+}
+
+/** A time of day: 1:05 p.m., 13 h 05. */
+export function clock(at: number): string {
+  const date = new Date(at);
+  if (tongue.current === "fr") return `${date.getHours()} h ${two(date.getMinutes())}`;
+  return date.toLocaleTimeString("en-CA", { hour: "numeric", minute: "2-digit" });
+}
+
+/** The same with seconds. */
+export function exactly(at: number): string {
+  const date = new Date(at);
+  if (tongue.current === "fr") return `${clock(at)} min ${two(date.getSeconds())} s`;
+  return date.toLocaleTimeString("en-CA", { hour: "numeric", minute: "2-digit", second: "2-digit" });
+}
+
+/** The day, when it is not today, and the time. */
+export function moment(at: number): string {
+  const date = new Date(at);
+  if (date.toDateString() === new Date().toDateString()) return clock(at);
+  return `${date.toLocaleDateString(`${tongue.current}-CA`, { day: "numeric", month: "short" })}, ${clock(at)}`;
+}
+
+/** A running time: 0:07, 12:40, 1:02:03. */
+export function running(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+/** A length in words: 40 s, 12 min, 1 h 05 (the same in both languages). */
+export function length(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 100) return `${seconds}\u00a0s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 100 ? `${minutes}\u00a0min` : `${Math.floor(minutes / 60)}\u00a0h\u00a0${two(minutes % 60)}`;
+}
+
+/** A number with the language's own comma or point. */
+export function number(value: number, digits = 0): string {
+  return value.toLocaleString(`${tongue.current}-CA`, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+export function percent(part: number, of: number): string {
+  if (!of) return "–";
+  return (part / of).toLocaleString(`${tongue.current}-CA`, { style: "percent" });
+}
+
+function two(n: number): string {
+  return String(n).padStart(2, "0");
+}
+
+function first(): Tongue {
+  const kept = localStorage.getItem(KEPT);
+  if (kept === "en" || kept === "fr") return kept;
+  const wished = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag === "en" || tag === "fr");
+  return wished === "fr" ? "fr" : "en";
+}

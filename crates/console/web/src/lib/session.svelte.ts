@@ -1,0 +1,85 @@
+// Who is signed in.
+
+import { get, onExpired, post, put, remove, useCsrf } from "./api";
+import { tongue } from "./i18n.svelte";
+import type { Role, Session, SignIn, Tongue } from "./types";
+
+class Sessions {
+  current = $state.raw<Session | null>(null);
+  /** What the sign-in page offers. */
+  offer = $state.raw<SignIn | null>(null);
+  /** Nothing is known yet. */
+  asking = $state(true);
+  /** The server could not be asked. */
+  unreachable = $state(false);
+  /** Somebody was signed in until a moment ago. */
+  ended = $state(false);
+
+  constructor() {
+    onExpired(() => this.#over());
+  }
+
+  /** Asks who is signed in; at the start, and whenever a stream breaks. */
+  async check(): Promise<void> {
+    try {
+      this.#enter(await get<Session>("/api/v1/session"));
+    } catch (error) {
+      const status = (error as { status?: number }).status;
+      this.unreachable = status !== 401;
+      if (status === 401) this.#over();
+    }
+    if (!this.current && !this.offer) {
+      try {
+        this.offer = await get<SignIn>("/api/v1/sign-in");
+        this.unreachable = false;
+      } catch {
+        this.unreachable = true;
+      }
+    }
+    this.asking = false;
+  }
+
+  async signIn(user: string, password: string) {
+    const session = await post<Session>("/api/v1/session", { user, password });
+    this.ended = false;
+    this.#enter(session);
+    if (session.language !== tongue.current) await this.say(tongue.current);
+  }
+
+  async signOut() {
+    try {
+      await remove("/api/v1/session");
+    } finally {
+      this.current = null;
+      this.ended = false;
+      useCsrf("");
+      await this.check();
+    }
+  }
+
+  /** The language of the page, kept with the account. */
+  async say(language: Tongue) {
+    tongue.set(language);
+    if (this.current) await put("/api/v1/session/language", { language }).catch(() => {});
+  }
+
+  has(...roles: Role[]): boolean {
+    return roles.some((role) => this.current?.roles.includes(role));
+  }
+
+  #enter(session: Session) {
+    useCsrf(session.csrf);
+    this.unreachable = false;
+    // The same session again must not restart the page's streams.
+    if (this.current?.user === session.user && this.current.csrf === session.csrf) return;
+    this.current = session;
+  }
+
+  #over() {
+    if (this.current) this.ended = true;
+    this.current = null;
+    useCsrf("");
+  }
+}
+
+export const session = new Sessions();

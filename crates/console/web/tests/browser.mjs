@@ -1,0 +1,54 @@
+// Chromium with a fake microphone, and pages that note every fault: errors, requests to elsewhere, sideways scrolling.
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection", "--autoplay-policy=no-user-gesture-required",
+];
+export const SIZES = { phone: { width: 360, height: 740 }, desk: { width: 1280, height: 860 }, wall: { width: 1920, height: 1080 } };
+/** Where screenshots go. */
+export const SHOTS = new URL("../shots/", import.meta.url).pathname;
+
+mkdirSync(SHOTS, { recursive: true });
+
+export function launch(flags = []) {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: [...FLAGS, ...flags] });
+}
+
+/** A fresh page on `base`; `faults` gets what goes wrong. */
+export async function open(browser, base, { language = "en", colorScheme = "light", size = "desk", script, hash = "", permissions = ["microphone"] } = {}) {
+  const context = await browser.newContext({ viewport: SIZES[size], colorScheme, locale: `${language}-CA`, permissions, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("console", (message) => message.type() === "error" && !/status of 40[139]|status of 422|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION|INCOMPLETE_CHUNKED/.test(message.text()) && faults.push(message.text()));
+  page.on("pageerror", (error) => faults.push(String(error.stack ?? error)));
+  page.on("request", (request) => new URL(request.url()).origin !== base && !request.url().startsWith("blob:") && faults.push(`asks elsewhere: ${request.url()}`));
+  if (script) await page.addInitScript(script);
+  await page.goto(`${base}/${hash}`);
+  page.faults = faults;
+  page.done = async () => {
+    await context.close();
+    return faults;
+  };
+  return page;
+}
+
+/** Sideways scrolling and what axe-core finds. */
+export async function inspect(page) {
+  const found = [];
+  const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (sideways > 0) {
+    const who = await page.evaluate(() => [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).slice(0, 3).map((e) => `${e.tagName}.${e.className}`));
+    found.push(`scrolls sideways by ${sideways} px: ${who}`);
+  }
+  // By the debugger: the page's own policy would refuse it.
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate((tags) => window.axe.run(document, { runOnly: tags }), RULES);
+  for (const { id, help, nodes } of violations) found.push(`${id}: ${help}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
+  return found;
+}
