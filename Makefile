@@ -18,7 +18,7 @@ run: ## Build and start the demo line on loopback (Ctrl-C ends it)
 	@$(CARGO) build --release --locked --quiet --package havre
 	@exec target/release/havre run --config config/demo.toml
 
-test: unit e2e ## All tests, those with real phones and a real Redis included
+test: unit web e2e ## All tests, those with real phones, a real browser and a real Redis included
 
 unit: ## Tests of every crate, the simulation, and the examples in the documentation
 	@tests/setup/install test
@@ -37,7 +37,7 @@ e2e: ## Tests with SIPp, baresip, Linphone and Redis against the built program
 web: ## The console's pages: types, texts, the committed build against a fresh one, tests in Chromium
 	@tests/setup/install web
 	@echo '==> the console'
-	@cd crates/console/web && npm ci --no-audit --no-fund --silent && npm run --silent check && npm run --silent built && npm run --silent test
+	@cd crates/console/web && export PATH="$(CURDIR)/target/node/node_modules/.bin:$$PATH" && npm ci --no-audit --no-fund --silent && npm run --silent check && npm run --silent built && npm run --silent test
 
 bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test
