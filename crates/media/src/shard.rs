@@ -308,7 +308,7 @@ impl Shard {
 
     /// Takes a leg out of its conference, or undoes its bridge, on both its sides.
     fn part(&mut self, place: usize, now: Mono) {
-        self.mixer.leave(place, &mut self.legs, now, &mut self.outbox);
+        self.mixer.leave(place, &mut self.legs, now, &mut self.counters, &mut self.outbox);
         let peer = self.legs[place].as_ref().and_then(|leg| leg.peer);
         for place in peer.into_iter().chain([place]) {
             if let Some(leg) = &mut self.legs[place] {

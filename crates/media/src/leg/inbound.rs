@@ -163,7 +163,12 @@ impl Wire {
             Kind::Press(..) => Sound::Key,
         };
         if let (Sound::Audio(codec), None) = (sound, &self.ear) {
-            self.ear = Some(Box::new(Ear::new(codec)));
+            let mut ear = Box::new(Ear::new(codec));
+            // A stream that was relayed so far need not be waited for as if it were unknown.
+            if let Some(jitter) = self.reception.settled_jitter_ms() {
+                ear.expect(jitter);
+            }
+            self.ear = Some(ear);
         }
         if let Some(ear) = &mut self.ear {
             ear.push(&received.packet, sound, now);

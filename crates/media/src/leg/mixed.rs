@@ -47,6 +47,19 @@ impl Leg {
         }
     }
 
+    /// Whether what it said waits to be heard, a frame at least.
+    pub(crate) fn holds_unheard(&self) -> bool {
+        let ear = self.wire.as_ref().and_then(|wire| wire.ear.as_ref());
+        ear.is_some_and(|ear| ear.holds_unheard())
+    }
+
+    /// What it said and nobody has heard is about to be read at once.
+    pub(crate) fn play_out(&mut self) {
+        if let Some(ear) = self.wire.as_mut().and_then(|wire| wire.ear.as_mut()) {
+            ear.play_out();
+        }
+    }
+
     /// How it wants to hear a mix; `None` until SDP is agreed.
     pub(crate) fn wants(&self) -> Option<Wants> {
         self.wire.as_ref().map(|wire| Wants {

@@ -8,7 +8,7 @@ use super::limiter::Limiter;
 use super::signal::Signal;
 use super::{FRAME, RATE};
 use crate::codec::{MAX_FRAME_SAMPLES, MAX_PAYLOAD};
-use crate::leg::transcoder::Transcoder;
+use crate::leg::transcoder::{Made, Transcoder};
 use crate::leg::{Leg, Seat, Wants};
 use crate::limits::MAX_CONFERENCE;
 use crate::outbox::Outbox;
@@ -20,6 +20,9 @@ static HUSH: LazyLock<Vec<i16>> = LazyLock::new(|| tone::noise(tone::COMFORT_DBM
 /// Turns of different members are at least 5 ms apart: a mix that comes sooner than this after the last (on the line's own
 /// time) is another member's turn, who has just become the first.
 const TOO_SOON: u64 = 15 * crate::codec::TICKS_PER_MS as u64;
+
+/// Frames at most that go out at once where a mix ends: no ear holds more for a healthy stream.
+const MAX_UNHEARD: usize = 10;
 
 /// Members by their numbers, one bit each.
 type Set = u8;
@@ -110,10 +113,19 @@ impl Conference {
     }
 
     /// Somebody came, went or changed: who is relayed, who is mixed, and whose keys go where.
-    pub(super) fn settle(&mut self, legs: &mut [Option<Box<Leg>>], now: Mono, outbox: &mut Outbox) {
+    pub(super) fn settle(
+        &mut self,
+        legs: &mut [Option<Box<Leg>>],
+        now: Mono,
+        counters: &mut Counters,
+        outbox: &mut Outbox,
+    ) {
         let mut talkers = self.members.iter().filter(|member| member.voice == Voice::ToAll);
         let partners = talkers.next().zip(talkers.next()).map(|(a, b)| (a.place, b.place));
         let relays = self.signal.is_none() && self.members.len() == 2 && partners.is_some();
+        if relays && !self.relays {
+            self.finish(legs, now, counters, outbox);
+        }
         for member in &self.members {
             let Some(leg) = &mut legs[member.place] else { continue };
             let partner = match partners {
@@ -172,25 +184,49 @@ impl Conference {
                 add(&mut mix, hush);
             }
             add(&mut mix, &signal);
-            let mut samples = [0; FRAME];
-            line.limiter.process(&mix, &mut samples);
             let listeners = || self.members.iter().filter(move |member| member.line == Some(number));
             let loses = listeners().filter_map(|member| legs[member.place].as_ref()).map(|leg| leg.loses());
-            let Wants { codec, opus, millis, comfort } = &line.wants;
             line.transcoder.expect_loss(loses.max().unwrap_or(0));
-            line.transcoder.take(RATE, &samples, *codec, opus, suppress_silence);
-            let mut payload = [0; MAX_PAYLOAD];
-            while let Some(made) = line.transcoder.packet(*millis, *comfort, &mut payload) {
+            line.encode(&mix, suppress_silence, |made, payload| {
                 for member in listeners() {
                     if let Some(leg) = &mut legs[member.place] {
-                        leg.say(made, &payload, now, outbox);
+                        leg.say(made, payload, now, outbox);
                     }
                 }
-            }
+            });
             counters.mixed += 1;
         }
         if signalled && self.signal.is_none() {
-            self.settle(legs, now, outbox);
+            self.settle(legs, now, counters, outbox);
+        }
+    }
+
+    /// What the two who stay have said and not heard of each other yet goes out at once, before their packets are
+    /// relayed again: nobody loses a word because a third one left.
+    fn finish(
+        &mut self,
+        legs: &mut [Option<Box<Leg>>],
+        now: Mono,
+        counters: &mut Counters,
+        outbox: &mut Outbox,
+    ) {
+        let [one, other] = &self.members[..] else { return };
+        for (speaker, place, line) in [(0, other.place, other.line), (1, one.place, one.line)] {
+            let speaker = &mut self.members[speaker];
+            let Some(line) = line.and_then(|line| self.lines.get_mut(line)) else { continue };
+            if let Some(leg) = &mut legs[speaker.place] {
+                leg.play_out();
+            }
+            for _ in 0..MAX_UNHEARD {
+                let Some(leg) = legs[speaker.place].as_mut().filter(|leg| leg.holds_unheard()) else { break };
+                if !speaker.hear(leg, now, counters, outbox) {
+                    break;
+                }
+                let mut mix = [0; FRAME];
+                add(&mut mix, &speaker.samples);
+                let Some(leg) = &mut legs[place] else { break };
+                line.encode(&mix, false, |made, payload| leg.say(made, payload, now, outbox));
+            }
         }
     }
 
@@ -210,16 +246,9 @@ impl Conference {
             let wants = leg.wants();
             changed |= member.wants != wants;
             member.wants = wants;
-            let mut samples = [0; MAX_FRAME_SAMPLES];
-            let Some((rate, count)) = leg.hear(&mut samples, now, counters, outbox) else { continue };
-            let mut converted = [0; MAX_FRAME_SAMPLES];
-            let heard = member.resampler.process(rate, RATE, &samples[..count], &mut converted);
-            if let (Ok(heard), true) = (<&[i16; FRAME]>::try_from(heard), member.voice != Voice::ToNone) {
-                member.samples = *heard;
-                member.speaks = true;
-                if member.voice == Voice::ToAll {
-                    add(&mut all, heard);
-                }
+            member.speaks = member.hear(leg, now, counters, outbox) && member.voice != Voice::ToNone;
+            if member.speaks && member.voice == Voice::ToAll {
+                add(&mut all, &member.samples);
             }
         }
         if changed {
@@ -262,10 +291,31 @@ impl Conference {
     }
 }
 
+impl Member {
+    /// Takes the next frame of what it says; false if that is nothing.
+    fn hear(&mut self, leg: &mut Leg, now: Mono, counters: &mut Counters, outbox: &mut Outbox) -> bool {
+        let (mut samples, mut converted) = ([0; MAX_FRAME_SAMPLES], [0; MAX_FRAME_SAMPLES]);
+        let Some((rate, count)) = leg.hear(&mut samples, now, counters, outbox) else { return false };
+        let heard = self.resampler.process(rate, RATE, &samples[..count], &mut converted);
+        <&[i16; FRAME]>::try_from(heard).map(|heard| self.samples = *heard).is_ok()
+    }
+}
+
 impl Line {
     fn new(wants: Wants, hears: Set) -> Self {
         let transcoder = Transcoder::new(wants.codec, &wants.opus);
         Self { wants, hears, limiter: Limiter::default(), transcoder }
+    }
+
+    /// Takes a frame, and gives each packet that is complete.
+    fn encode(&mut self, mix: &[i32; FRAME], suppress_silence: bool, mut give: impl FnMut(Made, &[u8])) {
+        let (mut samples, mut payload) = ([0; FRAME], [0; MAX_PAYLOAD]);
+        self.limiter.process(mix, &mut samples);
+        let Wants { codec, opus, millis, comfort } = &self.wants;
+        self.transcoder.take(RATE, &samples, *codec, opus, suppress_silence);
+        while let Some(made) = self.transcoder.packet(*millis, *comfort, &mut payload) {
+            give(made, &payload);
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Mixer {
             }
             leg.player.stop();
             if partner.is_none() {
-                self.leave(place, legs, now, outbox);
+                self.leave(place, legs, now, counters, outbox);
             }
         }
         let relays = partner.is_some() && voice == Voice::ToAll;
@@ -78,7 +78,7 @@ impl Mixer {
         if let Some((leg, place)) = partner.and_then(|place| Some((legs[place].as_ref()?.id, place))) {
             conference.admit(leg, place, Voice::ToAll, false);
         }
-        conference.settle(legs, now, outbox);
+        conference.settle(legs, now, counters, outbox);
     }
 
     /// Takes a leg out of its conference, if it is in one.
@@ -87,6 +87,7 @@ impl Mixer {
         place: usize,
         legs: &mut [Option<Box<Leg>>],
         now: Mono,
+        counters: &mut Counters,
         outbox: &mut Outbox,
     ) {
         let Some(leg) = &mut legs[place] else { return };
@@ -97,7 +98,7 @@ impl Mixer {
         if conference.count() == 0 {
             self.conferences.remove(&seat.conference);
         } else {
-            conference.settle(legs, now, outbox);
+            conference.settle(legs, now, counters, outbox);
         }
     }
 

@@ -12,6 +12,9 @@ const MAX_DROPOUT: u16 = 3_000;
 /// How far back a packet is remembered, so that its double is known: more than a second of audio.
 const MEMORY: u16 = 64;
 
+/// Packets after which a stream's jitter is known: its mean is over the last 16.
+const SETTLED: u64 = 100;
+
 /// What a packet is to its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -140,6 +143,11 @@ impl Reception {
 
     pub(crate) fn jitter_ms(&self) -> f32 {
         self.stream.map_or(0.0, |s| s.jitter as f32 / 16.0 / s.ticks_per_ms as f32)
+    }
+
+    /// The jitter of a stream that has been known for two seconds or so.
+    pub(crate) fn settled_jitter_ms(&self) -> Option<f32> {
+        self.stream.filter(|s| s.received >= SETTLED).map(|_| self.jitter_ms())
     }
 
     /// The far side's sender report came.

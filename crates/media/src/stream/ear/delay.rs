@@ -15,7 +15,7 @@ const BUCKETS: usize = 100;
 const TOO_LATE: f32 = 0.03;
 /// What a packet's weight is to the weight of all before it: the last three seconds of 20 ms packets count most.
 const FRESHNESS: f32 = 1.0 / 150.0;
-/// The target before anything was measured, which is then given up packet by packet.
+/// The target before anything was measured, or known from before, which is then given up packet by packet.
 const FIRST: Grains = 40 * MILLISECOND;
 const FIRST_LASTS: u32 = 25;
 /// The target is never less, since the reader's own rounds are not exact, nor more, since people would talk at once.
@@ -37,6 +37,8 @@ pub(super) struct Delay {
     shares: [f32; BUCKETS],
     measured: u32,
     target: Grains,
+    /// The target before anything was measured.
+    first: Grains,
     /// From a packet to the one that holds it once more, and for how many packets that is still waited for.
     successor: Grains,
     worthwhile: u32,
@@ -50,6 +52,7 @@ impl Default for Delay {
             shares: [0.0; BUCKETS],
             measured: 0,
             target: FIRST,
+            first: FIRST,
             successor: 0,
             worthwhile: 0,
         }
@@ -57,6 +60,12 @@ impl Default for Delay {
 }
 
 impl Delay {
+    /// The stream is known to come with so much jitter (RFC 3550 §6.4.1, a mean): four times that is seldom exceeded.
+    pub(super) fn expect(&mut self, jitter: Grains) {
+        self.first = (LEAST + 4 * jitter).min(FIRST);
+        self.target = self.first;
+    }
+
     /// Takes note of a packet that came `now`.
     pub(super) fn on_packet(&mut self, position: Grains, now: Grains) {
         self.worthwhile = self.worthwhile.saturating_sub(1);
@@ -116,7 +125,7 @@ impl Delay {
     }
 
     fn prior(&self) -> Grains {
-        FIRST * Grains::from(FIRST_LASTS.saturating_sub(self.measured)) / Grains::from(FIRST_LASTS)
+        self.first * Grains::from(FIRST_LASTS.saturating_sub(self.measured)) / Grains::from(FIRST_LASTS)
     }
 }
 

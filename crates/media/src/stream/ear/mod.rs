@@ -158,6 +158,21 @@ impl Ear {
         }
     }
 
+    /// The stream came with so much jitter, in milliseconds, before it was listened to.
+    pub(crate) fn expect(&mut self, jitter_ms: f32) {
+        self.delay.expect((jitter_ms * MILLISECOND as f32) as Grains);
+    }
+
+    /// Whether something waits that was said: a frame, or packets.
+    pub(crate) fn holds_unheard(&self) -> bool {
+        self.packets.first().is_some() || self.waiting() >= self.span(FRAME_MS)
+    }
+
+    /// What waits is read faster than time passes, and is to be heard as it is.
+    pub(crate) fn play_out(&mut self) {
+        self.rest = u8::MAX;
+    }
+
     /// The next 20 ms: the sampling rate and the number of samples, or `None` while there is nothing to hear.
     pub(crate) fn pull(&mut self, now: Mono, out: &mut [i16; MAX_FRAME_SAMPLES]) -> Option<(u32, usize)> {
         let now = grains(now);
