@@ -419,6 +419,7 @@ export const texts = {
   "coverage.day": ["Day", "Jour"],
   "coverage.from": ["From", "De"],
   "coverage.to": ["To", "À"],
+  "coverage.time": ["Write times as 08:00 or 16:30.", "Écrivez les heures comme 08:00 ou 16:30."],
   "coverage.add": ["Add a shift", "Ajouter un quart"],
   "coverage.remove": ["Remove", "Retirer"],
   "coverage.empty": ["No shift yet.", "Aucun quart pour l’instant."],

@@ -9,8 +9,6 @@ function fakeLine() {
     refuse: false,
     /** Calls that the page answered. */
     answered: 0,
-    /** Requests of the page, by method. */
-    seen: [],
     registered: 0,
     peer: null,
     heard: null,
@@ -40,6 +38,7 @@ function fakeLine() {
     }
     send(data) {
       const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+      note(text);
       setTimeout(() => void receive(this, text), 1);
     }
     receive(text) {
@@ -55,11 +54,17 @@ function fakeLine() {
   window.WebSocket = Object.assign(Wire, { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 });
   window.fakeLine = line;
 
+  function note(text) {
+    const method = text.split(" ", 1)[0];
+    if (method.startsWith("SIP/2.0")) return;
+    // Outlives the page: what was sent while it went away counts too.
+    sessionStorage.setItem("fake.seen", JSON.stringify([...JSON.parse(sessionStorage.getItem("fake.seen") ?? "[]"), method]));
+  }
+
   async function receive(wire, text) {
     const [start] = text.split("\r\n");
     const method = start.split(" ")[0];
     if (method.startsWith("SIP/2.0")) return response(text, start);
-    line.seen.push(method);
     if (method === "ACK") return;
     const to = header(text, "To");
     const reply = [
@@ -107,12 +112,13 @@ function fakeLine() {
     line.send(request("ACK", { ...line.last, branch: status < 300 ? `z9hG4bK${token()}` : line.last.branch }, []));
     if (status >= 300) return;
     line.last.target = header(text, "Contact").match(/<([^>]*)>/)?.[1] ?? line.last.target;
+    if (line.nowhere) return;
     await line.peer.setRemoteDescription({ type: "answer", sdp: text.split("\r\n\r\n").slice(1).join("\r\n\r\n") });
     line.answered += 1;
   }
 
   /** Rings. Resolves when the INVITE is out. */
-  async function invite(headers = {}, { sdp } = {}) {
+  async function invite(headers = {}, { nowhere = false } = {}) {
     const peer = new RTCPeerConnection();
     const context = new AudioContext();
     const tone = context.createOscillator();
@@ -124,8 +130,9 @@ function fakeLine() {
     await peer.setLocalDescription();
     await gathered(peer);
     line.peer = peer;
-        line.last = { id: token() + token(), tag: token(), branch: `z9hG4bK${token()}`, cseq: 1, target: line.contact, to: "<sip:advocate-bi@havre>" };
-    line.send(request("INVITE", line.last, [...Object.entries(headers).map(([name, value]) => `${name}: ${value}`), "Contact: <sip:line@line.invalid;transport=ws>", "Content-Type: application/sdp"], sdp ?? peer.localDescription.sdp));
+    line.nowhere = nowhere;
+    line.last = { id: token() + token(), tag: token(), branch: `z9hG4bK${token()}`, cseq: 1, target: line.contact, to: "<sip:advocate-bi@havre>" };
+    line.send(request("INVITE", line.last, [...Object.entries(headers).map(([name, value]) => `${name}: ${value}`), "Contact: <sip:line@line.invalid;transport=ws>", "Content-Type: application/sdp"], nowhere ? peer.localDescription.sdp.replace(/^a=candidate:(\S+ \d \S+ \d+) \S+ \d+/gm, "a=candidate:$1 192.0.2.1 9") : peer.localDescription.sdp));
   }
 
   function request(method, { id, tag, branch, cseq, target, to }, headers, body = "") {

@@ -1,59 +1,65 @@
 // One tab at a time is the phone. The browser's own lock says which: it goes with the tab, however that ends.
 
 class Tab {
-  /** This tab is the phone. */
-  mine = $state(false);
-  /** Another tab is. */
+  /** Another tab is the phone. */
   elsewhere = $state(false);
   #name = "";
+  #mine = false;
+  #onMine = () => {};
+  #onLost = () => {};
   #release = () => {};
-  #lost = () => {};
+  /** Ends the wait for the lock. */
+  #waiting: AbortController | null = null;
 
-  /** Takes the lock if it is free; otherwise waits until the other tab closes. `onLost`: another tab took it. */
+  /** Takes the lock as soon as it is free. `onLost`: another tab took it over. The result gives it back. */
   claim(user: string, onMine: () => void, onLost: () => void): () => void {
     this.#name = `havre-desk-${user}`;
-    this.#lost = onLost;
-    const waiting = new AbortController();
+    this.#onMine = onMine;
+    this.#onLost = onLost;
     if (!navigator.locks) {
       // No lock without a secure context, and no microphone either.
-      this.mine = true;
       onMine();
-      return onLost;
+      return () => {};
     }
-    const hold = () => {
-      this.mine = true;
-      this.elsewhere = false;
-      onMine();
-      return new Promise<void>((release) => (this.#release = release));
-    };
-    this.#take = () => this.#request({ steal: true }, hold);
     void navigator.locks.query().then(({ held }) => {
-      this.elsewhere = !this.mine && (held ?? []).some((lock) => lock.name === this.#name);
+      this.elsewhere = !this.#mine && (held ?? []).some((lock) => lock.name === this.#name);
     });
-    this.#request({ signal: waiting.signal }, hold);
+    this.#wait();
     return () => {
-      waiting.abort();
+      this.#waiting?.abort();
+      this.#mine = false;
       this.#release();
-      this.mine = false;
       this.elsewhere = false;
     };
   }
 
   /** Makes this tab the phone. */
   take() {
-    this.#take();
+    this.#waiting?.abort();
+    this.#request({ steal: true });
   }
 
-  #take = () => {};
+  #wait() {
+    this.#waiting = new AbortController();
+    this.#request({ signal: this.#waiting.signal });
+  }
 
-  #request(options: LockOptions, hold: () => Promise<void>) {
-    navigator.locks.request(this.#name, options, hold).catch(() => {
-      // Stolen, or no longer wanted.
-      if (!this.mine) return;
-      this.mine = false;
-      this.elsewhere = true;
-      this.#lost();
-    });
+  #request(options: LockOptions) {
+    navigator.locks
+      .request(this.#name, options, () => {
+        this.#mine = true;
+        this.elsewhere = false;
+        this.#onMine();
+        return new Promise<void>((release) => (this.#release = release));
+      })
+      .catch(() => {
+        // No longer wanted, or taken over; then this tab is the phone again when the other one closes.
+        if (!this.#mine) return;
+        this.#mine = false;
+        this.elsewhere = true;
+        this.#onLost();
+        this.#wait();
+      });
   }
 }
 

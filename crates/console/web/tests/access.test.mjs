@@ -1,0 +1,133 @@
+// Signing in and out, the first account, sessions that end, pages by role, both languages.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sent, stage, until } from "./stage.mjs";
+
+const on = stage();
+const links = (page) => page.locator("nav a").allTextContents();
+
+test("a wrong password is said without a hint, and the right one opens the desk", on.as([], "", async (page, mock) => {
+  await page.waitForSelector("#user:focus");
+  await page.keyboard.type("advocate-bi");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("wrong");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("text=do not go together");
+  await page.fill("#password", "right");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".state");
+  assert.deepEqual(sent(mock, "POST /api/v1/session"), { user: "advocate-bi", password: "right" });
+  assert.ok(!page.url().includes("right"));
+  await page.click("text=Sign out");
+  await page.waitForSelector("#user");
+  assert.equal(await page.locator(".state").count(), 0);
+}));
+
+test("each role sees its own pages and no others", async (t) => {
+  const cases = {
+    advocate: ["My desk"],
+    supervisor: ["The line now", "My desk", "Coverage"],
+    operator: ["The line now", "Trunks", "Call flow", "Messages", "Accounts", "Audit"],
+    auditor: ["Audit"],
+  };
+  for (const [role, pages] of Object.entries(cases)) {
+    await t.test(role, on.as([role], "#/accounts", async (page) => {
+      await page.waitForSelector("nav a");
+      assert.deepEqual(await links(page), pages);
+      assert.equal(await page.locator("text=Add an account").count() > 0, role === "operator");
+    }));
+  }
+});
+
+test("the set-up link makes the first account and does not stay in the history", on.as([], "#/setup/good-token", async (page, mock) => {
+  await page.fill("#user", "operator-1");
+  await page.fill("#name", "Sam Okafor");
+  await page.fill("#password", "short");
+  await page.fill("#again", "short");
+  await page.click("text=Create the account");
+  await page.waitForSelector("text=needs 12 characters");
+  await page.fill("#password", "a long sentence here");
+  await page.fill("#again", "a long sentence here");
+  await page.click("text=Create the account");
+  await page.waitForSelector("text=Add an account");
+  assert.deepEqual(sent(mock, "POST /api/v1/setup"), { token: "good-token", user: "operator-1", name: "Sam Okafor", password: "a long sentence here" });
+  await page.goBack().catch(() => {});
+  assert.ok(!page.url().includes("good-token"));
+}));
+
+test("a session that ended asks to sign in again", on.as(["operator"], "#/trunks", async (page, mock) => {
+  await page.waitForSelector("table");
+  mock.session = null;
+  await page.waitForSelector("text=Your session is over", { timeout: 8_000 });
+}));
+
+test("a desk whose session ended asks to sign in again", on.as(["advocate"], "#/desk", async (page, mock) => {
+  await page.waitForSelector(".reach.ok");
+  mock.session = null;
+  mock.crash();
+  mock.up();
+  await page.waitForSelector("text=Your session is over", { timeout: 8_000 });
+}));
+
+test("a server that is away is waited for", on.as([], "", async (page, mock) => {
+  await page.waitForSelector("#user");
+  mock.crash();
+  await page.fill("#user", "a");
+  await page.fill("#password", "b");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("text=Havre does not answer");
+  mock.up();
+  await page.fill("#password", "b");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".state");
+}));
+
+test("the language changes everywhere at once and is kept with the account", on.as(["advocate"], "#/desk", async (page, mock) => {
+  await page.waitForSelector("text=You are ready");
+  await page.click("text=Français");
+  await page.waitForSelector("text=Vous êtes disponible");
+  assert.equal(await page.getAttribute("html", "lang"), "fr-CA");
+  assert.match(await page.textContent("section[aria-labelledby=history]"), /\d{1,2} h \d\d/);
+  await until(() => sent(mock, "PUT /api/v1/session/language")?.language === "fr", "kept");
+}));
+
+test("the password is changed with the present one", on.as(["auditor"], "#/me", async (page, mock) => {
+  await page.fill("#current", "present");
+  await page.fill("#next", "a long sentence here");
+  await page.fill("#again", "a long sentence here");
+  await page.click("text=Change it");
+  await page.waitForSelector("text=Your password is changed");
+  assert.deepEqual(sent(mock, "PUT /api/v1/session/password"), { current: "present", new: "a long sentence here" });
+}));
+
+test("everything is reached and seen by keyboard alone", async (t) => {
+  const walks = { "#/desk": "advocate", "#/sound": "advocate", "#/board": "supervisor", "#/coverage": "supervisor", "#/trunks": "operator", "#/dialplan": "operator", "#/prompts": "operator", "#/accounts": "operator", "#/audit": "auditor", "#/me": "auditor" };
+  for (const [hash, role] of Object.entries(walks)) {
+    await t.test(hash, on.as([role], hash, async (page) => {
+      await page.waitForSelector("main h1, main h2");
+      await page.waitForTimeout(250);
+      await page.keyboard.press("Tab");
+      assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+      await page.keyboard.press("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+      const reachable = await page.evaluate(() => [...document.querySelectorAll("main :is(a[href], button:not(:disabled), input, select, textarea, summary, [tabindex='0'])")].filter((one) => one.checkVisibility() && !one.closest("details:not([open]) > :not(summary)")).length);
+      const met = new Set();
+      for (let n = 0; n < reachable * 2 + 30; n += 1) {
+        await page.keyboard.press("Tab");
+        const at = await page.evaluate(() => {
+          const one = document.activeElement;
+          if (!one.closest("main")) return null;
+          one.dataset.met ??= String(Math.random());
+          const ring = (element) => element && getComputedStyle(element).outlineStyle !== "none";
+          // The focus of a hidden file input shows on its label, and a native input's on itself.
+          return { id: one.dataset.met, seen: ring(one) || ring(document.querySelector(`label[for="${CSS.escape(one.id || "-")}"]`)), what: one.outerHTML.slice(0, 90) };
+        });
+        if (!at) break;
+        assert.ok(at.seen, `no visible focus: ${at.what}`);
+        met.add(at.id);
+      }
+      assert.ok(met.size >= reachable, `${met.size} of ${reachable} reached`);
+    }));
+  }
+});

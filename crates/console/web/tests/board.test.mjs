@@ -1,0 +1,109 @@
+// The wallboard: what changes and only that, waits that tick, alarms that speak once, acts with their requests.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as line from "../mock/line.mjs";
+import { sent, stage, until } from "./stage.mjs";
+
+const on = stage();
+const board = (act, options) => on.as(["supervisor"], "#/board", async (page, mock) => {
+  await page.waitForSelector(".figures");
+  await act(page, mock);
+}, options);
+const rows = (page) => page.locator("[aria-labelledby=calls] .one");
+
+test("callers stand in the order of the line, and their waits tick", board(async (page) => {
+  const risks = await rows(page).locator(".badge").allTextContents();
+  assert.deepEqual(risks.slice(0, 4), ["Urgent", "Elevated", "Standard", "Standard"]);
+  const wait = () => rows(page).first().locator(".time").textContent();
+  const before = await wait();
+  await until(async () => (await wait()) !== before, "it ticks");
+}));
+
+test("a change touches its own row and no other", board(async (page, mock) => {
+  await page.evaluate(() => {
+    window.touched = new Set();
+    new MutationObserver((changes) => {
+      for (const { target } of changes) {
+        const element = target.nodeType === 1 ? target : target.parentElement;
+        const row = element?.closest(".one");
+        // Clocks tick everywhere.
+        if (row && !element.closest(".time")) window.touched.add(row.getAttribute("aria-rowindex"));
+      }
+    }).observe(document.querySelector("[aria-labelledby=team]"), { childList: true, characterData: true, subtree: true, attributes: true });
+  });
+  mock.change({ agents: { set: [{ ...mock.board.agents[1], languages: ["fr", "en", "es"] }] } });
+  await page.waitForSelector("text=French, English, Spanish");
+  assert.deepEqual(await page.evaluate(() => [...window.touched]).then((all) => all.length), 1);
+}));
+
+test("calls come and go", board(async (page, mock) => {
+  const before = await rows(page).count();
+  mock.change({ calls: { set: [line.call(99, "fr", "urgent", "waiting", Date.now() - 500_000, {})] } });
+  await until(async () => (await rows(page).count()) === before + 1, "it comes");
+  assert.match(await rows(page).first().textContent(), /8:[12]\d/);
+  mock.change({ calls: { gone: ["c0000000000000063"] } });
+  await until(async () => (await rows(page).count()) === before, "it goes");
+}));
+
+test("only a new alarm speaks", board(async (page, mock) => {
+  assert.equal(await page.textContent("[role=alert]"), "");
+  const trunk = { kind: "trunk_down", since: Date.now(), call: null, agent: null, trunk: "east", language: null };
+  mock.change({ alarms: [...mock.board.alarms, trunk] });
+  await until(async () => (await page.textContent("[role=alert]")) === "A trunk is down (east)", "spoken");
+  mock.change({ alarms: [trunk] });
+  await page.waitForTimeout(300);
+  assert.equal(await page.textContent("[role=alert]"), "A trunk is down (east)");
+}));
+
+test("a call is taken and made urgent from its dialog, which gives the focus back", board(async (page, mock) => {
+  await rows(page).nth(1).locator("a").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]");
+  await page.waitForSelector("dialog li");
+  await page.click("text=Ring me with it");
+  await until(() => mock.asked.some((one) => /POST .*\/take$/.test(one.what)), "taken");
+  await page.click("dialog >> text=Make it urgent");
+  await until(() => mock.asked.some((one) => /POST .*\/escalate$/.test(one.what)), "escalated");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog", { state: "detached" });
+  assert.match(page.url(), /#\/board$/);
+}));
+
+test("an advocate's state is changed", board(async (page, mock) => {
+  await page.goto(`${mock.base}/#/board/agent/advocate-3`);
+  await page.click("dialog >> text=Set ready");
+  await until(() => sent(mock, "PUT /api/v1/agents/advocate-3/state")?.command === "end_wrap_up", "changed");
+}));
+
+test("figures that are old say so, and their return is noticed", board(async (page, mock) => {
+  mock.crash();
+  await page.waitForSelector("text=Not live");
+  mock.up();
+  await page.waitForSelector("text=Not live", { state: "detached", timeout: 10_000 });
+}));
+
+test("five hundred advocates and two hundred callers are a few dozen rows", board(async (page, mock) => {
+  mock.setBoard(line.large(500, 200));
+  await page.waitForSelector("text=Calls (200)");
+  assert.ok((await page.locator(".one").count()) < 80);
+  await page.locator("[aria-labelledby=team] .window").evaluate((window) => (window.scrollTop = window.scrollHeight));
+  await page.waitForSelector('[aria-labelledby=team] [aria-rowindex="501"]');
+}));
+
+test("the wall shows figures and nothing to press", on.as(["supervisor"], "#/wall", async (page) => {
+  await page.waitForSelector("dl");
+  assert.equal(await page.locator("button:visible, select:visible, input:visible").count(), 0);
+  await page.keyboard.press("Escape");
+  await page.waitForSelector(".figures");
+}));
+
+test("the roster is changed and saved", on.as(["supervisor"], "#/coverage", async (page, mock) => {
+  await page.waitForSelector(".week");
+  assert.match(await page.textContent("main"), /70 hours lack somebody/);
+  await page.click("text=Add a shift");
+  await page.locator("select[aria-label=Day]").last().selectOption({ label: "Sunday" });
+  await page.click("text=Save");
+  await until(() => sent(mock, "PUT /api/v1/roster")?.shifts.length === 4, "saved");
+  assert.equal(sent(mock, "PUT /api/v1/roster").shifts[3].day, 6);
+}));

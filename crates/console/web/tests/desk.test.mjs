@@ -1,0 +1,208 @@
+// The advocate's desk: being reachable and saying so truly, an offer, a talk, what may go wrong with each.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { offered, talking } from "../mock/line.mjs";
+import { talk } from "./scenes.mjs";
+import { FAKE_LINE } from "./sip.mjs";
+import { sent, stage, until } from "./stage.mjs";
+
+const on = stage();
+const desk = (act, options) => on.as(["advocate"], "#/desk", act, options);
+const CALL = "c00000000000000aa";
+const ring = (page, headers = {}) => page.evaluate((headers) => window.fakeLine.invite(headers), { "X-Havre-Call": CALL, ...headers });
+const seen = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("fake.seen") ?? "[]"));
+
+test("states change by button and by key", desk(async (page, mock) => {
+  await page.waitForSelector(".state.ready");
+  await page.keyboard.press("b");
+  await page.waitForSelector(".state.not_ready");
+  assert.deepEqual(sent(mock, "PUT /api/v1/desk/state"), { command: "break" });
+  await page.keyboard.press("r");
+  await page.waitForSelector(".state.ready");
+  mock.setDesk({ state: { name: "wrap_up", reason: null, since: Date.now(), until: null } });
+  await page.click("text=15 minutes for me");
+  await page.waitForSelector("text=This time is yours");
+  assert.deepEqual(sent(mock, "PUT /api/v1/desk/state"), { command: "hard_call" });
+  mock.setDesk({ state: { name: "wrap_up", reason: null, since: Date.now(), until: null } });
+  await page.waitForSelector(".state.wrap_up");
+  await page.keyboard.press("r");
+  await until(() => sent(mock, "PUT /api/v1/desk/state")?.command === "end_wrap_up", "wrap-up ended");
+}));
+
+test("an offer is answered by key, talked in, and ended in two steps", desk(async (page, mock) => {
+  await talk(page, mock);
+  await until(() => page.evaluate(() => window.fakeLine.peer.connectionState === "connected"), "media connected");
+  assert.equal(await page.textContent(".last .word"), "Yes");
+  assert.deepEqual(await page.locator(".talk ol li span:first-child").allTextContents(), ["Key 9", "Yes", "No", "No"]);
+  assert.match(await page.textContent("[role=status][aria-live]"), /The caller says: Yes/);
+  await page.keyboard.press("m");
+  await page.waitForSelector("text=Your microphone is off");
+  await page.keyboard.press("m");
+  await page.keyboard.press("h");
+  await page.waitForSelector("text=On hold");
+  await until(() => page.evaluate(() => /a=recvonly|a=inactive|a=sendonly/.test(window.fakeLine.peer.remoteDescription.sdp)), "hold in the SDP");
+  await page.keyboard.press("h");
+  await page.waitForSelector("text=On hold", { state: "detached" });
+  await page.click("text=Make it urgent");
+  await page.waitForSelector(".talk .badge.urgent");
+  await page.click("text=End the call");
+  assert.ok(!(await seen(page)).includes("BYE"), "one press ends nothing");
+  await page.click("text=Yes, end it");
+  await until(async () => (await seen(page)).includes("BYE"), "BYE");
+}));
+
+test("the caller's voice and ours are heard", desk(async (page, mock) => {
+  await talk(page, mock);
+  const level = (source) => page.evaluate(async (source) => {
+    const stats = await window.fakeLine.peer.getStats();
+    for (const one of stats.values()) if (one.type === source) return source === "inbound-rtp" ? one.packetsReceived : one.packetsSent;
+    return 0;
+  }, source);
+  await until(async () => (await level("inbound-rtp")) > 20 && (await level("outbound-rtp")) > 20, "packets both ways");
+}));
+
+test("an offer that shows before its INVITE is answered when that comes", desk(async (page, mock) => {
+  await page.waitForSelector(".reach.ok");
+  mock.setDesk({ offer: offered() });
+  await page.waitForSelector(".offer");
+  await page.click(".offer .go");
+  await ring(page);
+  await until(() => page.evaluate(() => window.fakeLine.answered === 1), "answered");
+}));
+
+test("not now sends the caller on to somebody else", desk(async (page, mock) => {
+  await page.waitForSelector(".reach.ok");
+  mock.setDesk({ offer: offered() });
+  await ring(page);
+  await page.waitForSelector(".offer");
+  await page.keyboard.press("n");
+  await until(() => page.evaluate(() => window.fakeLine.status === 486), "486");
+}));
+
+test("an offer is announced once, not with each tick", desk(async (page, mock) => {
+  await page.waitForSelector(".reach.ok");
+  await page.evaluate(() => {
+    window.spoken = [];
+    const region = document.querySelector("[role=status][aria-live]");
+    new MutationObserver(() => window.spoken.push(region.textContent)).observe(region, { childList: true, characterData: true, subtree: true });
+  });
+  for (let n = 0; n < 4; n += 1) {
+    mock.setDesk({ offer: offered({ waited_ms: 14_000 + n * 1_000 }) });
+    await page.waitForTimeout(400);
+  }
+  assert.deepEqual(await page.evaluate(() => window.spoken), ["Incoming call: French, Urgent. Press A to answer."]);
+}));
+
+test("green only when the server sees this page too", desk(async (page, mock) => {
+  await page.waitForSelector("text=Havre does not see this page’s phone");
+  mock.setDesk({ reachable: { browser: true, phones: 0, since: Date.now() } });
+  await page.waitForSelector(".reach.ok");
+  mock.crash();
+  await page.waitForSelector("text=the connection to Havre is lost");
+  mock.up();
+  await page.waitForSelector(".reach.ok", { timeout: 12_000 });
+}, { set: (mock) => mock.setDesk({ reachable: { browser: false, phones: 0, since: Date.now() } }) }));
+
+test("the phone registers again after its connection broke", desk(async (page) => {
+  await page.waitForSelector(".reach.ok");
+  const before = await page.evaluate(() => window.fakeLine.registered);
+  await page.evaluate(() => window.fakeLine.drop());
+  await page.waitForSelector("text=the phone in this page is not");
+  await page.waitForSelector(".reach.ok", { timeout: 8_000 });
+  assert.ok((await page.evaluate(() => window.fakeLine.registered)) > before);
+}));
+
+test("a broken connection in a talk hangs up on nobody", desk(async (page, mock) => {
+  await talk(page, mock);
+  await page.evaluate(() => window.fakeLine.drop());
+  await page.waitForTimeout(1_500);
+  await page.waitForSelector(".talk .controls");
+  // The server rings again for the same talk, and the page answers by itself.
+  await until(() => page.evaluate(() => window.fakeLine.socket), "connected again");
+  await page.evaluate(() => (window.fakeLine.answered = 0));
+  await ring(page, { "X-Havre-Resume": "yes" });
+  await until(() => page.evaluate(() => window.fakeLine.answered === 1), "answered by itself");
+  assert.ok(!(await seen(page)).includes("BYE"));
+}));
+
+test("a reload in a talk hangs up on nobody and takes the talk up again", desk(async (page, mock) => {
+  await talk(page, mock);
+  page.on("dialog", (dialog) => void dialog.accept());
+  await page.reload();
+  await page.waitForSelector(".reach.ok");
+  await page.waitForSelector(".talk");
+  assert.ok(!(await seen(page)).includes("BYE"));
+  await ring(page, { "X-Havre-Resume": "yes" });
+  await page.waitForSelector(".talk .controls");
+}));
+
+test("two tabs: one is the phone, and the other can take it over", desk(async (page, mock) => {
+  await page.waitForSelector(".reach.ok");
+  const other = await page.context().newPage();
+  await other.addInitScript(FAKE_LINE);
+  await other.goto(`${mock.base}/#/desk`);
+  await other.waitForSelector("text=Your desk is open in another tab");
+  assert.equal(await other.evaluate(() => window.fakeLine.registered), 0);
+  await other.click("text=Use it here");
+  await other.waitForSelector(".reach.ok");
+  await page.waitForSelector("text=Your desk is open in another tab");
+  assert.ok(!(await seen(page)).includes("BYE"));
+  await other.close();
+  await page.waitForSelector(".reach.ok");
+}));
+
+test("a microphone that is refused is said in plain words", desk(async (page) => {
+  await page.waitForSelector("text=the microphone is not allowed");
+  await page.waitForSelector("text=Click the sign beside the address");
+}, {
+  script: `${FAKE_LINE};
+    navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", "NotAllowedError"); };
+    navigator.permissions.query = async () => Object.assign(new EventTarget(), { state: "denied" });`,
+}));
+
+test("no microphone at all is said in plain words", desk(async (page) => {
+  await page.waitForSelector("text=there is no microphone");
+}, { script: `${FAKE_LINE}; navigator.mediaDevices.enumerateDevices = async () => [];` }));
+
+test("sound that a network blocks is said within ten seconds", desk(async (page, mock) => {
+  await page.waitForSelector(".reach.ok");
+  mock.setDesk({ offer: offered() });
+  // Nobody answers at that address (RFC 5737).
+  await page.evaluate((call) => window.fakeLine.invite({ "X-Havre-Call": call }, { nowhere: true }), CALL);
+  await page.waitForSelector(".offer");
+  await page.keyboard.press("a");
+  await page.waitForSelector("text=no sound gets through", { timeout: 10_000 });
+  await page.waitForSelector("text=Switch off a VPN");
+}));
+
+test("the test call comes back as an echo", on.as(["advocate"], "#/sound", async (page) => {
+  await page.waitForSelector(".meter");
+  await until(async () => Number(await page.getAttribute("[role=meter]", "aria-valuenow")) > 10, "the level moves");
+  await page.click("text=Make a test call");
+  await page.waitForSelector("text=you should hear yourself a moment later");
+  await page.click("text=End the test call");
+  await page.waitForSelector("text=Nobody else is called");
+}));
+
+test("the province is kept for the session only", desk(async (page) => {
+  await page.selectOption("#province-id", "QC");
+  await page.waitForSelector("text=Awaiting legal review");
+  assert.equal(await page.evaluate(() => sessionStorage.getItem("havre.province")), "QC");
+  assert.equal(await page.evaluate(() => localStorage.getItem("havre.province")), null);
+}));
+
+test("another phone's talk is shown without this page's buttons", desk(async (page) => {
+  await page.waitForSelector("text=You are talking on your other phone");
+  assert.equal(await page.locator(".controls").count(), 0);
+}, { set: (mock) => mock.setDesk({ talk: talking() }) }));
+
+test("a desk that is open on another page still rings", on.as(["supervisor"], "#/board", async (page, mock) => {
+  await page.waitForSelector(".figures");
+  await until(() => page.evaluate(() => window.fakeLine.registered > 0), "registered");
+  mock.setDesk({ offer: offered() });
+  await ring(page);
+  await page.waitForSelector(".strip.offered");
+  await page.keyboard.press("a");
+  await until(() => page.evaluate(() => window.fakeLine.answered === 1), "answered");
+}));

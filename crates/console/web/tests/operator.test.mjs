@@ -1,0 +1,116 @@
+// The operator's pages, and script in everything that others can name.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as line from "../mock/line.mjs";
+import { sent, stage, until } from "./stage.mjs";
+
+const on = stage();
+const operator = (hash, act, options) => on.as(["operator"], hash, act, options);
+
+test("a plan is applied only as it was checked", operator("#/dialplan", async (page, mock) => {
+  await page.waitForSelector("#source");
+  const apply = page.getByRole("button", { name: "Apply" });
+  assert.ok(await apply.isDisabled());
+  await page.fill("#source", "new = true\n");
+  assert.ok(await apply.isDisabled());
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.waitForSelector("text=joins after 12 s");
+  assert.ok(await apply.isEnabled());
+  await page.fill("#source", "newer = true\n");
+  await page.waitForSelector("text=check again");
+  assert.ok(await apply.isDisabled());
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.waitForSelector("text=joins after 12 s");
+  await apply.click();
+  await page.waitForSelector("text=New calls take the new flow");
+  assert.deepEqual(sent(mock, "PUT /api/v1/dialplan"), { source: "newer = true\n", base_hash: "3f2a" });
+}));
+
+test("a plan with faults shows them, and one that changed meanwhile is not overwritten", operator("#/dialplan", async (page, mock) => {
+  await page.fill("#source", "broken\n");
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.waitForSelector("text=This key leads nowhere");
+  await page.fill("#source", "fine\n");
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.waitForSelector("text=joins after 12 s");
+  mock.dialplan = { ...mock.dialplan, hash: "other" };
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.waitForSelector("text=Somebody else changed the flow");
+  assert.equal(await page.inputValue("#source"), "fine\n");
+}));
+
+test("messages play, and a bad recording is refused with its reasons", operator("#/prompts", async (page, mock) => {
+  await page.getByRole("button", { name: "Play P1, English" }).click();
+  await until(() => mock.asked.some((one) => one.what === "GET /api/v1/prompts/P1/en.wav"), "played");
+  const files = page.locator("input[type=file]");
+  await files.first().setInputFiles({ name: "p1.wav", mimeType: "audio/wav", buffer: Buffer.from("RIFF") });
+  await page.waitForSelector("text=the old recording stays");
+  await page.waitForSelector("text=It is empty");
+  await files.first().setInputFiles({ name: "p1.wav", mimeType: "audio/wav", buffer: line.beep() });
+  await page.waitForSelector("text=P1 is replaced");
+}));
+
+test("accounts are added, changed and removed", operator("#/accounts", async (page, mock) => {
+  await page.getByRole("button", { name: "Add an account" }).click();
+  await page.fill("#user", "new");
+  await page.fill("#name", "New Person");
+  await page.getByRole("checkbox", { name: "supervisor" }).check();
+  await page.fill("#password", "a long sentence here");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.waitForSelector("text=New Person");
+  assert.deepEqual(sent(mock, "POST /api/v1/accounts"), { user: "new", name: "New Person", roles: ["advocate", "supervisor"], agent: null, language: "en", disabled: false, password: "a long sentence here" });
+  await page.getByRole("button", { name: "Edit new" }).click();
+  await page.getByRole("checkbox", { name: "May not sign in" }).check();
+  await page.getByRole("button", { name: "Save" }).click();
+  await until(() => sent(mock, "PUT /api/v1/accounts/new")?.disabled === true, "disabled");
+  assert.ok(!("password" in sent(mock, "PUT /api/v1/accounts/new")), "an empty password stays");
+  await page.getByRole("button", { name: "Edit new" }).click();
+  await page.getByRole("button", { name: "Remove the account" }).click();
+  await until(() => mock.asked.some((one) => one.what === "DELETE /api/v1/accounts/new"), "removed");
+}));
+
+/** Ways to smuggle script, multiplied to a thousand. */
+const SCRIPTS = Array.from({ length: 1_000 }, (_, n) => {
+  const run = `window.pwned=${n}`;
+  return [
+    `<script>${run}</script>`, `<img src=x onerror="${run}">`, `"><svg onload=${run}>`, `javascript:${run}`, `{${run}}`, `\${${run}}`, `{@html "<b onclick=${run}>"}`,
+    `</textarea><script>${run}</script>`, `<iframe srcdoc="<script>parent.${run}</script>">`, `' onmouseover='${run}`, `<a href="javascript:${run}">x</a>`, `\u202e<script>${run}`,
+    `<style>*{background:url("javascript:${run}")}</style>`, `<math><mi xlink:href="data:x,${run}">`, `%3Cscript%3E${run}`, `&lt;script&gt;${run}`, `<details open ontoggle=${run}>`,
+  ][n % 17] + n;
+});
+const innocent = async (page) => {
+  assert.equal(await page.evaluate(() => window.pwned), undefined);
+  assert.equal(await page.locator("main :is(script, img, iframe, style, math, a[href^='javascript'])").count(), 0);
+};
+
+test("a thousand scripts in the audit are a thousand texts", on.as(["auditor"], "#/audit", async (page) => {
+  await page.waitForSelector("tbody");
+  const said = await page.locator("tbody td:last-child").allTextContents();
+  assert.deepEqual(said, SCRIPTS);
+  await innocent(page);
+}, { set: (mock) => (mock.audit = SCRIPTS.map((script) => ({ at: Date.now(), user: script, act: script, target: script, detail: script }))) }));
+
+test("scripts in names, lines, events and messages are texts", async (t) => {
+  const name = SCRIPTS.slice(0, 17).join(" ");
+  const set = (mock) => {
+    mock.session.name = name;
+    mock.board = line.board(
+      SCRIPTS.slice(0, 40).map((script, n) => ({ ...line.call(n, script, "urgent", "talking", Date.now(), { agent: script }), id: script })),
+      SCRIPTS.slice(0, 40).map((script, n) => ({ ...line.agents(n + 1)[n], id: script, languages: [script], reason: script })),
+      [{ kind: SCRIPTS[0], since: Date.now(), call: SCRIPTS[1], agent: SCRIPTS[2], trunk: SCRIPTS[3], language: null }],
+    );
+    mock.callEvents = SCRIPTS.slice(0, 50).map((script) => ({ at: Date.now(), what: script, agent: script, cause: script }));
+    mock.trunks = SCRIPTS.slice(0, 50).map((script) => ({ id: script, sources: [script], calls: 0, offered: 0, refused: 0, last_call: null, state: script, why: script }));
+    mock.prompts = SCRIPTS.slice(0, 17).map((script) => ({ id: script, texts: { en: script }, languages: { en: { file: script, duration_ms: 1, loudness_lufs: null, findings: [script, { what: script, remedy: script, key: script }] } } }));
+    mock.dialplan.source = name;
+    mock.dialplan.graph = { nodes: SCRIPTS.slice(0, 17).map((script) => ({ id: script, kind: script, label_en: script, label_fr: script, here: 1 })), edges: SCRIPTS.slice(0, 16).map((script, n) => ({ from: script, to: SCRIPTS[n + 1], key: script, taken: n })) };
+  };
+  for (const [hash, role] of [["#/board", "supervisor"], [`#/board/call/${encodeURIComponent(SCRIPTS[1])}`, "supervisor"], ["#/wall", "supervisor"], ["#/trunks", "operator"], ["#/prompts", "operator"], ["#/dialplan", "operator"]]) {
+    await t.test(hash.slice(0, 14), on.as([role], hash, async (page) => {
+      await page.waitForSelector("main :is(table, dl, section)");
+      await page.waitForTimeout(400);
+      await innocent(page);
+    }, { set }));
+  }
+});
