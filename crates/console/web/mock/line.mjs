@@ -1,6 +1,12 @@
 // Lines to look at: a calm one, a busy one, and one of any size.
 
 const MINUTE = 60_000;
+const PROVINCES = {
+  provinces: [
+    { province: "on", name_en: "Ontario", name_fr: "Ontario", law_en: "Child, Youth and Family Services Act, 2017, s 125", law_fr: "Loi de 2017 sur les services à l’enfance, à la jeunesse et à la famille, art. 125", whom_en: "A children’s aid society", whom_fr: "Une société d’aide à l’enfance", note_en: "Everyone has this duty.", note_fr: "Toute personne a ce devoir.", source: "https://www.ontario.ca/laws/statute/17c14", review: "awaiting legal review" },
+    { province: "qc", name_en: "Quebec", name_fr: "Québec", law_en: "Youth Protection Act, s 39", law_fr: "Loi sur la protection de la jeunesse, art. 39", whom_en: "The director of youth protection", whom_fr: "La direction de la protection de la jeunesse", note_en: "Everyone has this duty.", note_fr: "Toute personne a ce devoir.", source: "https://www.legisquebec.gouv.qc.ca/fr/document/lc/P-34.1", review: "awaiting legal review" },
+  ],
+};
 
 export function calm() {
   const now = Date.now();
@@ -24,13 +30,7 @@ export function calm() {
       own(5, now - 28 * 60 * MINUTE, "en", "standard", 31 * MINUTE, 12_000, "caller"),
       own(6, now - 29 * 60 * MINUTE, "other", "standard", 41 * MINUTE, 33_000, "caller"),
     ],
-    provinces: {
-      reviewed: false,
-      provinces: [
-        { id: "ON", name: { en: "Ontario", fr: "Ontario" }, duty: { en: "Anyone who suspects that a child under 16 needs protection must report it at once.", fr: "Quiconque soupçonne qu’un enfant de moins de 16 ans a besoin de protection doit le signaler sans délai." }, report_to: { en: "the local children’s aid society", fr: "la société d’aide à l’enfance locale" }, sources: ["Child, Youth and Family Services Act, 2017, s. 125"] },
-        { id: "QC", name: { en: "Quebec", fr: "Québec" }, duty: { en: "Anyone who believes that a child is abused must report it.", fr: "Toute personne qui a un motif de croire qu’un enfant subit des abus doit le signaler." }, report_to: { en: "the director of youth protection", fr: "la direction de la protection de la jeunesse" }, sources: ["Loi sur la protection de la jeunesse, art. 39"] },
-      ],
-    },
+    provinces: PROVINCES,
     board: board([], agents(4), []),
     today: today(now),
     callEvents: [
@@ -45,9 +45,9 @@ export function calm() {
     roster: { shifts: [{ agent: "advocate-en", day: 0, from: "08:00", to: "20:00" }, { agent: "advocate-fr", day: 0, from: "09:00", to: "17:00" }, { agent: "supervisor", day: 4, from: "20:00", to: "04:00" }] },
     coverage: { zone: "America/Toronto", hours: Array.from({ length: 168 }, (_, n) => ({ day: Math.floor(n / 24), hour: n % 24, en: n % 24 > 5 ? 2 : 1, fr: n % 24 > 7 && n % 24 < 22 ? 1 : 0, urgent: n % 24 === 3 ? 0 : 1 })) },
     trunks: [
-      { id: "east", sources: ["192.0.2.0/28"], calls: 2, offered: 143, refused: 0, last_call: now - 40_000, state: "up", why: "a call came in within the last hour" },
-      { id: "west", sources: ["198.51.100.7/32"], calls: 0, offered: 12, refused: 3, last_call: now - 9 * 60 * MINUTE, state: "quiet", why: "no call for 9 hours" },
-      { id: "demo", sources: ["127.0.0.0/8"], calls: 0, offered: 0, refused: 0, last_call: null, state: "unknown", why: "no call since the start" },
+      { id: "east", sources: ["192.0.2.0/28"], calls: 2, offered: 143, refused: 0, last_call: now - 40_000, state: "up", why: "called_lately" },
+      { id: "west", sources: ["198.51.100.7/32"], calls: 0, offered: 12, refused: 3, last_call: now - 9 * 60 * MINUTE, state: "quiet", why: "no_call_for_a_day" },
+      { id: "demo", sources: ["127.0.0.0/8"], calls: 0, offered: 0, refused: 0, last_call: null, state: "unknown", why: "no_call_since_start" },
     ],
     dialplan: plan(),
     prompts: ["P1", "P2", "P3", "P6"].map((id, n) => ({
@@ -55,7 +55,7 @@ export function calm() {
       texts: { en: "You're still in line. Someone will be with you.", fr: "Vous êtes toujours en ligne. Quelqu'un va vous répondre." },
       languages: {
         en: { file: `${id}.en.wav`, duration_ms: 3_200 + 700 * n, loudness_lufs: -19.2, findings: [] },
-        fr: { file: `${id}.fr.wav`, duration_ms: 3_900 + 700 * n, loudness_lufs: -23.8, findings: n === 1 ? ["3 dB softer than the English one"] : [] },
+        fr: { file: `${id}.fr.wav`, duration_ms: 3_900 + 700 * n, loudness_lufs: -23.8, findings: n === 1 ? [{ file: `${id}.fr.wav`, line: null, key: "loudness", what: "It is 3 dB softer than the English one.", remedy: "Record it closer." }] : [] },
       },
     })),
     accounts: [
@@ -64,9 +64,9 @@ export function calm() {
       { user: "ops", name: "Sam Okafor", roles: ["operator", "auditor"], agent: null, language: "en", disabled: true },
     ],
     audit: [
-      { at: now - 5 * MINUTE, user: "supervisor", act: "agent_state", target: "advocate-en", detail: "break" },
-      { at: now - 50 * MINUTE, user: "ops", act: "dialplan", target: "hotline.toml", detail: "3f2a… → 9bc1…" },
-      { at: now - 30 * 60 * MINUTE, user: "ops", act: "account_create", target: "advocate-bi", detail: null },
+      { id: 3, at: now - 5 * MINUTE, user: "supervisor", act: "agent_state", target: "advocate-en", detail: "break" },
+      { id: 2, at: now - 50 * MINUTE, user: "ops", act: "dialplan", target: "hotline.toml", detail: "3f2a… → 9bc1…" },
+      { id: 1, at: now - 30 * 60 * MINUTE, user: "ops", act: "account_add", target: "advocate-bi", detail: "" },
     ],
   };
 }
@@ -107,7 +107,7 @@ export function board(calls, team, alarms) {
     at: now,
     since: now - 9 * 60 * MINUTE,
     totals: { offered: 48, answered: 39, abandoned: 4, lost: 0, in_progress: calls.length },
-    queues: languages.flatMap((language) => ["urgent", "elevated", "standard", "information"].map((risk) => ({ language, risk, waiting: 0, ringing: 0, longest_wait_ms: null }))),
+    queues: languages.flatMap((language) => ["urgent", "elevated", "standard", "information"].map((risk) => ({ language, risk, waiting: 0, ringing: 0, longest_since: null, longest_wait_ms: null }))),
     service: languages.map((language, n) => ({ language, answered: [22, 15, 2, 0][n], abandoned: [2, 2, 0, 0][n], lost: 0, mean_wait_ms: [9_400, 21_800, 14_000, null][n], target_ms: 20_000, within: [21, 12, 2, 0][n], of: [22, 16, 2, 0][n] })),
     calls,
     agents: team,
@@ -147,6 +147,7 @@ export function call(n, language, risk, stage, since, more) {
     stage,
     since,
     arrived: since - 6_000,
+    joined: stage === "greeting" ? null : since,
     waited_ms: null,
     ringing: [],
     agent: null,
@@ -182,8 +183,8 @@ export function commanded(command) {
 }
 
 export function checked(source) {
-  if (source.includes("broken")) return { findings: [{ file: "dialplan", line: 3, key: "menu", what: "This key leads nowhere.", remedy: "Name a node that exists." }], difference: [], longest_to_queue_ms: null };
-  return { findings: [], difference: [{ path: "no key", before: "hears P1, joins after 18 s", after: "hears P1, joins after 12 s" }, { path: "key 7", before: null, after: "joins as information" }], longest_to_queue_ms: 18_000 };
+  if (source.includes("broken")) return { findings: [{ file: "dialplan", line: 3, key: "menu", what: "This key leads nowhere.", remedy: "Name a node that exists." }], difference: [], longest_to_queue_ms: null, good: false };
+  return { good: true, findings: [], difference: [{ path: "hotline: no key", more: 0, before: ["hears P1", "joins after 18 s"], after: ["hears P1", "joins after 12 s"] }, { path: "hotline: 7", more: 3, before: [], after: ["joins as information"] }], longest_to_queue_ms: 18_000 };
 }
 
 /** A quarter second of a soft tone. */
@@ -250,8 +251,8 @@ function plan() {
       ],
       edges: [
         edge("greeting", "en", "1", 22), edge("greeting", "fr", "2", 15), edge("greeting", "other", "3", 1), edge("greeting", "silent", "5", 2),
-        edge("greeting", "queue", "–", 7), edge("en", "queue", "", 22), edge("fr", "queue", "", 15), edge("other", "queue", "", 1), edge("silent", "queue", "", 2),
-        edge("queue", "talk", "", 39), edge("queue", "queue", "8", 3), edge("talk", "queue", "", 0),
+        edge("greeting", "queue", "no_input", null), edge("en", "queue", null, 22), edge("fr", "queue", null, 15), edge("other", "queue", null, 1), edge("silent", "queue", null, 2),
+        edge("queue", "talk", null, 39), edge("queue", "queue", "8", 3), edge("talk", "queue", null, 0),
       ],
     },
   };

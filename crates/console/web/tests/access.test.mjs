@@ -46,7 +46,7 @@ test("the set-up link makes the first account and does not stay in the history",
   await page.fill("#password", "short");
   await page.fill("#again", "short");
   await page.click("text=Create the account");
-  await page.waitForSelector("text=needs 12 characters");
+  await page.waitForSelector("text=needs 10 characters");
   await page.fill("#password", "a long sentence here");
   await page.fill("#again", "a long sentence here");
   await page.click("text=Create the account");

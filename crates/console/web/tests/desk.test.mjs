@@ -186,9 +186,9 @@ test("the test call comes back as an echo", on.as(["advocate"], "#/sound", async
 }));
 
 test("the province is kept for the session only", desk(async (page) => {
-  await page.selectOption("#province-id", "QC");
+  await page.selectOption("#province-id", "qc");
   await page.waitForSelector("text=Awaiting legal review");
-  assert.equal(await page.evaluate(() => sessionStorage.getItem("havre.province")), "QC");
+  assert.equal(await page.evaluate(() => sessionStorage.getItem("havre.province")), "qc");
   assert.equal(await page.evaluate(() => localStorage.getItem("havre.province")), null);
 }));
 

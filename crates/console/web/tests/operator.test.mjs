@@ -89,7 +89,7 @@ test("a thousand scripts in the audit are a thousand texts", on.as(["auditor"], 
   const said = await page.locator("tbody td:last-child").allTextContents();
   assert.deepEqual(said, SCRIPTS);
   await innocent(page);
-}, { set: (mock) => (mock.audit = SCRIPTS.map((script) => ({ at: Date.now(), user: script, act: script, target: script, detail: script }))) }));
+}, { set: (mock) => (mock.audit = SCRIPTS.map((script, n) => ({ id: n, at: Date.now(), user: script, act: script, target: script, detail: script }))) }));
 
 test("scripts in names, lines, events and messages are texts", async (t) => {
   const name = SCRIPTS.slice(0, 17).join(" ");
@@ -102,7 +102,7 @@ test("scripts in names, lines, events and messages are texts", async (t) => {
     );
     mock.callEvents = SCRIPTS.slice(0, 50).map((script) => ({ at: Date.now(), what: script, agent: script, cause: script }));
     mock.trunks = SCRIPTS.slice(0, 50).map((script) => ({ id: script, sources: [script], calls: 0, offered: 0, refused: 0, last_call: null, state: script, why: script }));
-    mock.prompts = SCRIPTS.slice(0, 17).map((script) => ({ id: script, texts: { en: script }, languages: { en: { file: script, duration_ms: 1, loudness_lufs: null, findings: [script, { what: script, remedy: script, key: script }] } } }));
+    mock.prompts = SCRIPTS.slice(0, 17).map((script) => ({ id: script, texts: { en: script }, languages: { en: { file: script, duration_ms: 1, loudness_lufs: -20, findings: [{ what: script, remedy: script, key: script }] } } }));
     mock.dialplan.source = name;
     mock.dialplan.graph = { nodes: SCRIPTS.slice(0, 17).map((script) => ({ id: script, kind: script, label_en: script, label_fr: script, here: 1 })), edges: SCRIPTS.slice(0, 16).map((script, n) => ({ from: script, to: SCRIPTS[n + 1], key: script, taken: n })) };
   };

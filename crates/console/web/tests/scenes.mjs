@@ -20,7 +20,7 @@ export const SCENES = [
   { name: "desk-talk-keypad", set: as("advocate"), hash: "#/desk", act: async (page, mock) => { await talk(page, mock); await page.locator("button[aria-expanded]").first().click(); await page.locator(".talk .controls button").last().click(); } },
   { name: "desk-talk-broken", set: (mock) => (as("advocate")(mock), mock.setDesk({ talk: talking({ reattaching: true, mode: { silent: false, discreet: true }, tty: true, interpreter_needed: true, quality: { mos: null, light: "unknown", one_way: null } }) })), hash: "#/desk" },
   { name: "desk-unreachable", set: (mock) => (as("advocate")(mock), mock.setDesk({ reachable: { browser: false, phones: 0, since: now() } })), hash: "#/desk" },
-  { name: "desk-province", set: as("advocate"), hash: "#/desk", act: async (page) => { await page.waitForSelector("#province-id option[value=QC]", { state: "attached" }); await page.selectOption("#province-id", "QC"); } },
+  { name: "desk-province", set: as("advocate"), hash: "#/desk", act: async (page) => { await page.waitForSelector("#province-id option[value=qc]", { state: "attached" }); await page.selectOption("#province-id", "qc"); } },
   { name: "sound", set: as("advocate"), hash: "#/sound" },
   { name: "board", set: as("supervisor"), hash: "#/board", act: async (page) => page.waitForSelector(".plots canvas") },
   { name: "board-calm", set: (mock) => (as("supervisor")(mock), (mock.board = { ...mock.board, calls: [], alarms: [] })), hash: "#/board" },

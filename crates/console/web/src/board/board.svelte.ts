@@ -90,7 +90,7 @@ function row(agent: Agent, at: number): AgentRow {
 }
 
 function order(call: Call): number {
-  return call.stage === "waiting" ? call.since - HEAD_START[call.risk] * 1_000 : call.since;
+  return call.stage === "waiting" ? (call.joined ?? call.arrived) - HEAD_START[call.risk] * 1_000 : call.since;
 }
 
 function replace<From, To>(map: SvelteMap<string, To>, items: (From & { id: string })[], made: (item: From) => To) {

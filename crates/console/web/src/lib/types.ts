@@ -92,6 +92,8 @@ export interface Call {
   stage: Stage;
   since: number;
   arrived: number;
+  /** When it first joined the queue. */
+  joined: number | null;
   waited_ms: number | null;
   ringing: string[];
   agent: string | null;
@@ -112,7 +114,7 @@ export interface Agent {
   ends_in_ms: number | null;
   call: string | null;
 }
-export interface Queue { language: Language; risk: Risk; waiting: number; ringing: number; longest_wait_ms: number | null }
+export interface Queue { language: Language; risk: Risk; waiting: number; ringing: number; longest_since: number | null; longest_wait_ms: number | null }
 export interface Service {
   language: Language;
   answered: number;
@@ -162,8 +164,8 @@ export interface Bucket {
   abandoned: number;
   lost: number;
   by_language: Record<string, { answered: number; abandoned: number; wait_p80_ms: number | null }>;
-  ready_max: number;
-  waiting_max: number;
+  ready_max: number | null;
+  waiting_max: number | null;
 }
 export interface Today { bucket_ms: number; from: number; buckets: Bucket[] }
 export interface CallEvent { at: number; what: string; [field: string]: unknown }
@@ -178,19 +180,20 @@ export interface Trunk {
   offered: number;
   refused: number;
   last_call: number | null;
-  state: "up" | "quiet" | "down" | "unknown";
+  state: "up" | "quiet" | "unknown";
   why: string;
 }
-export interface GraphNode { id: string; kind: string; label_en: string; label_fr: string; here: number }
-export interface GraphEdge { from: string; to: string; key: string; taken: number }
+export interface GraphNode { id: string; kind: string; label_en: string; label_fr: string; here: number | null }
+export interface GraphEdge { from: string; to: string; key: string | null; taken: number | null }
 export interface Dialplan { hash: string; source: string; graph: { nodes: GraphNode[]; edges: GraphEdge[] } }
 export interface Finding { file?: string; line?: number | null; key?: string; what: string; remedy?: string }
 export interface PlanCheck {
+  good: boolean;
   findings: Finding[];
-  difference: { path: string; before: string | null; after: string | null }[];
+  difference: { path: string; more: number; before: string[]; after: string[] }[];
   longest_to_queue_ms: number | null;
 }
-export interface Recording { file: string; duration_ms: number; loudness_lufs: number | null; findings: (Finding | string)[] }
+export interface Recording { file: string; duration_ms: number; loudness_lufs: number; findings: Finding[] }
 export interface Prompt { id: string; texts: Record<string, string>; languages: Record<string, Recording> }
 export interface Account {
   user: string;
@@ -200,4 +203,17 @@ export interface Account {
   language: Tongue;
   disabled: boolean;
 }
-export interface AuditEntry { at: number; user: string; act: string; target: string | null; detail: string | null }
+export interface AuditEntry { id: number; at: number; user: string; act: string; target: string; detail: string }
+export interface Province {
+  province: string;
+  name_en: string;
+  name_fr: string;
+  law_en: string;
+  law_fr: string;
+  whom_en: string;
+  whom_fr: string;
+  note_en: string;
+  note_fr: string;
+  source: string;
+  review: string;
+}

@@ -2,11 +2,11 @@
 // longest way, order within a layer by the neighbours' middle, edges that lead back drawn at the side.
 
 export interface Box { id: string; x: number; y: number; width: number; height: number }
-export interface Path { from: string; to: string; key: string; taken: number; d: string; label: { x: number; y: number } }
+export interface Path extends Edge { d: string; label: { x: number; y: number } }
 export interface Drawing { boxes: Map<string, Box>; paths: Path[]; width: number; height: number }
 
 export interface Node { id: string }
-export interface Edge { from: string; to: string; key: string; taken: number }
+export interface Edge { from: string; to: string; key: string | null; taken: number | null }
 
 const BOX = { width: 190, height: 54 };
 const GAP = { x: 28, y: 70 };
@@ -109,7 +109,7 @@ function threaded(layers: string[][], forward: Edge[]): { layers: string[][]; wa
 }
 
 function steps(way: string[]): Edge[] {
-  return way.slice(1).map((to, n) => ({ from: way[n]!, to, key: "", taken: 0 }));
+  return way.slice(1).map((to, n) => ({ from: way[n]!, to, key: null, taken: null }));
 }
 
 function backEdges(nodes: Node[], edges: Edge[]): Set<Edge> {
