@@ -20,6 +20,9 @@ const GREET_WITHOUT_ACK: Duration = Duration::from_millis(500);
 /// stays silent is found out by that.
 const PORT_GRACE: Duration = Duration::from_secs(3);
 
+/// A page that is reloaded, or a laptop that changes its network, is back within this time, or the caller is queued again.
+const REATTACH_WITHIN: Duration = Duration::from_secs(20);
+
 /// A carrier may say one key both ways, by INFO and in the audio: the second within this time is the same press.
 const KEY_TWICE: Duration = Duration::from_secs(1);
 
@@ -76,11 +79,42 @@ pub enum Stage {
 pub struct Talk {
     /// Who.
     pub agent: AgentId,
-    /// Their leg.
-    pub leg: LegId,
-    since: Mono,
-    health: AgentHealth,
-    held: bool,
+    link: Link,
+}
+
+/// What connects an advocate with the caller.
+#[derive(Debug)]
+enum Link {
+    /// A leg.
+    Here { leg: LegId, browser: bool, since: Mono, health: AgentHealth, held: bool },
+    /// The browser's connection is gone; its page has until then to come back.
+    Away { until: Mono },
+}
+
+impl Talk {
+    /// The advocate's leg; `None` while their browser is away.
+    #[must_use]
+    pub const fn leg(&self) -> Option<LegId> {
+        match self.link {
+            Link::Here { leg, .. } => Some(leg),
+            Link::Away { .. } => None,
+        }
+    }
+}
+
+impl Link {
+    fn new(leg: LegId, browser: bool, now: Now) -> Self {
+        Self::Here { leg, browser, since: now.mono, health: AgentHealth::new(now.mono), held: false }
+    }
+}
+
+impl Stage {
+    const fn link(&mut self) -> Option<&mut Link> {
+        match self {
+            Self::Talking(talk) => Some(&mut talk.link),
+            _ => None,
+        }
+    }
 }
 
 /// One caller's life.
@@ -103,6 +137,7 @@ pub struct Call {
     last_key: Option<(Digit, bool, Mono)>,
     /// Whether TTY tones were heard.
     tty: bool,
+    redials: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -112,7 +147,8 @@ impl Call {
     pub fn new(arrival: Arrival, plan: Arc<Dialplan>, redial: &mut Redial, now: Now) -> Self {
         let Arrival { call, line, trunk, number, ring_first } = arrival;
         let french_first = plan.french_first(&line, number.as_ref().map(|number| number.expose().as_str()));
-        let risk = redial.class_of(number.as_ref(), now.mono).unwrap_or(Risk::Standard);
+        let known = redial.class_of(number.as_ref(), now.mono);
+        let risk = known.unwrap_or(Risk::Standard);
         let pick_at = now.mono + plan.answer_after();
         let mut this = Self {
             id: call,
@@ -124,6 +160,7 @@ impl Call {
             keys: 0,
             last_key: None,
             tty: false,
+            redials: known.is_some(),
             outputs: VecDeque::new(),
             line,
             trunk,
@@ -163,6 +200,18 @@ impl Call {
         self.risk
     }
 
+    /// Whether the advocate holds the call.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        matches!(&self.stage, Stage::Talking(Talk { link: Link::Here { held: true, .. }, .. }))
+    }
+
+    /// Whether this caller may have called earlier.
+    #[must_use]
+    pub const fn redials(&self) -> bool {
+        self.redials
+    }
+
     /// The caller's manner.
     #[must_use]
     pub fn mode(&self) -> havre_model::Mode {
@@ -197,7 +246,8 @@ impl Call {
             }
             Input::Offered { offer, agent, kind } => self.event(What::Offered { offer, agent, kind }, now),
             Input::Withdrawn { offer, agent, why } => self.event(What::Withdrawn { offer, agent, why }, now),
-            Input::Connected { agent, leg } => self.on_connected(agent, leg, now),
+            Input::Connected { agent, leg, browser } => self.on_connected(agent, leg, browser, now),
+            Input::Resumed { leg } => self.on_resumed(leg, now),
             Input::AgentEnded(End::HungUp | End::Cancelled) => self.end(Cause::AgentHungUp, now),
             Input::AgentEnded(End::Unknown | End::Lost) => self.agent_lost(now),
             Input::AgentUnreachable => self.on_agent_unreachable(now),
@@ -226,13 +276,15 @@ impl Call {
                 self.outputs.push_back(Output::Pick);
             }
             Stage::Picked { greet_at } if now.mono >= *greet_at => self.greet(now),
-            Stage::Talking(talk) => {
-                let leg = talk.leg;
-                match talk.health.on_timeout(now.mono) {
-                    Some(Verdict::Probe) => self.outputs.push_back(Output::ProbeAgent { agent: leg }),
+            Stage::Talking(Talk { link: Link::Here { leg, health, .. }, .. }) => {
+                match health.on_timeout(now.mono) {
+                    Some(Verdict::Probe) => self.outputs.push_back(Output::ProbeAgent { agent: *leg }),
                     Some(Verdict::Dead) => self.agent_lost(now),
                     None => {}
                 }
+            }
+            Stage::Talking(Talk { link: Link::Away { until }, .. }) if now.mono >= *until => {
+                self.agent_lost(now);
             }
             _ => {}
         }
@@ -268,7 +320,12 @@ impl Call {
         let own = match &self.stage {
             Stage::Arriving { pick_at } => Some(Wakeup { at: *pick_at, why: "pick up" }),
             Stage::Picked { greet_at } => Some(Wakeup { at: *greet_at, why: "greet without ACK" }),
-            Stage::Talking(talk) => Some(Wakeup { at: talk.health.next(), why: "advocate's phone" }),
+            Stage::Talking(Talk { link: Link::Here { health, .. }, .. }) => {
+                Some(Wakeup { at: health.next(), why: "advocate's phone" })
+            }
+            Stage::Talking(Talk { link: Link::Away { until }, .. }) => {
+                Some(Wakeup { at: *until, why: "advocate's browser" })
+            }
             Stage::Picking | Stage::Greeting | Stage::Waiting { .. } | Stage::Ended { .. } => None,
         };
         let health = self.is_established().then(|| Wakeup { at: self.health.next(), why: "caller's phone" });
@@ -311,6 +368,10 @@ impl Call {
         if self.keys < limits::MAX_KEYS_PER_CALL {
             self.keys += 1;
             self.event(What::Key(digit), now);
+        }
+        if let Stage::Talking(talk) = &self.stage {
+            let agent = talk.agent.clone();
+            self.outputs.push_back(Output::Key { agent, digit });
         }
     }
 
@@ -396,7 +457,7 @@ impl Call {
         changed
     }
 
-    fn on_connected(&mut self, agent: AgentId, leg: LegId, now: Now) {
+    fn on_connected(&mut self, agent: AgentId, leg: LegId, browser: bool, now: Now) {
         let Stage::Waiting { since } = self.stage else {
             // The caller left while the confirmation travelled: the advocate is free again.
             self.outputs.push_back(Output::HangUpAgent { agent: leg, cause: Cause::Withdrawn });
@@ -405,70 +466,84 @@ impl Call {
         };
         self.answered = true;
         self.event(What::Answered { agent: agent.clone(), waited: now.mono.since(since) }, now);
-        self.stage = Stage::Talking(Talk {
-            agent,
-            leg,
-            since: now.mono,
-            health: AgentHealth::new(now.mono),
-            held: false,
-        });
+        self.stage = Stage::Talking(Talk { agent, link: Link::new(leg, browser, now) });
         self.tell_walk(dialplan::Input::Answered, now);
         self.outputs.push_back(Output::Bridge { agent: leg });
     }
 
-    fn on_agent_media(&mut self, flowing: bool, now: Now) {
+    fn on_resumed(&mut self, leg: LegId, now: Now) {
         let Stage::Talking(talk) = &mut self.stage else { return };
+        talk.link = Link::new(leg, true, now);
+        let agent = talk.agent.clone();
+        self.event(What::AgentBack { agent }, now);
+        self.tell_walk(dialplan::Input::AgentBack, now);
+        self.outputs.push_back(Output::Bridge { agent: leg });
+    }
+
+    fn on_agent_media(&mut self, flowing: bool, now: Now) {
+        let Some(Link::Here { leg, health, held, .. }) = self.stage.link() else { return };
         if flowing {
-            let was_doubtful = talk.health.is_doubtful();
-            talk.health.on_media(now.mono);
+            let was_doubtful = health.is_doubtful();
+            health.on_media(now.mono);
             if was_doubtful {
                 self.tell_walk(dialplan::Input::AgentBack, now);
             }
-        } else if !talk.held {
-            talk.health.on_silence(now.mono);
-            self.outputs.push_back(Output::ProbeAgent { agent: talk.leg });
+        } else if !*held {
+            health.on_silence(now.mono);
+            let agent = *leg;
+            self.outputs.push_back(Output::ProbeAgent { agent });
             self.tell_walk(dialplan::Input::AgentSilent, now);
         }
     }
 
     fn on_agent_probed(&mut self, alive: bool, now: Now) {
-        let Stage::Talking(talk) = &mut self.stage else { return };
+        let Some(Link::Here { health, .. }) = self.stage.link() else { return };
         if !alive {
             self.agent_lost(now);
             return;
         }
-        let was_doubtful = talk.health.is_doubtful();
-        talk.health.on_alive(now.mono);
+        let was_doubtful = health.is_doubtful();
+        health.on_alive(now.mono);
         if was_doubtful {
             self.tell_walk(dialplan::Input::AgentBack, now);
         }
     }
 
     fn on_agent_unreachable(&mut self, now: Now) {
-        if let Stage::Talking(talk) = &self.stage
-            && now.mono.since(talk.since) >= PORT_GRACE
+        if let Some(Link::Here { since, .. }) = self.stage.link()
+            && now.mono.since(*since) >= PORT_GRACE
         {
             self.agent_lost(now);
         }
     }
 
     fn on_agent_held(&mut self, held: bool, now: Now) {
-        let Stage::Talking(talk) = &mut self.stage else { return };
-        if talk.held == held {
+        let Some(Link::Here { health, held: was, .. }) = self.stage.link() else { return };
+        if *was == held {
             return;
         }
-        talk.held = held;
-        talk.health.on_media(now.mono);
+        *was = held;
+        health.on_media(now.mono);
         let input = if held { dialplan::Input::AgentSilent } else { dialplan::Input::AgentBack };
         self.tell_walk(input, now);
     }
 
-    /// The advocate's leg died: the caller is queued again with the first arrival, and hears why.
+    /// The advocate's leg died. A browser has a while to come back. Otherwise, or after that, the caller is queued again
+    /// with the first arrival, and hears why.
     fn agent_lost(&mut self, now: Now) {
-        let Stage::Talking(talk) = &self.stage else { return };
-        let (agent, leg) = (talk.agent.clone(), talk.leg);
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        let agent = talk.agent.clone();
+        if let Link::Here { leg, browser, .. } = talk.link {
+            self.outputs.push_back(Output::HangUpAgent { agent: leg, cause: Cause::AgentLost });
+            if browser {
+                talk.link = Link::Away { until: now.mono + REATTACH_WITHIN };
+                self.event(What::AgentAway { agent: agent.clone() }, now);
+                self.tell_walk(dialplan::Input::AgentSilent, now);
+                self.outputs.push_back(Output::Reattach { agent });
+                return;
+            }
+        }
         self.stage = Stage::Waiting { since: now.mono };
-        self.outputs.push_back(Output::HangUpAgent { agent: leg, cause: Cause::AgentLost });
         self.outputs.push_back(Output::TalkEnded { agent: agent.clone(), reachable: false });
         self.event(What::AgentLost { agent }, now);
         self.change_risk(Risk::Elevated, now);
@@ -499,8 +574,8 @@ impl Call {
         match std::mem::replace(&mut self.stage, Stage::Ended { cause, cut_off }) {
             Stage::Waiting { .. } => self.outputs.push_back(Output::Leave),
             Stage::Talking(talk) => {
-                if cause != Cause::AgentHungUp {
-                    self.outputs.push_back(Output::HangUpAgent { agent: talk.leg, cause });
+                if let (Link::Here { leg, .. }, true) = (talk.link, cause != Cause::AgentHungUp) {
+                    self.outputs.push_back(Output::HangUpAgent { agent: leg, cause });
                 }
                 self.outputs.push_back(Output::TalkEnded { agent: talk.agent, reachable: true });
             }

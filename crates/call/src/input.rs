@@ -54,6 +54,13 @@ pub enum Input {
         agent: AgentId,
         /// Their leg.
         leg: LegId,
+        /// It is a browser's, whose page may be reloaded without the talk being over.
+        browser: bool,
+    },
+    /// The advocate's browser has come back ([`crate::Output::Reattach`]).
+    Resumed {
+        /// Their new leg.
+        leg: LegId,
     },
     /// The queue confirmed an advocate whose phone hung up in the same breath: the caller is in no line.
     ConnectFailed,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use havre_dialplan::{Clip, Cue};
-use havre_model::{AgentId, CallEvent, Cause, Language, LegId, Mode, PlayId, Risk, Unix, Widening};
+use havre_model::{AgentId, CallEvent, Cause, Digit, Language, LegId, Mode, PlayId, Risk, Unix, Widening};
 
 /// What a call asks of the outside.
 #[derive(Clone, Debug)]
@@ -51,6 +51,18 @@ pub enum Output {
     Bridge {
         /// The advocate's leg.
         agent: LegId,
+    },
+    /// Dial this advocate's browser as soon as there is one, in place of the leg that was lost; until [`Self::TalkEnded`].
+    Reattach {
+        /// Who.
+        agent: AgentId,
+    },
+    /// The caller pressed a key in the talk: for the advocate's eyes, and kept nowhere.
+    Key {
+        /// Whose.
+        agent: AgentId,
+        /// Which key.
+        digit: Digit,
     },
     /// Ask the caller's phone whether it is there (in-dialog OPTIONS).
     ProbeCaller,

@@ -96,6 +96,17 @@ impl Board {
         }
     }
 
+    /// What is true of a call just now beside its events: whether the caller may have called earlier, and whether the
+    /// advocate holds the call.
+    pub fn on_marks(&mut self, call: CallId, redial: bool, held: bool) {
+        if let Some(entry) = self.calls.get_mut(&call)
+            && (entry.redial, entry.held) != (redial, held)
+        {
+            let entry = Arc::make_mut(entry);
+            (entry.redial, entry.held) = (redial, held);
+        }
+    }
+
     /// A party's audio was measured.
     pub fn on_quality(&mut self, call: CallId, side: Side, quality: &Quality) {
         if let Some(call) = self.calls.get_mut(&call) {
@@ -144,6 +155,8 @@ impl Board {
             }
             // The caller is queued again by `Rejoined`; until then the talk is over.
             What::AgentLost { .. } => talk_over(&mut self.agents, call, event.at),
+            What::AgentAway { .. } => call.reattaching = true,
+            What::AgentBack { .. } => call.reattaching = false,
             What::OneWay { side, way, flowing } => {
                 call.leg(*side).set_missing(*way, *flowing, event.at);
                 if !flowing {

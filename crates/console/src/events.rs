@@ -181,7 +181,7 @@ pub(crate) struct CallNews {
     at: i64,
     call: String,
     /// `arrived`, `picked`, `joined`, `rejoined`, `language`, `risk`, `mode`, `offered`, `withdrawn`, `answered`,
-    /// `key`, `agent_lost`, `caller_media`, `tty`, `one_way`, `quality`, `alerted`, `paged` or `ended`.
+    /// `key`, `agent_lost`, `agent_away`, `agent_back`, `caller_media`, `tty`, `one_way`, `quality`, `alerted`, `paged` or `ended`.
     what: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<String>,
@@ -253,7 +253,9 @@ impl CallNews {
                 news.agent = Some(agent.to_string());
                 news.waited_ms = Some(views::millis(*waited));
             }
-            What::AgentLost { agent } => news.agent = Some(agent.to_string()),
+            What::AgentLost { agent } | What::AgentAway { agent } | What::AgentBack { agent } => {
+                news.agent = Some(agent.to_string());
+            }
             What::CallerMedia { flowing } => news.flowing = Some(*flowing),
             What::OneWay { side, way, flowing } => {
                 news.side = Some(side.as_str());

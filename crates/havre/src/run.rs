@@ -142,6 +142,7 @@ fn start_control(
         plan: Arc::clone(&loaded.plan),
         library: Arc::clone(&loaded.library),
         rtp_advertise: config.rtp_advertise,
+        browser: None,
         shards: media.shards(),
     };
     let (ended, control_ended) = oneshot::channel();

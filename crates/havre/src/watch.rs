@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use havre_console::{Board, Counter, Measures, Snapshot, System};
-use havre_model::{AgentId, AgentState, CallEvent, CallId, Mos, Now, Outcome, Quality, TrunkId, What};
+use havre_model::{AgentId, AgentState, CallEvent, CallId, Digit, Mos, Now, Outcome, Quality, TrunkId, What};
 use havre_node::Observer;
 use havre_node::media::MediaThreads;
 use havre_store::Records;
@@ -101,7 +101,8 @@ impl Watcher {
             What::Offered { agent, kind, .. } => info!(%agent, kind = kind.as_str(), "{what}"),
             What::Withdrawn { agent, why, .. } => info!(%agent, why = why.as_str(), "{what}"),
             What::Answered { agent, waited } => info!(%agent, waited_ms = waited.as_millis(), "{what}"),
-            What::AgentLost { agent } => warn!(%agent, "{what}"),
+            What::AgentLost { agent } | What::AgentAway { agent } => warn!(%agent, "{what}"),
+            What::AgentBack { agent } => info!(%agent, "{what}"),
             What::CallerMedia { flowing } => info!(flowing, "{what}"),
             What::Tty => info!("{what}"),
             What::Alerted | What::Paged => warn!("{what}"),
@@ -139,6 +140,10 @@ impl Observer for Watcher {
         info!(%agent, state = state.as_str(), "advocate");
         self.board.on_agent(agent, state, now);
         self.changed = true;
+    }
+
+    fn on_key(&mut self, call: CallId, _agent: &AgentId, digit: Digit, now: Now) {
+        self.board.on_key(call, digit, now.unix);
     }
 
     fn on_degraded(&mut self, degraded: bool, now: Now) {
@@ -216,7 +221,11 @@ impl Observer for Watcher {
         if self.changed || second {
             self.changed = false;
             let there = switch.sip().bindings().filter(|(_, binding)| binding.is_there());
-            self.board.on_phones(there.map(|(agent, _)| (agent, false)), now.unix);
+            let phones = there.map(|(agent, binding)| (agent, binding.path.transport.is_web()));
+            self.board.on_phones(phones, now.unix);
+            for call in switch.calls() {
+                self.board.on_marks(call.id(), call.redials(), call.is_held());
+            }
             self.published.snapshot.send_replace(Arc::new(self.board.snapshot(now)));
         }
         if second {

@@ -81,6 +81,16 @@ pub enum What {
         /// Whose.
         agent: AgentId,
     },
+    /// The advocate's browser is gone, and may come back to the same caller, who hears waiting sound.
+    AgentAway {
+        /// Whose.
+        agent: AgentId,
+    },
+    /// The advocate's browser came back; they talk again.
+    AgentBack {
+        /// Whose.
+        agent: AgentId,
+    },
     /// No media from the caller for a while (nobody is hung up for it), or again some.
     CallerMedia {
         /// Whether packets arrive.
@@ -135,6 +145,8 @@ impl What {
             Self::Answered { .. } => "answered",
             Self::Key(_) => "key",
             Self::AgentLost { .. } => "agent_lost",
+            Self::AgentAway { .. } => "agent_away",
+            Self::AgentBack { .. } => "agent_back",
             Self::CallerMedia { .. } => "caller_media",
             Self::Tty => "tty",
             Self::OneWay { .. } => "one_way",

@@ -1,6 +1,6 @@
 //! What the outside may watch of the control plane. Called on the control thread: it must be quick and never block.
 
-use havre_model::{AgentId, AgentState, CallEvent, Now, TrunkId};
+use havre_model::{AgentId, AgentState, CallEvent, CallId, Digit, Now, TrunkId};
 use havre_switch::{QualityReport, Switch};
 
 use crate::media::MediaThreads;
@@ -11,6 +11,8 @@ pub trait Observer {
     fn on_call(&mut self, event: &CallEvent, now: Now);
     /// An agent's state changed.
     fn on_agent(&mut self, agent: &AgentId, state: AgentState, now: Now);
+    /// A caller pressed a key in the talk with this agent: to be shown at the desk, and kept nowhere.
+    fn on_key(&mut self, call: CallId, agent: &AgentId, digit: Digit, now: Now);
     /// The store went away (`true`) or came back.
     fn on_degraded(&mut self, degraded: bool, now: Now);
     /// The edge refused an INVITE.

@@ -253,7 +253,7 @@ impl Checks {
                 (Stage::Waiting { .. }, Some(Place::Waiting { .. })) => Told::Queue,
                 (Stage::Talking(talk), Some(Place::Talking { agent })) if talk.agent == *agent => {
                     ensure!(with.insert(&talk.agent), "{agent} talks with two callers");
-                    talks.insert(talk.leg, id);
+                    talks.extend(talk.leg().map(|leg| (leg, id)));
                     Told::Talking(agent.clone())
                 }
                 (Stage::Arriving { .. } | Stage::Picking | Stage::Picked { .. } | Stage::Greeting, None) => {
@@ -341,6 +341,9 @@ impl Followed {
                 let Some(offer) = answered else { return Err(format!("{agent} answers {call} unasked")) };
                 self.offers.remove(&offer);
                 self.place = Told::Talking(agent.clone());
+            }
+            What::AgentAway { agent } | What::AgentBack { agent } => {
+                ensure!(self.place == Told::Talking(agent.clone()), "{agent} was not with {call}");
             }
             What::AgentLost { agent } => {
                 ensure!(

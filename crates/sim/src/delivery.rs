@@ -107,6 +107,9 @@ impl Inner {
                 self.checks.on_agent(&agent, state, now);
                 self.happened.push_back(Happening::State(agent, state));
             }
+            Output::Key { agent, digit, .. } => {
+                self.log.say(now, agent.as_str(), format_args!("sees key {digit}"));
+            }
             Output::Degraded(degraded) => {
                 let what = if degraded { "the store is gone" } else { "the store is back" };
                 self.log.say(now, "havre", format_args!("> {what}"));

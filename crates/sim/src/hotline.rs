@@ -160,6 +160,8 @@ pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile]) -> Configurati
         plan: Arc::clone(&plan.dialplan),
         library: Arc::clone(&plan.library),
         rtp_advertise: SWITCH.ip(),
+        // Its browsers are phones that come by WebSocket: there is no media here to speak ICE with.
+        browser: None,
         shards: 4,
     }
 }

@@ -99,6 +99,22 @@ impl Advocate {
         });
     }
 
+    /// From now on it is a page of the console.
+    pub fn uses_a_browser(&self) {
+        self.uses_tcp();
+        self.with(|inner, ip| {
+            if let Some(station) = inner.stations.get_mut(&ip) {
+                station.browser = true;
+            }
+        });
+    }
+
+    /// The page is loaded again, and registers as soon as it stands.
+    pub fn reloads(&self) {
+        self.starts_again();
+        self.signs_in();
+    }
+
     /// Removes the registration.
     pub fn signs_out(&self) {
         self.with(|inner, ip| {

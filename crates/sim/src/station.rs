@@ -48,6 +48,8 @@ pub(crate) struct Station {
     /// The number shown to whom it calls.
     pub(crate) number: String,
     pub(crate) transport: Transport,
+    /// It speaks over a WebSocket behind the console's login, with an instance of its own.
+    pub(crate) browser: bool,
     pub(crate) life: Life,
     /// Sends no RTP though it could.
     pub(crate) muted: bool,
@@ -75,6 +77,7 @@ impl Station {
             account: None,
             number,
             transport: Transport::Udp,
+            browser: false,
             life: Life::Well,
             muted: false,
             lines: BTreeMap::new(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use havre_model::{FlowId, Mono};
 use havre_phone as phone;
-use havre_sip::Input as SipInput;
+use havre_sip::{FlowOwner, Input as SipInput};
 use havre_switch::Input;
 use rand_chacha::rand_core::Rng;
 
@@ -35,6 +35,8 @@ struct Connection {
     port: u16,
     phone_flow: FlowId,
     switch_flow: FlowId,
+    /// Of a WebSocket.
+    owner: Option<FlowOwner>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,7 +91,10 @@ impl Inner {
             End::Phone(_) => FIRST_PORT + u16::try_from(id % 20_000).unwrap_or(0),
             End::Switch => to.port(),
         };
-        streams.connections.insert(id, Connection { phone, port, phone_flow, switch_flow });
+        let browser = self.stations.get(&phone).filter(|station| station.browser);
+        let agent = browser.and_then(|station| station.account.as_ref()?.user.parse().ok());
+        let owner = agent.map(|agent| FlowOwner { agent, secure: true });
+        streams.connections.insert(id, Connection { phone, port, phone_flow, switch_flow, owner });
         let listens = self.stations.get(&phone).is_some_and(|station| station.life != Life::Crashed);
         let (near, far) = (from, if from == End::Switch { End::Phone(phone) } else { End::Switch });
         let carried = if listens { Carried::Opened } else { Carried::Closed };
@@ -105,6 +110,10 @@ impl Inner {
         let Some(id) = self.streams.of(from, flow) else { return };
         let to = self.far_end(id, from);
         let at = self.now.mono + DELAY;
+        if self.streams.connections.get(&id).is_some_and(|connection| connection.owner.is_some()) {
+            self.streams.put(at, id, to, Carried::Bytes(bytes));
+            return;
+        }
         let cut = usize::try_from(self.random.next_u64() % (bytes.len() as u64 + 1)).unwrap_or(0);
         let first = bytes.split_to(cut);
         for piece in [first, bytes] {
@@ -153,7 +162,7 @@ impl Inner {
 
     fn deliver_stream(&mut self, id: u64, to: End, carried: Carried) {
         let Some(connection) = self.streams.connections.get(&id).cloned() else { return };
-        let Connection { phone: ip, port, phone_flow, switch_flow } = connection;
+        let Connection { phone: ip, port, phone_flow, switch_flow, owner } = connection;
         let life = self.stations.get(&ip).map_or(Life::Crashed, |station| station.life);
         if life == Life::Dark {
             self.streams.waiting.push((id, to, carried));
@@ -166,9 +175,8 @@ impl Inner {
         if to == End::Switch {
             self.reading = Some(ip);
             self.tell_switch(match &carried {
-                Carried::Opened => {
-                    Input::Connected { flow: switch_flow, local: SWITCH, remote: far, owner: None }
-                }
+                Carried::Opened => Input::Connected { flow: switch_flow, local: SWITCH, remote: far, owner },
+                Carried::Bytes(bytes) if owner.is_some() => Input::Message { flow: switch_flow, bytes },
                 Carried::Bytes(bytes) => Input::Stream { flow: switch_flow, bytes },
                 Carried::Closed => Input::Closed { flow: switch_flow },
             });

@@ -26,7 +26,9 @@ pub(crate) fn detail(what: &What) -> Value {
         What::Answered { agent, waited } => {
             json!({"agent": agent.as_str(), "waited_ms": u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)})
         }
-        What::AgentLost { agent } => json!({"agent": agent.as_str()}),
+        What::AgentLost { agent } | What::AgentAway { agent } | What::AgentBack { agent } => {
+            json!({"agent": agent.as_str()})
+        }
         What::CallerMedia { flowing } => json!({"flowing": flowing}),
         What::OneWay { side, way, flowing } => {
             json!({"side": side.as_str(), "way": way.as_str(), "flowing": flowing})

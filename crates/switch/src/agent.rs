@@ -11,7 +11,7 @@ use havre_sip as sip;
 use crate::caller::end_of;
 use crate::io::Output;
 use crate::label;
-use crate::leg::{Leg, Role};
+use crate::leg::{Leg, Part, Role};
 use crate::switch::Switch;
 
 /// The SIP user that offers come from: the line, never a caller.
@@ -36,7 +36,10 @@ impl Switch {
             return;
         };
         let leg = self.dialled.next();
-        let role = Role::Agent { call, agent: agent.clone(), offer, interpreter, talking: false };
+        // Who has both is rung in the browser alone.
+        let browser = self.sip.has_browser(agent);
+        let part = Part::Offered { offer, interpreter };
+        let role = Role::Agent { call, agent: agent.clone(), browser, part };
         self.offers.insert(offer, leg);
         self.add_leg(leg, Leg::new(shard, role));
         self.tell_call(call, CallInput::Offered { offer, agent: agent.clone(), kind }, now);
@@ -45,52 +48,73 @@ impl Switch {
     /// Its sockets are bound: ring.
     pub(crate) fn dial_agent(&mut self, leg: LegId, now: Now) {
         let Some(entry) = self.legs.get_mut(&leg) else { return };
-        let Role::Agent { call, ref agent, interpreter, .. } = entry.role else { return };
+        let Role::Agent { call, ref agent, browser, part } = entry.role else { return };
         let agent = agent.clone();
+        let interpreter = matches!(part, Part::Offered { interpreter: true, .. });
         let Some(sdp) = entry.session().map(havre_media::sdp::Session::offer) else { return };
         let reader = self.agents.get(&agent).map_or(Spoken::En, |profile| profile.ui_language);
         let Some(caller) = self.calls.get(&call).map(|entry| &entry.call) else { return };
         let display = label::of_offer(caller.language(), caller.risk(), caller.mode(), interpreter, reader);
         let from = sip::Identity { display, user: LINE_USER.to_owned(), host: None };
-        let (target, sdp) = (sip::Target::Agent(agent), Some(sdp.into()));
+        let target = if browser {
+            sip::Target::Browser { agent, call, resume: part == Part::Returning }
+        } else {
+            sip::Target::Agent(agent)
+        };
+        let sdp = Some(sdp.into());
         self.command_sip(sip::Command::Dial { leg, target, from, sdp, account: None }, now);
     }
 
     /// SIP said something about an agent's leg.
     pub(crate) fn on_agent_event(&mut self, leg: LegId, event: sip::Event, now: Now) {
-        let Some(Leg { role: Role::Agent { call, offer, talking, .. }, .. }) = self.legs.get(&leg) else {
-            return;
-        };
-        let (call, offer, talking) = (*call, *offer, *talking);
-        match event {
-            sip::Event::Ringing { .. } | sip::Event::Progress { .. } => {
+        let Some(Leg { role: Role::Agent { call, part, .. }, .. }) = self.legs.get(&leg) else { return };
+        let (call, part) = (*call, *part);
+        match (event, part) {
+            (sip::Event::Ringing { .. } | sip::Event::Progress { .. }, Part::Offered { offer, .. }) => {
                 self.queue.handle_input(queue::Input::Ringing { offer }, now);
             }
-            sip::Event::Answered { sdp, .. } if self.take_answer(leg, sdp.as_deref(), now) => {
-                self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
+            (sip::Event::Answered { sdp, .. }, _) if self.take_answer(leg, sdp.as_deref(), now) => {
+                self.on_agent_answered(leg, part, now);
             }
-            sip::Event::Reoffered { sdp, .. } => {
-                if let (Some(held), true) = (self.answer_reoffer(leg, sdp, now), talking) {
+            (sip::Event::Reoffered { sdp, .. }, _) => {
+                if let (Some(held), Part::Talking) = (self.answer_reoffer(leg, sdp, now), part) {
                     self.tell_call(call, CallInput::AgentHeld(held), now);
                 }
             }
-            sip::Event::Probed { status: Some(481), .. } if talking => {
+            (sip::Event::Probed { status: Some(481), .. }, Part::Talking) => {
                 self.tell_call(call, CallInput::AgentEnded(havre_call::End::Unknown), now);
             }
-            sip::Event::Probed { alive, .. } if talking => {
+            (sip::Event::Probed { alive, .. }, Part::Talking) => {
                 self.tell_call(call, CallInput::AgentProbed { alive }, now);
             }
-            sip::Event::SessionExpired { .. } => self.command_sip(sip::Command::Probe { leg }, now),
-            sip::Event::Ended { by, .. } if talking => {
+            (sip::Event::SessionExpired { .. }, _) => {
+                self.command_sip(sip::Command::Probe { leg }, now);
+            }
+            (sip::Event::Detached { .. }, _) => self.fail_agent_leg(leg, Cause::AgentLost, now),
+            (sip::Event::Ended { by, .. }, Part::Talking) => {
                 self.forget_leg(leg);
                 self.tell_call(call, CallInput::AgentEnded(end_of(by)), now);
             }
-            sip::Event::Ended { by, cause, .. } => {
+            (sip::Event::Ended { by, .. }, Part::Returning) => {
+                self.forget_leg(leg);
+                self.on_not_returned(leg, by);
+            }
+            (sip::Event::Ended { by, cause, .. }, Part::Offered { .. }) => {
                 if let Some(ended) = self.forget_leg(leg) {
                     self.on_offer_ended(ended, why_of(by, cause), now);
                 }
             }
             _ => {}
+        }
+    }
+
+    fn on_agent_answered(&mut self, leg: LegId, part: Part, now: Now) {
+        match part {
+            Part::Offered { offer, .. } => {
+                self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
+            }
+            Part::Returning => self.on_returned(leg, now),
+            Part::Talking => {}
         }
     }
 
@@ -109,16 +133,17 @@ impl Switch {
     pub(crate) fn on_connect(&mut self, call: CallId, agent: AgentId, offer: OfferId, now: Now) {
         let leg = self.offers.remove(&offer);
         let role = leg.and_then(|leg| self.legs.get_mut(&leg)).map(|leg| &mut leg.role);
-        let (Some(leg), Some(Role::Agent { talking, .. })) = (leg, role) else {
+        let (Some(leg), Some(Role::Agent { part, browser, .. })) = (leg, role) else {
             // The phone hung up in the same breath: the caller must not be thought to be with it.
             let input = queue::Input::TalkEnded { call, agent, agent_reachable: true };
             self.queue.handle_input(input, now);
             self.tell_call(call, CallInput::ConnectFailed, now);
             return;
         };
-        *talking = true;
+        *part = Part::Talking;
+        let browser = *browser;
         self.say_what_is_missing(leg, now);
-        self.tell_call(call, CallInput::Connected { agent, leg }, now);
+        self.tell_call(call, CallInput::Connected { agent, leg, browser }, now);
     }
 
     /// The queue takes an offer back.
@@ -160,20 +185,21 @@ impl Switch {
 
     /// An agent's leg cannot be set up (no port, no codec).
     pub(crate) fn fail_agent_leg(&mut self, leg: LegId, cause: Cause, now: Now) {
-        let Some(leg) = self.drop_leg(leg, cause, now) else { return };
-        match leg.role {
-            Role::Agent { call, talking: true, .. } => {
+        let Some(ended) = self.drop_leg(leg, cause, now) else { return };
+        match ended.role {
+            Role::Agent { call, part: Part::Talking, .. } => {
                 self.tell_call(call, CallInput::AgentEnded(havre_call::End::Lost), now);
             }
+            Role::Agent { part: Part::Returning, .. } => self.on_not_returned(leg, sip::EndedBy::Us),
             // No port of ours is no fault of the phone: it is asked again soon, as after a refused claim.
-            _ if cause == Cause::Overloaded => self.on_offer_ended(leg, WithdrawReason::Claimed, now),
-            _ => self.on_offer_ended(leg, WithdrawReason::Unreachable, now),
+            _ if cause == Cause::Overloaded => self.on_offer_ended(ended, WithdrawReason::Claimed, now),
+            _ => self.on_offer_ended(ended, WithdrawReason::Unreachable, now),
         }
     }
 
     /// The leg of an offer ended before the queue confirmed it.
     fn on_offer_ended(&mut self, leg: Leg, why: WithdrawReason, now: Now) {
-        let Role::Agent { call, agent, offer, .. } = leg.role else { return };
+        let Role::Agent { call, agent, part: Part::Offered { offer, .. }, .. } = leg.role else { return };
         self.offers.remove(&offer);
         self.queue.handle_input(queue::Input::OfferEnded { offer, why }, now);
         self.tell_call(call, CallInput::Withdrawn { offer, agent, why }, now);

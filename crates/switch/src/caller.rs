@@ -87,6 +87,10 @@ impl Switch {
             CallOutput::Bridge { agent } => {
                 self.command_media(leg, media::Command::Bridge { a: leg, b: agent });
             }
+            CallOutput::Reattach { agent } => self.await_return(id, &agent),
+            CallOutput::Key { agent, digit } => {
+                self.outputs.push_back(Output::Key { call: id, agent, digit });
+            }
             CallOutput::ProbeCaller => self.command_sip(sip::Command::Probe { leg }, now),
             CallOutput::ProbeAgent { agent } => self.command_sip(sip::Command::Probe { leg: agent }, now),
             CallOutput::HangUpCaller(cause) => {
@@ -96,6 +100,7 @@ impl Switch {
                 self.drop_leg(agent, cause, now);
             }
             CallOutput::TalkEnded { agent, reachable } => {
+                self.forget_return(id, &agent, now);
                 let input = queue::Input::TalkEnded { call: id, agent, agent_reachable: reachable };
                 self.queue.handle_input(input, now);
             }

@@ -35,6 +35,8 @@ const fn code_of(command: AgentCommand) -> &'static str {
 #[derive(Debug)]
 pub(crate) struct Feature {
     agent: AgentId,
+    /// It was dialled in a browser.
+    pub(crate) browser: bool,
     /// The SDP offer of the INVITE.
     pub(crate) offer: Option<Bytes>,
     reader: Spoken,
@@ -44,13 +46,14 @@ pub(crate) struct Feature {
 }
 
 impl Switch {
-    /// An agent, proven by digest, dialled `code`. What it asks is done at once; hearing of it comes with the answer.
+    /// An agent, proven by digest or by the console's login, dialled `code`. What it asks is done at once; hearing of it comes with the answer.
     pub(crate) fn on_feature(
         &mut self,
         leg: LegId,
         agent: &AgentId,
         code: &str,
         offer: Option<Bytes>,
+        browser: bool,
         now: Now,
     ) {
         let Some(reader) = self.agents.get(agent).map(|profile| profile.ui_language) else {
@@ -66,7 +69,7 @@ impl Switch {
         let asks = AgentCommand::ALL.into_iter().find(|command| code_of(*command) == code);
         let state = self.queue.agent(agent).map(|view| view.state);
         let says = state.map_or(Confirmation::Failed, Confirmation::State);
-        let feature = Feature { agent: agent.clone(), offer, reader, asks, says };
+        let feature = Feature { agent: agent.clone(), browser, offer, reader, asks, says };
         self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature)));
         if let Some(command) = asks {
             // The endpoint's ids of incoming legs have the top bit set, which the API's replies never have.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use havre_dialplan::Dialplan;
 use havre_media as media;
 use havre_model::{
-    AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, FlowId, LegId, Quality, Side, TrunkId,
+    AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, Digit, FlowId, LegId, Quality, Side,
+    TrunkId,
 };
 use havre_queue as queue;
 use havre_sip as sip;
@@ -30,8 +31,19 @@ pub struct Configuration {
     pub library: Arc<Library>,
     /// The address that SDP shows.
     pub rtp_advertise: IpAddr,
+    /// What browsers are told of our media; without it they are offered what phones are.
+    pub browser: Option<BrowserMedia>,
     /// Data threads.
     pub shards: usize,
+}
+
+/// What browsers have to know of our media, beside what is each leg's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrowserMedia {
+    /// Of the certificate that DTLS shows.
+    pub fingerprint: media::sdp::Fingerprint,
+    /// The addresses at which the shards' shared ports may be reached, best first.
+    pub candidates_host: Vec<IpAddr>,
 }
 
 /// A new dialplan and new accounts, already checked: new calls get them, calls in progress keep theirs.
@@ -183,6 +195,15 @@ pub enum Output {
         agent: AgentId,
         /// What it is now.
         state: AgentState,
+    },
+    /// A caller pressed a key in a talk: for the desk of this agent, and for nothing that keeps anything.
+    Key {
+        /// In which call.
+        call: CallId,
+        /// With whom.
+        agent: AgentId,
+        /// Which key.
+        digit: Digit,
     },
     /// The answer to [`Input::Command`].
     Answer {

@@ -46,17 +46,21 @@ pub(crate) enum Role {
         /// The SDP offer of the INVITE; `None` asked for ours.
         offer: Option<bytes::Bytes>,
     },
-    /// An agent's, offered or talking.
-    Agent {
-        call: CallId,
-        agent: AgentId,
-        offer: OfferId,
-        interpreter: bool,
-        /// Confirmed by the queue.
-        talking: bool,
-    },
+    /// An agent's, rung in a browser or on a phone.
+    Agent { call: CallId, agent: AgentId, browser: bool, part: Part },
     /// An agent who dialled a feature code.
     Feature(Feature),
+}
+
+/// How far an agent's leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Rings, or is answered and not confirmed yet.
+    Offered { offer: OfferId, interpreter: bool },
+    /// Rings in a browser whose talk goes on with it.
+    Returning,
+    /// Confirmed by the queue.
+    Talking,
 }
 
 impl Leg {
@@ -68,6 +72,15 @@ impl Leg {
         match &mut self.media {
             Media::Open(session) => Some(session),
             Media::Opening => None,
+        }
+    }
+
+    /// Whether a browser is at its other end.
+    pub(crate) const fn is_browsers(&self) -> bool {
+        match &self.role {
+            Role::Caller { .. } => false,
+            Role::Agent { browser, .. } => *browser,
+            Role::Feature(feature) => feature.browser,
         }
     }
 

@@ -12,9 +12,10 @@ mod label;
 mod leg;
 mod library;
 mod quality;
+mod returning;
 mod switch;
 mod wakeups;
 
-pub use io::{Configuration, Input, MediaInput, Output, QualityReport, ReloadPlan};
+pub use io::{BrowserMedia, Configuration, Input, MediaInput, Output, QualityReport, ReloadPlan};
 pub use library::Library;
 pub use switch::{Counters, Switch};

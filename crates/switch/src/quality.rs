@@ -4,7 +4,7 @@ use havre_media as media;
 use havre_model::{CallEvent, CallId, LegId, Now, Quality, Side, Way, What, limits};
 
 use crate::io::{Output, QualityReport};
-use crate::leg::{Leg, Role};
+use crate::leg::{Leg, Part, Role};
 use crate::switch::Switch;
 
 /// Legs whose last report is awaited, at most: it comes within milliseconds, if the data plane is there at all.
@@ -22,7 +22,7 @@ impl Leg {
     const fn party(&self) -> Option<(CallId, Side)> {
         match &self.role {
             Role::Caller { call, .. } => Some((*call, Side::Caller)),
-            Role::Agent { call, talking: true, .. } => Some((*call, Side::Advocate)),
+            Role::Agent { call, part: Part::Talking, .. } => Some((*call, Side::Advocate)),
             Role::Agent { .. } | Role::Feature(_) => None,
         }
     }

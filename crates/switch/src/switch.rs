@@ -2,7 +2,7 @@
 //! quiet.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use havre_call::{Call, Redial};
@@ -15,10 +15,11 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::feature;
-use crate::io::{Configuration, Input, MediaInput, Output, ReloadPlan};
-use crate::leg::{DialledLegs, Leg, Media, Role};
+use crate::io::{BrowserMedia, Configuration, Input, MediaInput, Output, ReloadPlan};
+use crate::leg::{DialledLegs, Leg, Media, Part, Role};
 use crate::library::Library;
 use crate::quality::Closing;
+use crate::returning::Returning;
 use crate::wakeups::Wakeups;
 
 /// One node's control plane.
@@ -36,12 +37,15 @@ pub struct Switch {
     pub(crate) closing: HashMap<LegId, Closing>,
     /// The ringing or answered leg of each offer that the queue has not seen the end of.
     pub(crate) offers: HashMap<OfferId, LegId>,
+    /// Agents in a talk whose browser went away.
+    pub(crate) returning: HashMap<AgentId, Returning>,
     pub(crate) dialled: DialledLegs,
     pub(crate) wakeups: Wakeups,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) random: ChaCha20Rng,
     pub(crate) counters: Counters,
     rtp_advertise: IpAddr,
+    pub(crate) browser: Option<BrowserMedia>,
     shards: usize,
 }
 
@@ -86,7 +90,8 @@ impl Switch {
     /// A switch that takes calls at once.
     #[must_use]
     pub fn new(configuration: Configuration, seed: [u8; 32], now: Now) -> Self {
-        let Configuration { sip, agents, ring_first, plan, library, rtp_advertise, shards } = configuration;
+        let Configuration { sip, agents, ring_first, plan, library, rtp_advertise, browser, shards } =
+            configuration;
         let mut random = ChaCha20Rng::from_seed(seed);
         let mut seeds = || {
             let mut seed = [0; 32];
@@ -103,6 +108,7 @@ impl Switch {
             legs: HashMap::new(),
             closing: HashMap::new(),
             offers: HashMap::new(),
+            returning: HashMap::new(),
             dialled: DialledLegs::default(),
             wakeups: Wakeups::default(),
             outputs: VecDeque::new(),
@@ -112,6 +118,7 @@ impl Switch {
             library,
             ring_first,
             rtp_advertise,
+            browser,
             random,
         };
         this.set_agents(agents, now);
@@ -246,17 +253,20 @@ impl Switch {
 
     fn on_sip_event(&mut self, event: sip::Event, now: Now) {
         match event {
-            sip::Event::Incoming { leg, origin, called, line, caller, offer, .. } => match (origin, line) {
+            sip::Event::Incoming { leg, origin, called, line, caller, offer, path } => match (origin, line) {
                 (sip::Origin::Trunk(trunk), Some(line)) => {
                     self.on_caller(leg, trunk, line, &caller, offer, now);
                 }
-                (sip::Origin::Agent(agent), _) => self.on_feature(leg, &agent, &called, offer, now),
+                (sip::Origin::Agent(agent), _) => {
+                    self.on_feature(leg, &agent, &called, offer, path.transport.is_web(), now);
+                }
                 (sip::Origin::Trunk(_) | sip::Origin::Anyone, _) => {
                     self.command_sip(sip::Command::Reject { leg, status: Cause::NotFound.sip_status() }, now);
                 }
             },
             sip::Event::Registered { agent, .. } => {
-                self.queue.handle_input(queue::Input::Reachable { agent, yes: true }, now);
+                self.queue.handle_input(queue::Input::Reachable { agent: agent.clone(), yes: true }, now);
+                self.dial_returning(&agent);
             }
             sip::Event::Unregistered { agent } => {
                 self.queue.handle_input(queue::Input::Reachable { agent, yes: false }, now);
@@ -287,6 +297,7 @@ impl Switch {
                 let _held = self.answer_reoffer(leg, sdp, now);
             }
             sip::Event::NotConfirmed { .. } => self.end_feature(leg, Some(Cause::Done), now),
+            sip::Event::Detached { .. } => self.end_feature(leg, Some(Cause::AgentLost), now),
             sip::Event::Ended { .. } => self.end_feature(leg, None, now),
             _ => {}
         }
@@ -294,7 +305,7 @@ impl Switch {
 
     fn on_media(&mut self, input: MediaInput, now: Now) {
         match input {
-            MediaInput::Opened { leg, rtp, rtcp, .. } => self.on_opened(leg, rtp, rtcp, now),
+            MediaInput::Opened { leg, rtp, rtcp, ice } => self.on_opened(leg, rtp, rtcp, ice, now),
             MediaInput::OpenFailed { leg } => {
                 self.counters.no_port += 1;
                 self.fail_leg(leg, Cause::Overloaded, now);
@@ -303,10 +314,15 @@ impl Switch {
         }
     }
 
-    fn on_opened(&mut self, leg: LegId, rtp: u16, rtcp: u16, now: Now) {
+    fn on_opened(&mut self, leg: LegId, rtp: u16, rtcp: u16, ice: Option<media::IceLocal>, now: Now) {
         let id = self.random.next_u64() >> 2;
         let codecs = self.codecs_for(leg);
-        let local = sdp::Local { addr: self.rtp_advertise, rtp, rtcp, codecs, browser: None };
+        let browser = self.browser.as_ref().zip(ice).map(|(ours, ice)| sdp::BrowserLocal {
+            ice,
+            fingerprint: ours.fingerprint,
+            candidates: ours.candidates_host.iter().map(|ip| SocketAddr::new(*ip, rtp)).collect(),
+        });
+        let local = sdp::Local { addr: self.rtp_advertise, rtp, rtcp, codecs, browser };
         let Some(entry) = self.legs.get_mut(&leg) else {
             // The leg ended while its sockets were bound; they were told to close in that order.
             self.counters.late_media += 1;
@@ -361,7 +377,7 @@ impl Switch {
         let Some(entry) = self.legs.get(&leg) else { return };
         match entry.role {
             Role::Caller { call, .. } => self.on_caller_media(call, event, now),
-            Role::Agent { call, talking: true, .. } => self.on_agent_media(call, event, now),
+            Role::Agent { call, part: Part::Talking, .. } => self.on_agent_media(call, event, now),
             Role::Agent { .. } => {}
             Role::Feature(_) => {
                 if matches!(event, media::Event::PlayDone { .. }) {
@@ -433,10 +449,10 @@ impl Switch {
 
     /// A new leg: its sockets are asked for.
     pub(crate) fn add_leg(&mut self, id: LegId, leg: Leg) {
-        self.outputs.push_back(Output::Media {
-            shard: leg.shard,
-            command: media::Command::Open { leg: id, face: media::Face::Plain },
-        });
+        let web = leg.is_browsers() && self.browser.is_some();
+        let face = if web { media::Face::Browser } else { media::Face::Plain };
+        let command = media::Command::Open { leg: id, face };
+        self.outputs.push_back(Output::Media { shard: leg.shard, command });
         self.legs.insert(id, leg);
     }
 

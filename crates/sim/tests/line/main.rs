@@ -1,5 +1,6 @@
 //! Calls to the line, told as logs: who does what, what they hear, and what Havre says of it (`>`). Times are seconds.
 
+mod browsers;
 mod endings;
 mod features;
 mod journey;
