@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use havre_console::{
-    Answer, Board, CommandError, Config, Console, Events, Limits, Line, Measures, Readiness, ReloadRefused,
-    Reloaded, Snapshot, System, Token,
+    Answer, Board, CommandError, Config, Console, Events, Limits, Line, Measures, Office, Readiness,
+    ReloadRefused, Reloaded, Snapshot, System, Token,
 };
 use havre_model::{
     AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, Cause, Language, Mode, Mono, Now,
@@ -41,6 +41,7 @@ async fn main() -> Result<(), Failure> {
         open_page: std::env::var_os("HAVRE_DEMO_SIGN_IN").is_none(),
         open_metrics: true,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        zone: "America/Toronto".to_owned(),
         limits: Limits::default(),
     };
     let console = Console::bind(([127, 0, 0, 1], port).into(), config, line, events).await?;
@@ -69,7 +70,7 @@ struct MadeUp {
 
 async fn publish(line: Arc<MadeUp>) {
     loop {
-        line.published.send_replace(Arc::new(line.with(|board, now| board.snapshot(now))));
+        line.published.send_replace(Arc::new(line.with(Board::snapshot)));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -80,6 +81,8 @@ impl MadeUp {
         act(&mut self.board.lock().unwrap_or_else(std::sync::PoisonError::into_inner), now)
     }
 }
+
+impl Office for MadeUp {}
 
 impl Line for MadeUp {
     fn snapshot(&self) -> Arc<Snapshot> {

@@ -5,9 +5,14 @@ mod board;
 mod calls;
 mod describe;
 mod desk;
+mod plan;
 mod probes;
+mod prompts;
+mod provinces;
 mod reload;
 mod stream;
+mod today;
+mod trunks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::auth;
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::events::Events;
 use crate::line::{Answer, Line};
 use crate::metrics::Own;
@@ -65,6 +70,17 @@ pub(crate) fn routes() -> Vec<(&'static str, Access, MethodRouter<Shared>)> {
         ("/api/v1/desk/events", Token, get(desk::events)),
         ("/api/v1/desk/state", Token, put(desk::set_state)),
         ("/api/v1/desk/escalate", Token, post(desk::escalate)),
+        ("/api/v1/desk/history", Token, get(desk::history)),
+        ("/api/v1/provinces", Token, get(provinces::provinces)),
+        ("/api/v1/calls/{id}/events", Token, get(calls::log)),
+        ("/api/v1/today", Token, get(today::today)),
+        ("/api/v1/roster", Token, get(today::roster).put(today::set_roster)),
+        ("/api/v1/coverage", Token, get(today::coverage)),
+        ("/api/v1/trunks", Token, get(trunks::trunks)),
+        ("/api/v1/dialplan", Token, get(plan::plan).put(plan::replace)),
+        ("/api/v1/dialplan/check", Token, post(plan::check)),
+        ("/api/v1/prompts", Token, get(prompts::prompts)),
+        ("/api/v1/prompts/{id}/{recording}", Token, get(prompts::recording).put(prompts::replace)),
         ("/api/v1/reload", Token, post(reload::reload)),
         ("/", Open, get(page::any)),
         ("/en", Open, get(page::en)),
@@ -72,6 +88,23 @@ pub(crate) fn routes() -> Vec<(&'static str, Access, MethodRouter<Shared>)> {
         ("/page/token", Open, get(page::token)),
         ("/page/{file}", Open, get(page::file)),
     ]
+}
+
+/// Bytes of a dialplan in JSON: the file may have a mebibyte, and every quote and line end takes one more.
+const MAX_PLAN: usize = 2 << 20;
+/// Bytes of a roster: 7,000 shifts with the longest names.
+const MAX_ROSTER: usize = 1 << 20;
+/// Bytes of a recording: four minutes at 16 kHz, longer than any prompt or loop may be.
+const MAX_RECORDING: usize = 8 << 20;
+
+/// Bytes that a request's body may have.
+fn body_limit(path: &str, limits: &Limits) -> usize {
+    match path {
+        "/api/v1/dialplan" | "/api/v1/dialplan/check" => MAX_PLAN,
+        "/api/v1/roster" => MAX_ROSTER,
+        _ if path.starts_with("/api/v1/prompts/") => MAX_RECORDING,
+        _ => limits.body,
+    }
 }
 
 /// What every handler shares.
@@ -174,12 +207,12 @@ pub(crate) fn router(shared: &Shared) -> Router {
             Access::Token => false,
             Access::Metrics => shared.config.open_metrics,
         };
+        let methods = methods.layer(DefaultBodyLimit::max(body_limit(path, &shared.config.limits)));
         router = router.route(path, if open { methods } else { methods.route_layer(with_token.clone()) });
     }
     router
         .fallback(async || Problem::no_such_path())
         .method_not_allowed_fallback(async || Problem::method())
-        .layer(DefaultBodyLimit::max(shared.config.limits.body))
         .layer(middleware::from_fn_with_state(shared.clone(), every_answer))
         .with_state(shared.clone())
 }
@@ -188,8 +221,9 @@ pub(crate) fn router(shared: &Shared) -> Router {
 async fn every_answer(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let limits = &shared.config.limits;
     let declared = request.body().size_hint().lower();
-    let mut response = if declared > limits.body as u64 {
-        Problem::too_large(limits.body).into_response()
+    let most = body_limit(request.uri().path(), limits);
+    let mut response = if declared > most as u64 {
+        Problem::too_large(most).into_response()
     } else {
         let in_time = timeout(limits.request_time, next.run(request)).await;
         in_time.unwrap_or_else(|_| Problem::too_slow().into_response())

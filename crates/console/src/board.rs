@@ -15,9 +15,12 @@ use havre_model::{
 
 use crate::events::{Events, System};
 use crate::tally::Tally;
+use crate::today::{Most, Today};
 
 pub use alarm::{Alarm, AlarmKind};
-pub use entry::{AgentEntry, Attention, CallEntry, LastTalk, LegEntry, Reach, Ringing, Snapshot, Stage};
+pub use entry::{
+    AgentEntry, Attention, CallEntry, LastTalk, LegEntry, PastCall, Reach, Ringing, Snapshot, Stage,
+};
 
 use alarm::Lasting;
 
@@ -27,6 +30,7 @@ pub struct Board {
     calls: BTreeMap<CallId, Arc<CallEntry>>,
     agents: BTreeMap<AgentId, Arc<AgentEntry>>,
     tally: Arc<Tally>,
+    today: Arc<Today>,
     lasting: Lasting,
     events: Arc<Events>,
 }
@@ -37,8 +41,8 @@ impl Board {
     pub fn new(events: Arc<Events>, started: Unix) -> Self {
         let mut lasting = Lasting::default();
         lasting.on_agents(std::iter::empty(), started);
-        let tally = Arc::new(Tally::new(started));
-        Self { calls: BTreeMap::new(), agents: BTreeMap::new(), tally, lasting, events }
+        let (tally, today) = (Arc::new(Tally::new(started)), Arc::new(Today::new(started)));
+        Self { calls: BTreeMap::new(), agents: BTreeMap::new(), tally, today, lasting, events }
     }
 
     /// The accounts, at the start and after a reload; who is no longer among them disappears.
@@ -83,9 +87,22 @@ impl Board {
         }
     }
 
+    /// A call of an earlier process, as the record tells it, for the day's curves.
+    pub fn on_past_call(&mut self, call: &PastCall) {
+        let today = Arc::make_mut(&mut self.today);
+        today.on_offered(call.arrived);
+        for (at, waited) in &call.talks {
+            today.on_answered(*at, call.language, *waited);
+        }
+        if let Some((at, outcome)) = call.ended {
+            today.on_ended(at, call.language, outcome);
+        }
+    }
+
     /// Something happened in a call.
     pub fn on_call(&mut self, event: &CallEvent) {
         self.project(event);
+        self.events.logs.on_call(event);
         self.events.call(event);
     }
 
@@ -134,8 +151,10 @@ impl Board {
         let Some(call) = self.calls.get_mut(&event.call) else { return };
         let (call, tally) = (Arc::make_mut(call), Arc::make_mut(&mut self.tally));
         match &event.what {
-            What::Joined { language, risk } | What::Rejoined { language, risk } => {
+            What::Joined { language, risk } => call.join(*language, *risk, event.at),
+            What::Rejoined { language, risk } => {
                 call.join(*language, *risk, event.at);
+                tally.rejoined += 1;
             }
             What::Language(language) => call.language = *language,
             What::Risk(risk) => call.set_risk(*risk, event.at),
@@ -152,6 +171,7 @@ impl Board {
                 call.waited = Some(*waited);
                 call.agent = Some(agent.clone());
                 tally.on_answered(call.language, *waited);
+                Arc::make_mut(&mut self.today).on_answered(event.at, call.language, *waited);
             }
             // The caller is queued again by `Rejoined`; until then the talk is over.
             What::AgentLost { .. } => talk_over(&mut self.agents, call, event.at),
@@ -194,10 +214,12 @@ impl Board {
             talk_over(&mut self.agents, Arc::make_mut(&mut call), event.at);
         }
         Arc::make_mut(&mut self.tally).on_ended(language, risk, outcome, waited);
+        Arc::make_mut(&mut self.today).on_ended(event.at, language, outcome);
     }
 
     fn on_arrived(&mut self, event: &CallEvent, line: &LineId, trunk: &TrunkId) {
-        Arc::make_mut(&mut self.tally).offered += 1;
+        Arc::make_mut(&mut self.tally).on_offered(line, trunk, event.at);
+        Arc::make_mut(&mut self.today).on_offered(event.at);
         if self.calls.len() >= limits::MAX_CALLS {
             return;
         }
@@ -230,15 +252,23 @@ impl Board {
 
     /// The state at `now`, to be published.
     #[must_use]
-    pub fn snapshot(&self, now: Now) -> Snapshot {
+    pub fn snapshot(&mut self, now: Now) -> Snapshot {
         let mut calls: Vec<_> = self.calls.values().cloned().collect();
         calls.sort_by_key(|call| (call.stage, call.order(), call.id));
+        let seen = Most {
+            ready: self.agents.values().filter(|a| matches!(a.state, AgentState::Ready { .. })).count(),
+            waiting: calls.iter().filter(|call| call.stage == Stage::Waiting).count(),
+        };
+        if self.today.is_news(now.unix, seen) {
+            Arc::make_mut(&mut self.today).on_seen(now.unix, seen);
+        }
         Snapshot {
             at: now,
             alarms: self.lasting.alarms(&calls, now.unix),
             calls,
             agents: self.agents.values().cloned().collect(),
             tally: Arc::clone(&self.tally),
+            today: Arc::clone(&self.today),
             store_up: self.lasting.store_degraded.is_none(),
             draining: self.lasting.draining.is_some(),
         }
@@ -363,7 +393,7 @@ mod tests {
             self.0.on_call(&CallEvent { call: CallId(call), at: secs(at), what });
         }
 
-        fn only_call(&self, at: i64) -> CallEntry {
+        fn only_call(&mut self, at: i64) -> CallEntry {
             let calls = self.0.snapshot(now(at)).calls;
             assert_eq!(calls.len(), 1);
             CallEntry::clone(&calls[0])

@@ -22,6 +22,8 @@ pub struct Config {
     pub open_metrics: bool,
     /// The version shown in the metrics and the API description.
     pub version: String,
+    /// Whose wall clock the roster's hours are of, for people: an IANA name. Nothing is computed with it.
+    pub zone: String,
     /// Bounds.
     pub limits: Limits,
 }
@@ -191,6 +193,7 @@ mod tests {
             open_page,
             open_metrics,
             version: String::new(),
+            zone: String::new(),
             limits: Limits::default(),
         };
         let long = "0123456789abcdef";

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::board::AgentEntry;
+use crate::logs::Logs;
 use crate::screens::Keys;
 use crate::views::{self, Agent, ModeView, QualityView};
 use crate::words::{CauseWord, LanguageWord, OfferKindWord, OutcomeWord, RiskWord, WithdrawnWord};
@@ -29,6 +30,7 @@ pub struct Events {
     newest: watch::Sender<u64>,
     missed: AtomicU64,
     pub(crate) keys: Keys,
+    pub(crate) logs: Logs,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +95,7 @@ impl Events {
             newest: watch::Sender::new(0),
             missed: AtomicU64::new(0),
             keys: Keys::default(),
+            logs: Logs::default(),
         })
     }
 
@@ -220,7 +223,7 @@ pub(crate) struct CallNews {
 }
 
 impl CallNews {
-    fn new(event: &CallEvent) -> Self {
+    pub(crate) fn new(event: &CallEvent) -> Self {
         let mut news = Self {
             at: event.at.as_millis(),
             call: event.call.to_string(),

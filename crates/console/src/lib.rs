@@ -12,22 +12,32 @@ mod config;
 mod connection;
 mod events;
 mod line;
+mod logs;
 mod metrics;
+mod office;
 mod page;
 mod problem;
+mod roster;
 mod screens;
 mod server;
 mod tally;
+mod today;
 mod views;
 mod words;
 
 pub use board::{
-    AgentEntry, Alarm, AlarmKind, Attention, Board, CallEntry, LastTalk, LegEntry, Reach, Ringing, Snapshot,
-    Stage,
+    AgentEntry, Alarm, AlarmKind, Attention, Board, CallEntry, LastTalk, LegEntry, PastCall, Reach, Ringing,
+    Snapshot, Stage,
 };
 pub use config::{Config, Limits, StartError, Token, TokenError};
 pub use events::{Events, System};
 pub use line::{Answer, CommandError, Finding, Line, Readiness, ReloadRefused, Reloaded};
 pub use metrics::{Counter, Histogram, Measures, Rtp};
+pub use office::{
+    Office, OfficeError, PlanChecked, PlanDifference, PlanEdge, PlanInForce, PlanNode, PromptEntry,
+    RecordingEntry, TalkEnd, TalkOver,
+};
+pub use roster::{ClockTime, Roster, Shift};
 pub use server::Console;
 pub use tally::{Tally, WAIT_TARGET};
+pub use today::Today;

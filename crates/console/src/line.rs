@@ -9,13 +9,13 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use crate::{Measures, Snapshot};
+use crate::{Measures, Office, Snapshot};
 
 /// An answer that takes a while: `Box::pin(async move { … })`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The running line, as the console sees it.
-pub trait Line: Send + Sync + 'static {
+pub trait Line: Office {
     /// The last published state of calls and agents. Waits are counted up to its `at`, so it should be published
     /// at least every second.
     fn snapshot(&self) -> Arc<Snapshot>;

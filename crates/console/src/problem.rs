@@ -1,11 +1,13 @@
 //! Errors as problem details (RFC 9457): what happened and what to do.
 
+use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::line::Finding;
+use crate::office::OfficeError;
 
 /// What went wrong and what to do (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,6 +92,47 @@ impl Problem {
     pub(crate) fn too_slow() -> Self {
         let detail = "The request's body did not arrive in time.";
         Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow", detail, "Try again.")
+    }
+
+    /// A body that is not what the route takes; `remedy` says what it takes.
+    pub(crate) fn bad_body(
+        rejection: &JsonRejection,
+        title: &'static str,
+        remedy: &str,
+        limit: usize,
+    ) -> Self {
+        let status = rejection.status();
+        let (kind, title) = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => return Self::too_large(limit),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("not-json", "Not JSON"),
+            StatusCode::UNPROCESSABLE_ENTITY => ("bad-value", title),
+            _ => ("bad-json", "Not JSON"),
+        };
+        Self::new(status, kind, title, rejection.body_text(), remedy)
+    }
+
+    /// What the house behind the line answered.
+    pub(crate) fn office(error: OfficeError) -> Self {
+        match error {
+            OfficeError::Unavailable(detail) => {
+                let remedy = "Look at the log of the node.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available", detail, remedy)
+            }
+            OfficeError::Unknown => {
+                let remedy = "The list of them says what there is.";
+                Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", "There is no such thing.", remedy)
+            }
+            OfficeError::Stale(detail) => {
+                let remedy = "Read it again, and make your change to what it is now.";
+                Self::new(StatusCode::CONFLICT, "stale", "Changed meanwhile", detail, remedy)
+            }
+            OfficeError::Refused(findings) => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                let detail = format!("{} finding(s): the old one stays.", findings.len());
+                let remedy = "Correct what `findings` names and send it again.";
+                Self::new(status, "refused", "Refused", detail, remedy).with_findings(findings)
+            }
+        }
     }
 
     pub(crate) fn with_findings(mut self, findings: Vec<Finding>) -> Self {

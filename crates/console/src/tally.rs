@@ -1,8 +1,9 @@
 //! Counts of calls since the start: offered = answered + abandoned + lost + in progress, and waits by language.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use havre_model::{Language, Outcome, Risk, Unix};
+use havre_model::{Language, LineId, Outcome, Risk, TrunkId, Unix};
 
 use crate::Histogram;
 
@@ -18,6 +19,9 @@ const LANGUAGES: usize = Language::ALL.len();
 const RISKS: usize = Risk::ALL.len();
 const OUTCOMES: usize = 3;
 
+/// Lines and trunks counted one by one: a reload can bring new ones, again and again.
+const MAX_NAMES: usize = 1_000;
+
 /// Counts of calls since the start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tally {
@@ -31,6 +35,12 @@ pub struct Tally {
     pub pages: u64,
     /// Alarms that audio goes one way only, by [`Side`](havre_model::Side) and [`Way`](havre_model::Way).
     pub one_way: [[u64; 2]; 2],
+    /// Callers who were queued again, because their advocate was lost.
+    pub(crate) rejoined: u64,
+    /// INVITEs taken, by line.
+    pub(crate) by_line: BTreeMap<LineId, u64>,
+    /// INVITEs taken, by trunk, and when the last one came.
+    pub(crate) by_trunk: BTreeMap<TrunkId, (u64, Unix)>,
     ended: [[[u64; OUTCOMES]; RISKS]; LANGUAGES],
     waits: [Histogram; LANGUAGES],
     in_time: [Share; LANGUAGES],
@@ -51,9 +61,23 @@ impl Tally {
             alerts: 0,
             pages: 0,
             one_way: Default::default(),
+            rejoined: 0,
+            by_line: BTreeMap::new(),
+            by_trunk: BTreeMap::new(),
             ended: Default::default(),
             waits: std::array::from_fn(|_| Histogram::new(WAIT_BOUNDS)),
             in_time: Default::default(),
+        }
+    }
+
+    pub(crate) fn on_offered(&mut self, line: &LineId, trunk: &TrunkId, at: Unix) {
+        self.offered += 1;
+        if self.by_line.len() < MAX_NAMES || self.by_line.contains_key(line) {
+            *self.by_line.entry(line.clone()).or_default() += 1;
+        }
+        if self.by_trunk.len() < MAX_NAMES || self.by_trunk.contains_key(trunk) {
+            let (offered, last) = self.by_trunk.entry(trunk.clone()).or_insert((0, at));
+            (*offered, *last) = (*offered + 1, at);
         }
     }
 
@@ -104,6 +128,11 @@ impl Tally {
     pub fn in_progress(&self) -> u64 {
         let ended: u64 = OUTCOMES_ALL.into_iter().map(|outcome| self.ended_so(outcome)).sum();
         self.offered.saturating_sub(ended)
+    }
+
+    /// Talks that began.
+    pub(crate) fn talks(&self) -> u64 {
+        self.waits.iter().map(Histogram::count).sum()
     }
 
     /// Waits from joining to answer.

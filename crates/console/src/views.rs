@@ -2,6 +2,7 @@
 
 mod board;
 mod desk;
+mod today;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 
 pub(crate) use board::{AgentChanges, Board, CallChanges, Change, alarm, board, same_agent, same_call};
 pub(crate) use desk::{Desk, Light, desk};
+pub(crate) use today::{Curves, curves};
 
 use crate::board::{AgentEntry, CallEntry, LegEntry, Snapshot, Stage};
 use crate::tally::{Tally, WAIT_TARGET};
@@ -294,7 +296,7 @@ pub(crate) fn call(entry: &CallEntry, now: Unix) -> Call {
     }
 }
 
-fn leg(entry: &LegEntry) -> LegView {
+pub(crate) fn leg(entry: &LegEntry) -> LegView {
     LegView {
         from_missing: entry.missing[Way::From as usize].is_some(),
         to_missing: entry.missing[Way::To as usize].is_some(),

@@ -9,10 +9,12 @@
 //! no sockets, no media types: a [`Clip`] hands out plain samples.
 
 mod catalogue;
+pub mod compare;
 mod diagnostic;
 mod draw;
 mod file;
 pub mod limits;
+mod outline;
 mod plan;
 pub mod prompts;
 pub mod simulate;
@@ -20,5 +22,6 @@ mod walk;
 
 pub use catalogue::{Catalogue, Clip, ClipKey, Confirmation, PromptId, Source};
 pub use diagnostic::{Diagnostic, Severity};
+pub use outline::{Outline, Place, Pressed, Way};
 pub use plan::{Dialplan, Line, Proof, ProvenPath, Targets};
 pub use walk::{Cue, Input, Output, Walk};

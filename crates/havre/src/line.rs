@@ -1,17 +1,21 @@
 //! The running line, as the console's API sees it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use havre_console::{Answer, CommandError, Line, Measures, Readiness, ReloadRefused, Reloaded, Snapshot};
+use havre_console::{
+    Answer, CommandError, Line, Measures, Readiness, ReloadRefused, Reloaded, Roster, Snapshot,
+};
+use havre_dialplan::Dialplan;
 use havre_model::{AgentCommand, AgentId, AgentState, CallId};
 use havre_node::Handle;
 use havre_queue as queue;
 use tokio::sync::watch;
 use tracing::{error, info};
 
-use crate::load::{self, Finding};
+use crate::config::Config;
+use crate::load::{self, Finding, Loaded};
 use crate::watch::Published;
 
 /// What the API asks of.
@@ -20,9 +24,49 @@ pub(crate) struct Running {
     pub(crate) published: Arc<Published>,
     pub(crate) config: Option<PathBuf>,
     pub(crate) draining: AtomicBool,
+    pub(crate) roster: Mutex<Arc<Roster>>,
+    /// Files are changed by one request at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    force: Mutex<InForce>,
+}
+
+/// What was read last and was good.
+#[derive(Clone)]
+struct InForce {
+    config: Arc<Config>,
+    plan: Arc<Dialplan>,
 }
 
 impl Running {
+    pub(crate) fn new(
+        control: Handle,
+        published: Arc<Published>,
+        path: Option<PathBuf>,
+        loaded: &Loaded,
+        roster: Roster,
+    ) -> Self {
+        let (config, plan) = (Arc::new(loaded.config.clone()), Arc::clone(&loaded.plan));
+        Self {
+            control,
+            published,
+            config: path,
+            draining: AtomicBool::new(false),
+            roster: Mutex::new(Arc::new(roster)),
+            changing: tokio::sync::Mutex::default(),
+            force: Mutex::new(InForce { config, plan }),
+        }
+    }
+
+    /// The configuration that was read last.
+    pub(crate) fn in_force(&self) -> Arc<Config> {
+        Arc::clone(&self.force.lock().unwrap_or_else(PoisonError::into_inner).config)
+    }
+
+    /// The dialplan that new calls get.
+    pub(crate) fn plan(&self) -> Arc<Dialplan> {
+        Arc::clone(&self.force.lock().unwrap_or_else(PoisonError::into_inner).plan)
+    }
+
     /// Reads everything again, off the threads that serve calls, and puts it in force if it is good.
     ///
     /// # Errors
@@ -55,6 +99,7 @@ impl Running {
             agents: loaded.config.agents.len(),
             warnings: loaded.plan.warnings().iter().cloned().map(Finding::from).map(to_api).collect(),
         };
+        let in_force = InForce { config: Arc::new(loaded.config.clone()), plan: Arc::clone(&loaded.plan) };
         if !self.control.reload(Box::new(loaded.into_reload())).await {
             return Err(vec![Finding {
                 file: String::new(),
@@ -64,6 +109,7 @@ impl Running {
                 remedy: "look at the log; the old plan stays".into(),
             }]);
         }
+        *self.force.lock().unwrap_or_else(PoisonError::into_inner) = in_force;
         info!(
             dialplan = reloaded.dialplan,
             "reloaded: new calls get the new plan, calls in progress keep theirs"
@@ -128,7 +174,7 @@ fn refusal(error: queue::CommandError) -> CommandError {
     CommandError::Refused { detail: error.to_string(), remedy: remedy.into() }
 }
 
-fn to_api(finding: Finding) -> havre_console::Finding {
+pub(crate) fn to_api(finding: Finding) -> havre_console::Finding {
     let Finding { file, line, key, what, remedy } = finding;
     havre_console::Finding { file, line: line.and_then(|line| u32::try_from(line).ok()), key, what, remedy }
 }

@@ -13,6 +13,7 @@ mod dialplan;
 mod line;
 mod load;
 mod logging;
+mod office;
 mod output;
 mod phone;
 mod prompts;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::line::Running;
 use crate::load::{self, Loaded};
 use crate::watch::{Published, Watcher};
-use crate::{banner, logging};
+use crate::{banner, logging, office};
 
 /// Events of the data plane that may wait for the control thread: every leg of a full node at once.
 const MEDIA_EVENTS: usize = 16_384;
@@ -70,6 +70,11 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode
     let events = Events::new(now.unix);
     let mut board = Board::new(Arc::clone(&events), now.unix);
     board.on_agents(&load::profiles(&loaded.config), now);
+    // The day's curves go on where an earlier process left them.
+    match havre_store::calls_since(&loaded.config.records, now.unix - Duration::from_secs(24 * 3600)).await {
+        Ok(past) => past.iter().for_each(|call| board.on_past_call(&office::past(call))),
+        Err(error) => warn!(%error, "today's earlier calls are not shown"),
+    }
     board.on_system(System::Started, now.unix);
     let published = Published::new(board.snapshot(now));
     let trunks = loaded.config.trunks.iter().map(|trunk| trunk.id.clone()).collect();
@@ -78,12 +83,8 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode
     let sockets = Sockets::bind(&loaded.config.sip_listen)?;
     let sip: Vec<SocketAddr> = sockets.addresses().collect();
     let (handle, control_ended) = start_control(&loaded, sockets, clock, store, acks, watcher)?;
-    let running = Arc::new(Running {
-        control: handle.clone(),
-        published,
-        config: path,
-        draining: AtomicBool::new(false),
-    });
+    let roster = office::read_roster(&loaded.config)?;
+    let running = Arc::new(Running::new(handle.clone(), published, path, &loaded, roster));
     let console = open_console(&loaded.config, Arc::clone(&running), events).await?;
     let http = console.local_addr();
     let (stop_console, console_stops) = oneshot::channel::<()>();
@@ -181,6 +182,7 @@ async fn open_console(
         open_metrics: config.metrics_open,
         limits: Limits::default(),
         version: env!("CARGO_PKG_VERSION").into(),
+        zone: "America/Toronto".into(),
     };
     Ok(Console::bind(config.http_listen, console_config, running, events).await?)
 }

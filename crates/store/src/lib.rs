@@ -10,12 +10,14 @@
 mod detail;
 mod embedded;
 mod ledger;
+mod past;
 mod records;
 mod redis;
 mod report;
 mod scripts;
 
 pub use embedded::embedded;
+pub use past::{PastCall, PastTalk, calls_of, calls_since};
 pub use records::{Records, RecordsCounters, RecordsError};
 pub use redis::{Redis, RedisConfig, RedisCounters, StoreError};
 pub use report::{Day, ParseDayError, Report, Share, report};

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE INDEX IF NOT EXISTS events_by_call ON events (call, id);
 CREATE INDEX IF NOT EXISTS arrivals_by_time ON events (at) WHERE what = 'arrived';
+CREATE INDEX IF NOT EXISTS answers_by_agent ON events (json_extract(detail, '$.agent'), id) WHERE what = 'answered';
 ";
 
 /// The record cannot be used.

@@ -102,16 +102,7 @@ pub(super) async fn command(
 }
 
 pub(super) fn bad_body(rejection: &JsonRejection, limit: usize) -> Problem {
-    let status = rejection.status();
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::too_large(limit);
-    }
-    let (kind, title) = match status {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("not-json", "Not JSON"),
-        StatusCode::UNPROCESSABLE_ENTITY => ("bad-value", "Not a state"),
-        _ => ("bad-json", "Not JSON"),
-    };
     let remedy = "Send `Content-Type: application/json` and a body like {\"state\":\"ready\"} \
                   ({\"command\":\"ready\"} at the desk); they are ready, break, end_wrap_up, hard_call.";
-    Problem::new(status, kind, title, rejection.body_text(), remedy)
+    Problem::bad_body(rejection, "Not a state", remedy, limit)
 }

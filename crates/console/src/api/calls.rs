@@ -3,11 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use havre_model::{CallId, Risk};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{Part, Shared};
 use crate::board::CallEntry;
+use crate::events::CallNews;
 use crate::problem::Problem;
-use crate::views::{self, Call, Calls, Queues};
+use crate::views::{self, Call, Calls, LegView, Queues};
 
 /// The queue by language and class, counts since the start, and how each language is served.
 #[utoipa::path(get, path = "/api/v1/queues", tag = "line", responses(
@@ -40,6 +44,46 @@ pub(crate) async fn call(State(shared): State<Shared>, Part(id): Part) -> Result
     let entry = id.parse().ok().and_then(|id| snapshot.calls.iter().find(|call| call.id == id));
     let entry = entry.ok_or_else(|| Problem::no_such("call in progress", &id, "/api/v1/calls"))?;
     Ok(Json(views::call(entry, snapshot.at.unix)))
+}
+
+/// What happened in a call so far.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CallLog {
+    call: String,
+    /// As on the event stream (CallNews), the first first.
+    #[schema(value_type = Vec<CallNews>)]
+    events: Vec<Box<RawValue>>,
+    /// Events left out, because there were too many.
+    left_out: u64,
+    /// How it sounds; null once it is over (its last events tell).
+    quality: Option<CallQuality>,
+}
+
+/// How both parties of a call sound.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CallQuality {
+    caller: LegView,
+    /// Null unless they talk.
+    advocate: Option<LegView>,
+}
+
+/// What happened in a call: one in progress, or one of the last that are over.
+#[utoipa::path(get, path = "/api/v1/calls/{id}/events", tag = "line", params(("id" = String, Path)), responses(
+    (status = 200, body = CallLog),
+    (status = 400, description = "Not a path.", body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is none, or it is long over.", body = Problem,
+     content_type = "application/problem+json"),
+))]
+pub(crate) async fn log(State(shared): State<Shared>, Part(id): Part) -> Result<Json<CallLog>, Problem> {
+    let known = id.parse::<CallId>().ok().and_then(|call| Some((call, shared.events.logs.of(call)?)));
+    let (call, log) = known.ok_or_else(|| Problem::no_such("call known any more", &id, "/api/v1/calls"))?;
+    let snapshot = shared.line.snapshot();
+    let quality = snapshot.calls.iter().find(|entry| entry.id == call).map(|entry| CallQuality {
+        caller: views::leg(&entry.caller),
+        advocate: entry.agent.as_ref().map(|_| views::leg(&entry.advocate)),
+    });
+    Ok(Json(CallLog { call: call.to_string(), events: log.events, left_out: log.left_out, quality }))
 }
 
 /// Make a call urgent: the caller is in danger. Should they be cut off, they come before others, now and when they call

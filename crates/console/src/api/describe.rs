@@ -5,7 +5,9 @@ use axum::extract::State;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 
-use super::{Shared, agents, board, calls, desk, probes, reload, stream};
+use super::{
+    Shared, agents, board, calls, desk, plan, probes, prompts, provinces, reload, stream, today, trunks,
+};
 use crate::events::{AgentNews, CallNews, SystemNews};
 use crate::page;
 use crate::problem::Problem;
@@ -23,7 +25,9 @@ use crate::views::Change;
     paths(
         probes::health, probes::ready, probes::metrics, openapi,
         calls::queues, calls::calls, calls::call, calls::escalate, agents::agents, agents::agent, agents::set_state, stream::events, reload::reload,
-        board::board, board::events, desk::desk, desk::events, desk::set_state, desk::escalate,
+        board::board, board::events, desk::desk, desk::events, desk::set_state, desk::escalate, desk::history, provinces::provinces,
+        calls::log, today::today, today::roster, today::set_roster, today::coverage, trunks::trunks,
+        plan::plan, plan::check, plan::replace, prompts::prompts, prompts::recording, prompts::replace,
         page::any, page::en, page::fr, page::token, page::file,
     ),
     components(schemas(CallNews, AgentNews, SystemNews, Change, KeyNews)),

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use havre_model::{AgentId, AgentState};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 use tokio::time::sleep;
 use utoipa::ToSchema;
@@ -16,10 +16,11 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::agents::{bad_body, command};
 use super::stream::{ALIVE, Frames, place, respond};
+use crate::office::TalkEnd;
 use crate::problem::Problem;
 use crate::screens::{call_of, desk_of};
-use crate::views::Desk;
-use crate::words::CommandWord;
+use crate::views::{Desk, millis};
+use crate::words::{CommandWord, LanguageWord, RiskWord};
 
 /// What the advocate asks of their own state.
 #[derive(Deserialize, ToSchema)]
@@ -128,6 +129,55 @@ pub(crate) async fn escalate(State(shared): State<Shared>, Mine(agent): Mine) ->
     let remedy = "A call can be made urgent while it lasts.";
     Err(Problem::new(StatusCode::CONFLICT, "no-talk", "No talk", "The advocate talks with nobody.", remedy))
 }
+
+/// The advocate's own last talks.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct History {
+    /// The newest first.
+    calls: Vec<HistoryCall>,
+}
+
+/// One talk. Nothing of who called.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HistoryCall {
+    call: String,
+    /// When the talk began, in milliseconds since 1970 (UTC).
+    at: i64,
+    language: LanguageWord,
+    risk: RiskWord,
+    /// How long they talked.
+    talked_ms: u64,
+    /// How long the caller had waited.
+    waited_ms: u64,
+    ended: TalkEnd,
+}
+
+/// The advocate's own last 50 talks, from the record. Nobody else's, and nothing of who called.
+#[utoipa::path(get, path = "/api/v1/desk/history", tag = "desk", params(("agent" = Option<String>, Query)), responses(
+    (status = 200, body = History),
+    (status = 400, description = "Whose desk?", body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn history(
+    State(shared): State<Shared>,
+    Mine(agent): Mine,
+) -> Result<Json<History>, Problem> {
+    let talks = shared.answered(shared.line.history(agent, HISTORY)).await?.map_err(Problem::office)?;
+    let calls = talks.into_iter().map(|talk| HistoryCall {
+        call: talk.call.to_string(),
+        at: talk.at.as_millis(),
+        language: LanguageWord(talk.language),
+        risk: RiskWord(talk.risk),
+        talked_ms: millis(talk.talked),
+        waited_ms: millis(talk.waited),
+        ended: talk.ended,
+    });
+    Ok(Json(History { calls: calls.collect() }))
+}
+
+/// Talks shown to the one who had them.
+const HISTORY: u32 = 50;
 
 fn unknown(agent: &AgentId) -> Problem {
     Problem::no_such("advocate", agent.as_str(), "/api/v1/agents")

@@ -175,17 +175,17 @@ mod tests {
     #[test]
     fn a_line_without_french_says_so_until_somebody_comes() {
         let mut board = board(&[("en", Spoken::En), ("fr", Spoken::Fr)]);
-        assert_eq!(alarms(&board, 5), ["nobody@0"]);
+        assert_eq!(alarms(&mut board, 5), ["nobody@0"]);
         board.on_agent(&id("en"), AgentState::Ready { since: secs(10) }, now(10));
-        assert_eq!(alarms(&board, 11), ["no_french@10"]);
+        assert_eq!(alarms(&mut board, 11), ["no_french@10"]);
         board.on_agent(&id("fr"), AgentState::Talking { call: CallId(1), since: secs(20) }, now(20));
-        assert_eq!(alarms(&board, 21), [""; 0]);
+        assert_eq!(alarms(&mut board, 21), [""; 0]);
         // Whoever writes up a call takes the next one when nobody else can.
         board.on_agent(&id("fr"), AgentState::WrapUp { since: secs(30), until: None }, now(30));
         board.on_agent(&id("en"), rest(StateReason::Break, 40), now(40));
-        assert_eq!(alarms(&board, 41), ["no_english@40"]);
+        assert_eq!(alarms(&mut board, 41), ["no_english@40"]);
         board.on_agent(&id("fr"), AgentState::SignedOut, now(50));
-        assert_eq!(alarms(&board, 51), ["nobody@50"]);
+        assert_eq!(alarms(&mut board, 51), ["nobody@50"]);
     }
 
     #[test]
@@ -193,17 +193,17 @@ mod tests {
         let mut board = board(&[]);
         join(&mut board, 0, 1, Risk::Standard);
         join(&mut board, 5, 2, Risk::Urgent);
-        let waits = |board: &Board, at| {
+        let waits = |board: &mut Board, at| {
             alarms(board, at).into_iter().filter(|alarm| alarm != "nobody@0").collect::<Vec<_>>()
         };
-        assert_eq!(waits(&board, 20), [""; 0]);
-        assert_eq!(waits(&board, 21), ["urgent_waiting@20 c0000000000000002"]);
+        assert_eq!(waits(&mut board, 20), [""; 0]);
+        assert_eq!(waits(&mut board, 21), ["urgent_waiting@20 c0000000000000002"]);
         let both = ["urgent_waiting@20 c0000000000000002", "long_wait@45 c0000000000000001"];
-        assert_eq!(waits(&board, 46), both);
+        assert_eq!(waits(&mut board, 46), both);
         // From the moment that the caller rose, not from before.
         tell(&mut board, 50, 1, What::Risk(Risk::Urgent));
-        assert_eq!(waits(&board, 60), ["urgent_waiting@20 c0000000000000002"]);
-        assert_eq!(waits(&board, 66).len(), 2);
+        assert_eq!(waits(&mut board, 60), ["urgent_waiting@20 c0000000000000002"]);
+        assert_eq!(waits(&mut board, 66).len(), 2);
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
         for call in 0..20 {
             join(&mut board, 0, call, Risk::Standard);
         }
-        let named = alarms(&board, 60);
+        let named = alarms(&mut board, 60);
         assert_eq!(named.len(), 1 + MAX_CALLS_NAMED);
         assert_eq!(named[1], "long_wait@45 c0000000000000000");
     }
@@ -226,17 +226,17 @@ mod tests {
         let missing = |flowing| What::OneWay { side: Side::Caller, way: Way::To, flowing };
         tell(&mut board, 2, 1, missing(false));
         let rest = ["no_french@0", "store_degraded@1"];
-        assert_eq!(alarms(&board, 3), rest);
+        assert_eq!(alarms(&mut board, 3), rest);
         tell(&mut board, 4, 1, What::Answered { agent: id("en"), waited: Duration::from_secs(3) });
         tell(&mut board, 5, 1, missing(false));
-        assert_eq!(alarms(&board, 6), [rest[0], "one_way@2 c0000000000000001", rest[1]]);
+        assert_eq!(alarms(&mut board, 6), [rest[0], "one_way@2 c0000000000000001", rest[1]]);
         tell(&mut board, 7, 1, missing(true));
         board.on_system(System::StoreUp, secs(7));
         board.on_system(System::Draining, secs(8));
-        assert_eq!(alarms(&board, 9), ["no_french@0", "draining@8"]);
+        assert_eq!(alarms(&mut board, 9), ["no_french@0", "draining@8"]);
     }
 
-    fn alarms(board: &Board, at: i64) -> Vec<String> {
+    fn alarms(board: &mut Board, at: i64) -> Vec<String> {
         let said = board.snapshot(now(at)).alarms.into_iter().map(|Alarm { kind, since, call }| {
             let call = call.map(|(call, _)| format!(" {call}")).unwrap_or_default();
             format!("{}@{}{call}", kind.as_str(), since.as_secs())

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use havre_model::{
-    AgentId, AgentProfile, AgentState, CallId, Language, LineId, Mode, Now, OfferId, OfferKind, Quality,
-    Risk, Side, TrunkId, Unix, Way,
+    AgentId, AgentProfile, AgentState, CallId, Language, LineId, Mode, Now, OfferId, OfferKind, Outcome,
+    Quality, Risk, Side, TrunkId, Unix, Way,
 };
 
 use super::alarm::Alarm;
 use crate::tally::Tally;
+use crate::today::Today;
 
 /// The state of one node at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,12 +24,27 @@ pub struct Snapshot {
     pub agents: Vec<Arc<AgentEntry>>,
     /// Counts since the start.
     pub tally: Arc<Tally>,
+    /// The last 24 hours.
+    pub today: Arc<Today>,
     /// What needs somebody's attention now.
     pub alarms: Vec<Alarm>,
     /// The shared store answers.
     pub store_up: bool,
     /// New calls are refused.
     pub draining: bool,
+}
+
+/// A call of an earlier process: as much of it as the day's curves show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastCall {
+    /// When it came.
+    pub arrived: Unix,
+    /// As last known.
+    pub language: Language,
+    /// When each talk began, and how long the caller had waited.
+    pub talks: Vec<(Unix, Duration)>,
+    /// When it ended, and how it counts.
+    pub ended: Option<(Unix, Outcome)>,
 }
 
 /// How far a call has come.

@@ -3,13 +3,15 @@
 // Each test file uses its own part of this; a helper of tests may panic as a test may.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+mod office;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use havre_console::{
     Answer, Board, CommandError, Config, Console, Counter, Events, Finding, Limits, Line, Measures,
-    Readiness, ReloadRefused, Reloaded, Rtp, Snapshot, Token,
+    Readiness, ReloadRefused, Reloaded, Roster, Rtp, Snapshot, Token,
 };
 use havre_model::{
     AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, Language, Mono, Now, Risk, Role,
@@ -47,6 +49,7 @@ impl Server {
             open_page: false,
             open_metrics: false,
             version: "9.8.7".to_owned(),
+            zone: "America/Toronto".to_owned(),
             limits: Limits::default(),
         };
         change(&mut config);
@@ -132,6 +135,7 @@ pub struct TestLine {
     pub board: Mutex<Board>,
     pub readiness: Mutex<Readiness>,
     published: watch::Sender<Arc<Snapshot>>,
+    pub roster: Mutex<Arc<Roster>>,
 }
 
 impl TestLine {
@@ -153,7 +157,7 @@ impl TestLine {
         board.on_agents(&profiles, NOW);
         let readiness = Mutex::new(Readiness { store_up: true, ..Readiness::default() });
         let published = watch::Sender::new(Arc::new(board.snapshot(NOW)));
-        Self { events, board: Mutex::new(board), readiness, published }
+        Self { events, board: Mutex::new(board), readiness, published, roster: Mutex::default() }
     }
 
     /// Lets the board be told something, and publishes what it then shows.

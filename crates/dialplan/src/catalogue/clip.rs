@@ -148,6 +148,12 @@ impl Clip {
         Self::new(prompt, spoken, text, vec![0; (length.as_secs_f64() * f64::from(RATE)) as usize], "")
     }
 
+    /// The file below the directory of prompts: `en-CA/P2.wav`, `sounds/waiting.wav`.
+    #[must_use]
+    pub fn file(&self) -> String {
+        super::file_name(&self.key.prompt, self.key.spoken)
+    }
+
     /// How long it plays.
     #[must_use]
     pub fn duration(&self) -> Duration {

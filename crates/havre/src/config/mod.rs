@@ -26,7 +26,7 @@ pub(crate) const DEMO: &str = include_str!("../../../../config/demo.toml");
 pub(crate) const DEMO_NAME: &str = "(built-in demo)";
 
 /// A checked configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// This process among several.
     pub(crate) node: NodeId,
