@@ -1,4 +1,4 @@
-//! A packet costs no allocation: neither a relayed one nor one of a prompt.
+//! A packet costs no allocation, neither a relayed one nor one of a prompt; and how much a leg takes of the heap.
 #![allow(clippy::unwrap_used)] // It is how a test fails.
 
 mod support;
@@ -6,30 +6,40 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use havre_media::srtp::{Keys, Pair, Suite};
 use havre_media::{Clip, Codec, Command, Input, Output, Shard, Voice};
-use havre_model::{Now, PlayId};
+use havre_model::{ConferenceId, Now, PlayId};
 use support::{At, Node, World, millis, secs, sine};
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    /// Bytes on the heap.
+    static LIVE: Cell<i64> = const { Cell::new(0) };
 }
 
 struct Counting;
+
+fn lives(more: usize, less: usize) {
+    LIVE.with(|live| live.set(live.get() + more as i64 - less as i64));
+}
 
 // The only `unsafe` of this crate: an allocator cannot be written without, and this one only counts.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        lives(layout.size(), 0);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        lives(0, layout.size());
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        lives(size, layout.size());
         unsafe { System.realloc(at, layout, size) }
     }
 }
@@ -55,6 +65,54 @@ fn drain(shard: &mut Shard) -> u64 {
 #[test]
 fn the_counter_counts() {
     assert_eq!(allocations(|| drop(vec![1])), 1);
+}
+
+/// Heap of the two legs of a relayed call at most, their places in the shard's tables included.
+const RELAYED_CALL: i64 = 4_096;
+/// A conference that relays its two members remembers who they are.
+const CONFERENCE: i64 = 1_024;
+
+#[test]
+fn a_relayed_call_takes_little_of_the_heap_also_after_it_was_mixed() {
+    // The difference of two shards leaves out what a shard has anyway.
+    let (few, many) = (8, 40);
+    for mixed in [false, true] {
+        let per_call = (heap_with(many, mixed) - heap_with(few, mixed)) / (many - few) as i64;
+        let most = RELAYED_CALL + if mixed { CONFERENCE } else { 0 };
+        assert!(per_call <= most, "{per_call} bytes a call, mixed before: {mixed}");
+    }
+}
+
+/// Heap of a shard that relays so many calls, each of which a third party heard before if they were `mixed`.
+fn heap_with(calls: usize, mixed: bool) -> i64 {
+    let mut world = World::new(2);
+    let mut leg = || world.call(Node(0), Node(1), &[Codec::Pcmu], &[Codec::Pcmu]).1;
+    let pairs: Vec<(At, At)> = (0..calls).map(|_| (leg(), leg())).collect();
+    let supervisor = leg();
+    for (a, b) in &pairs {
+        world.bridge(*a, *b);
+    }
+    world.run(3_000);
+    for (n, (a, _)) in pairs.iter().enumerate().filter(|_| mixed) {
+        let conference = ConferenceId(n as u64);
+        for (leg, voice) in [(a.1, Voice::ToAll), (supervisor.1, Voice::ToNone)] {
+            world.command(Node(1), Command::Join { conference, leg, voice, tones: false });
+        }
+        world.run(100);
+        world.command(Node(1), Command::Leave { conference, leg: supervisor.1 });
+    }
+    assert_eq!(world.shards[1].counters().mixed > 0, mixed);
+    let relayed = world.shards[1].counters().relayed;
+    world.run(1_000);
+    assert!(world.shards[1].counters().relayed - relayed > 90 * calls as u64);
+    heap_of(world.shards.remove(1))
+}
+
+/// What a shard gives back at its end.
+fn heap_of(shard: Shard) -> i64 {
+    let before = LIVE.with(Cell::get);
+    drop(shard);
+    before - LIVE.with(Cell::get)
 }
 
 #[test]
@@ -177,7 +235,7 @@ fn a_conference_that_has_warmed_up_allocates_nothing() {
     let supervisor = pairs[3].1.1;
     for (_, leg) in pairs {
         let voice = if leg.1 == supervisor { Voice::ToNone } else { Voice::ToAll };
-        let conference = havre_model::ConferenceId(1);
+        let conference = ConferenceId(1);
         world.command(Node(1), Command::Join { conference, leg: leg.1, voice, tones: true });
     }
     world.run(1_000);
@@ -217,4 +275,56 @@ fn a_conference_that_has_warmed_up_allocates_nothing() {
     assert_eq!(shard.counters().mixed - before, 4 * 500);
     assert!(quiet > 400, "{quiet}");
     assert_eq!(allocated, 0);
+}
+
+#[test]
+fn secure_packets_are_relayed_without_an_allocation() {
+    for suite in [Suite::AesCm128HmacSha1_80, Suite::AeadAes128Gcm, Suite::AeadAes256Gcm] {
+        let keys = |seed: u8| {
+            let secret: Vec<u8> = (0..46).map(|i: u8| i.wrapping_mul(7).wrapping_add(seed)).collect();
+            Keys::new(suite, &secret[..suite.key_length()], &secret[32..][..suite.salt_length()]).unwrap()
+        };
+        let mut world = World::new(2);
+        let mut call = |seed: u8| {
+            let (phone, leg) = (world.open(Node(0), &[Codec::Pcmu]), world.open(Node(1), &[Codec::Pcmu]));
+            let offer = world.session(phone).offer();
+            let (answer, mut theirs) = world.session(leg).answer(&offer).unwrap();
+            let mut ours = world.session(phone).accept(&answer).unwrap();
+            theirs.srtp = Some(Box::new(Pair { send: keys(seed), receive: keys(seed + 1) }));
+            ours.srtp = Some(Box::new(Pair { send: keys(seed + 1), receive: keys(seed) }));
+            world.configure(leg, theirs);
+            world.configure(phone, ours);
+            (phone, leg)
+        };
+        let ((phone, a), (_, b)) = (call(1), call(11));
+        world.bridge(a, b);
+        world.run(1_000);
+        // What the phone goes on to send is kept from the gateway, to be handed to its shard below.
+        world.weather.loss_percent = 100;
+        world.sent.clear();
+        world.run(4_000);
+        let packets: Vec<Vec<u8>> = world.rtp_of(phone).iter().map(|sent| sent.bytes.clone()).collect();
+        let (source, mut now) = (world.address(phone), world.now);
+        let shard = &mut world.shards[1];
+        let before = *shard.counters();
+        let (mut quiet, mut allocated) = (0, 0);
+        for (n, bytes) in packets.iter().enumerate() {
+            let mut out = 0;
+            let cost = allocations(|| {
+                let channel = havre_media::Channel::Rtp;
+                shard.handle_input(Input::Packet { leg: a.1, channel, source, bytes }, now);
+                out = drain(shard);
+            });
+            now = now.after(millis(20));
+            shard.handle_timeout(now);
+            drain(shard);
+            if n > 0 && out == 1 {
+                allocated += cost;
+                quiet += 1;
+            }
+        }
+        let after = *shard.counters();
+        assert!(quiet > 190 && after.relayed - before.relayed > 190, "{quiet} of {}", packets.len());
+        assert_eq!((allocated, after.bad_srtp), (0, 0), "{suite:?}");
+    }
 }

@@ -4,7 +4,8 @@
 mod support;
 
 use havre_media::srtp::{Keys, Pair, Suite};
-use havre_media::{Channel, Codec, Command, Input, rtp};
+use havre_media::{Channel, Codec, Command, Input, Voice, rtp};
+use havre_model::ConferenceId;
 use support::{At, Node, World, secs, sine};
 
 const PHONES: Node = Node(0);
@@ -227,4 +228,39 @@ fn reports_share_the_port_where_that_was_agreed() {
     assert!(world.sent.iter().all(|sent| sent.channel == Channel::Rtp));
     assert_eq!(world.shards[GATEWAY.0].counters().bad_srtp, 0);
     assert_eq!(world.shards[GATEWAY.0].counters().dropped_rtcp, 0);
+}
+
+#[test]
+fn secure_and_plain_members_hear_each_other_in_a_conference() {
+    let mut world = World::new(2);
+    let members: Vec<(At, At)> = [Some(Suite::AeadAes256Gcm), None, Some(Suite::AesCm128HmacSha1_80)]
+        .into_iter()
+        .zip([1, 0, 7])
+        .map(|(suite, seed)| {
+            let (phone, leg) = (world.open(PHONES, &[Codec::Pcmu]), world.open(GATEWAY, &[Codec::Pcmu]));
+            match suite {
+                Some(suite) => secure(&mut world, phone, leg, suite, seed),
+                None => world.offer(phone, leg),
+            }
+            world.listen(phone);
+            (phone, leg)
+        })
+        .collect();
+    for (_, leg) in &members {
+        let join =
+            Command::Join { conference: ConferenceId(1), leg: leg.1, voice: Voice::ToAll, tones: false };
+        world.command(GATEWAY, join);
+    }
+    for (speaker, hz) in [500.0, 900.0, 1_500.0].into_iter().enumerate() {
+        let phone = members[speaker].0;
+        world.tone(phone, hz, -12.0);
+        world.run(2_000);
+        for listener in (0..members.len()).filter(|listener| *listener != speaker) {
+            world.assert_heard(members[listener].0, hz, -12.0);
+        }
+        world.command(PHONES, Command::Stop { leg: phone.1 });
+    }
+    let counters = world.shards[GATEWAY.0].counters();
+    assert_eq!((counters.bad_srtp, counters.replayed_srtp), (0, 0));
+    assert!(counters.mixed > 3 * 250, "{}", counters.mixed);
 }

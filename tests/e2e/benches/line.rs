@@ -14,8 +14,8 @@ use havre_bench::Section;
 use havre_e2e::{Account, Host, Line, LineBuilder, Logged, Media, Run, Sipp, repository, until};
 
 const SOON: Duration = Duration::from_secs(20);
-/// Calls bridged at once for the relay's and the memory's figures.
-const BRIDGES: usize = 50;
+/// Calls bridged at once for the relay's and the memory's figures: as many as the peers' were taken with.
+const BRIDGES: usize = 100;
 /// How long packets are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 

@@ -137,7 +137,10 @@ impl Conference {
             leg.sit(Seat { conference: self.id, mixed: !relays, speaks }, partner, now);
         }
         if relays && !self.relays {
-            self.lines.clear();
+            // A relay may last for an hour: what mixing needs is made again where it is.
+            self.lines = Vec::new();
+            self.members.iter_mut().for_each(|member| member.wants = None);
+            self.members.shrink_to_fit();
             self.mixed_at = None;
             if let [a, b] = &self.members[..] {
                 outbox.event(Event::Bridged { a: a.leg, b: b.leg });

@@ -100,6 +100,53 @@ mod tests {
         assert!(harmonic < -50.0, "third harmonic {harmonic:.1} dB");
     }
 
+    /// A prompt of this repository (16 kHz), as loud as samples can be.
+    fn spoken(name: &str) -> Vec<i32> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../prompts").join(name);
+        let wav = std::fs::read(path).unwrap();
+        let data = wav.windows(4).position(|chunk| chunk == b"data").unwrap() + 8;
+        let samples =
+            wav[data..].chunks_exact(2).map(|pair| i32::from(i16::from_le_bytes([pair[0], pair[1]])));
+        let samples: Vec<i32> = samples.collect();
+        let peak = samples.iter().map(|sample| sample.abs()).max().unwrap();
+        samples.iter().map(|sample| sample * 32_767 / peak).collect()
+    }
+
+    fn power(samples: impl Iterator<Item = f64>) -> f64 {
+        samples.map(|sample| sample * sample).sum()
+    }
+
+    #[test]
+    fn three_who_talk_at_once_at_full_level_are_turned_down_and_not_distorted() {
+        let voices = ["en-CA/A-failed.wav", "fr-CA/A-failed.wav", "en-CA/A-hard-call.wav"].map(spoken);
+        let length = voices.iter().map(Vec::len).min().unwrap() / FRAME * FRAME;
+        let sum: Vec<i32> = (0..length).map(|i| voices.iter().map(|voice| voice[i]).sum()).collect();
+        let clipped = sum.iter().filter(|sample| sample.abs() > 32_767).count();
+        assert!(clipped > 100, "{clipped} samples of the sum are out of range: too few for this test");
+        let out = run(&sum);
+        let loudest = out.iter().map(|sample| i32::from(*sample).abs()).max().unwrap();
+        assert!((CEILING - 300..=CEILING + 1).contains(&loudest), "{loudest}");
+        // Each block is the sum's, turned down; what is left over would be distortion.
+        let (mut rest, mut all) = (0.0, 0.0);
+        for (out, sum) in out[BLOCK..].chunks_exact(BLOCK).zip(sum.chunks_exact(BLOCK)) {
+            let pairs = || out.iter().zip(sum).map(|(out, sum)| (f64::from(*out), f64::from(*sum)));
+            let gain =
+                pairs().map(|(out, sum)| out * sum).sum::<f64>() / power(pairs().map(|(_, s)| s)).max(1.0);
+            rest += power(pairs().map(|(out, sum)| out - gain * sum));
+            all += power(pairs().map(|(out, _)| out));
+        }
+        assert!(rest / all < 1e-3, "distortion {:.1} dB", 10.0 * (rest / all).log10());
+        // Not louder than the sum, and not much softer than one voice alone.
+        let level = |samples: &[i32]| 10.0 * power(samples.iter().map(|s| f64::from(*s))).log10();
+        let heard = 10.0 * power(out.iter().map(|s| f64::from(*s))).log10();
+        let alone = voices.iter().map(|voice| level(&voice[..length])).fold(f64::MIN, f64::max);
+        assert!(
+            heard <= level(&sum) && heard >= alone - 3.0,
+            "{heard:.1} of {:.1} dB, {alone:.1} alone",
+            level(&sum)
+        );
+    }
+
     #[test]
     fn loudness_comes_back_within_a_second_and_never_at_once() {
         let mut samples = sine(1_000.0, 100_000.0, 3_200);

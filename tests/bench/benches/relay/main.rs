@@ -113,6 +113,10 @@ fn wait(section: &mut Section) {
 
 /// More and more calls until one of the cores is full.
 fn climb(section: &mut Section) {
+    section.say(
+        "CPU per call falls with the number of calls, for the bare relay as for the data plane: packets that come together \
+         share a wake-up, and find the caches warm. The data plane wakes at most once in 0.3 ms; the bare relay at once.",
+    );
     section.table(&[
         "bridged calls",
         "packets/s",
