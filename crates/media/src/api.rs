@@ -187,6 +187,12 @@ pub enum Command {
         /// The other.
         b: LegId,
     },
+    /// Send a leg what it says itself, while nothing else is to be heard: who tests a headset hears that it works. Only audio
+    /// in a codec that it takes as well comes back, and no keys. A bridge or a conference ends it.
+    Echo {
+        /// The leg.
+        leg: LegId,
+    },
     /// Take a leg into a conference, which begins with its first member; or change its voice in there. It leaves any other
     /// conference, and what plays on it ends. A bridged leg brings its partner along, who speaks to all.
     ///

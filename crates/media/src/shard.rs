@@ -214,6 +214,11 @@ impl Shard {
                     self.part(b, now);
                 }
             }
+            Command::Echo { leg } => {
+                if let Some(leg) = self.leg(leg) {
+                    leg.echo();
+                }
+            }
             Command::Join { conference, leg, voice, tones } => {
                 let Some(place) = self.place(leg) else { return };
                 let join = Join { conference, leg, place, voice, tones };

@@ -40,6 +40,24 @@ fn a_tone_passes_both_ways_whatever_the_codecs() {
 }
 
 #[test]
+fn whoever_tests_a_headset_hears_it_back_until_somebody_is_there_to_listen() {
+    for codec in Codec::ALL {
+        let mut world = World::new(3);
+        let (phone, a) = world.call(CALLER, GATEWAY, &[codec], &Codec::ALL);
+        let (b, desk) = world.call(GATEWAY, AGENT, &Codec::ALL, &[codec]);
+        world.listen(phone);
+        world.tone(phone, 1_004.0, -10.0);
+        world.command(GATEWAY, Command::Echo { leg: a.1 });
+        world.run(1_500);
+        world.assert_heard(phone, 1_004.0, -10.0);
+        world.bridge(a, b);
+        world.tone(desk, 440.0, -20.0);
+        world.run(1_500);
+        world.assert_heard(phone, 440.0, -20.0);
+    }
+}
+
+#[test]
 fn a_codec_that_the_other_side_listed_is_relayed_though_it_is_not_its_first() {
     let mut world = World::new(3);
     let (phone, a) = world.call(CALLER, GATEWAY, &[Pcma], &Codec::ALL);

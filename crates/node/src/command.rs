@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use havre_model::{AgentCommand, AgentId, AgentState, CallId};
-use havre_queue::CommandError;
+use havre_queue::{CommandError, TakeError};
 use havre_switch::ReloadPlan;
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,6 +30,15 @@ pub enum Request {
         call: CallId,
         /// Told whether it is in progress.
         answer: oneshot::Sender<bool>,
+    },
+    /// A call that waits is to ring for this agent at once.
+    Take {
+        /// Which.
+        call: CallId,
+        /// For whom.
+        agent: AgentId,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<(), TakeError>>,
     },
     /// A new plan, checked already.
     Reload {
@@ -117,6 +126,13 @@ impl Handle {
     pub async fn escalate(&self, call: CallId) -> Option<bool> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Request::Escalate { call, answer }).ok()?;
+        answered.await.ok()
+    }
+
+    /// Lets a call that waits ring for this agent at once; `None` if the control thread has too much to do or is gone.
+    pub async fn take(&self, call: CallId, agent: AgentId) -> Option<Result<(), TakeError>> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Request::Take { call, agent, answer }).ok()?;
         answered.await.ok()
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use havre_model::{FlowId, Wakeup};
-use havre_queue::{Ack, CommandError, Op};
+use havre_queue::{Ack, CommandError, Op, TakeError};
 use havre_sip::{FlowOwner, Transport};
 use havre_switch::{Input, MediaInput, Output, Switch};
 use tokio::net::UdpSocket;
@@ -80,7 +80,15 @@ impl Control {
         let core = Rc::new(Core {
             clock,
             udp: bound,
-            plane: RefCell::new(Plane { switch, media, store, acks, observer, pending: HashMap::new() }),
+            plane: RefCell::new(Plane {
+                switch,
+                media,
+                store,
+                acks,
+                observer,
+                pending: HashMap::new(),
+                taking: HashMap::new(),
+            }),
             flows: RefCell::new(HashMap::new()),
             no_calls: RefCell::new(Vec::new()),
             no_legs: RefCell::new(Vec::new()),
@@ -189,6 +197,7 @@ struct Plane {
     acks: mpsc::Receiver<Ack>,
     observer: Box<dyn Observer>,
     pending: HashMap<u64, oneshot::Sender<Result<havre_model::AgentState, CommandError>>>,
+    taking: HashMap<u64, oneshot::Sender<Result<(), TakeError>>>,
 }
 
 impl Core {
@@ -275,6 +284,11 @@ impl Core {
                     let _ = answer.send(result);
                 }
             }
+            Output::Taken { reply, result } => {
+                if let Some(answer) = plane.taking.remove(&reply) {
+                    let _ = answer.send(result);
+                }
+            }
             Output::Degraded(degraded) => plane.observer.on_degraded(degraded, now),
             Output::Refused { status, why, trunk } => plane.observer.on_refused(status, why, trunk.as_ref()),
             Output::Quality(report) => plane.observer.on_quality(&report),
@@ -327,6 +341,12 @@ impl Core {
                 let in_progress = self.plane.borrow().switch.calls().any(|known| known.id() == call);
                 self.step(Input::Escalate(call));
                 let _ = answer.send(in_progress);
+            }
+            Request::Take { call, agent, answer } => {
+                let reply = self.last_reply.get() + 1;
+                self.last_reply.set(reply);
+                self.plane.borrow_mut().taking.insert(reply, answer);
+                self.step(Input::Take { call, agent, reply });
             }
             Request::Reload { plan, done } => {
                 self.step(Input::Reload(plan));

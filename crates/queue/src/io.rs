@@ -41,6 +41,16 @@ pub enum Input {
         /// Copied into the answer.
         reply: u64,
     },
+    /// Somebody wants the agent to have this call: it is offered at once, whatever the agent does at rest. Answered by
+    /// [`Output::Taken`].
+    Take {
+        /// Which call.
+        call: CallId,
+        /// Who is to have it.
+        agent: AgentId,
+        /// Copied into the answer.
+        reply: u64,
+    },
     /// A caller joins the line, for the first time or again.
     Join {
         /// Which call.
@@ -181,6 +191,13 @@ pub enum Output {
         /// The state now, or the refusal.
         result: Result<AgentState, CommandError>,
     },
+    /// Answers [`Input::Take`].
+    Taken {
+        /// From the input.
+        reply: u64,
+        /// The phone is rung as soon as the store grants it, or why it is not.
+        result: Result<(), TakeError>,
+    },
     /// To be carried to the store.
     Store(Op),
     /// The store stopped answering (`true`: the engine goes on with local truth) or answers again.
@@ -221,3 +238,42 @@ impl fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+/// Why a call is not offered to the one who shall have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TakeError {
+    /// No such account.
+    UnknownAgent,
+    /// The agent has no live phone.
+    Unreachable,
+    /// The agent is with a caller, has just answered another, or the phone is in use.
+    Busy,
+    /// The call does not wait: it is over, in a talk, being answered just now, or rings everywhere.
+    NotWaiting,
+}
+
+impl TakeError {
+    /// The stable spelling: `unknown_agent`, `unreachable`, `busy`, `not_waiting`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownAgent => "unknown_agent",
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+            Self::NotWaiting => "not_waiting",
+        }
+    }
+}
+
+impl fmt::Display for TakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownAgent => "there is no such agent: check the id against [[agents]]",
+            Self::Unreachable => "the agent has no live phone: register it first",
+            Self::Busy => "the agent is with a caller or on the phone: end that first",
+            Self::NotWaiting => "the call does not wait: it is over, or somebody has it",
+        })
+    }
+}
+
+impl std::error::Error for TakeError {}

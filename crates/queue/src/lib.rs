@@ -24,7 +24,7 @@ mod widen;
 
 pub use counters::Counters;
 pub use engine::Engine;
-pub use io::{CommandError, Input, Output};
+pub use io::{CommandError, Input, Output, TakeError};
 pub use order::Score;
 pub use protocol::{ACK_WITHIN, Ack, AgentRecord, CallerRecord, LEASE, Lease, Op, RENEW_EVERY};
 pub use view::{AgentView, CallerView, Counts, Place};

@@ -110,6 +110,10 @@ impl Inner {
             Output::Key { agent, digit, .. } => {
                 self.log.say(now, agent.as_str(), format_args!("sees key {digit}"));
             }
+            Output::Taken { result, .. } => {
+                let what = result.map_or_else(|error| error.to_string(), |()| "it rings".to_owned());
+                self.log.say(now, "havre", format_args!("> answers: {what}"));
+            }
             Output::Degraded(degraded) => {
                 let what = if degraded { "the store is gone" } else { "the store is back" };
                 self.log.say(now, "havre", format_args!("> {what}"));

@@ -53,6 +53,7 @@ struct Leg {
     playing: Option<Playing>,
     sound: Option<String>,
     bridge: Option<LegId>,
+    echoes: bool,
     flowing: bool,
     /// When loss is reported; `None` while media flows, is not expected, or its loss was reported.
     lost_at: Option<Mono>,
@@ -127,6 +128,11 @@ impl Plane {
                     self.unbridge(a);
                 }
             }
+            Command::Echo { leg } => {
+                if let Some(leg) = self.leg(shard, leg) {
+                    leg.echoes = true;
+                }
+            }
             Command::Close { leg } => {
                 self.unbridge(leg);
                 if let Some(leg) = self.legs.remove(&leg) {
@@ -171,6 +177,7 @@ impl Plane {
             playing: None,
             sound: None,
             bridge: None,
+            echoes: false,
             flowing: false,
             lost_at: None,
             lost: false,
@@ -315,6 +322,7 @@ impl Plane {
         match (&leg.sound, leg.bridge) {
             (Some(sound), _) => Hears::Clip(sound.clone()),
             (None, Some(other)) => Hears::Leg(other),
+            (None, None) if leg.echoes => Hears::Leg(id),
             (None, None) => Hears::Nothing,
         }
     }

@@ -1,4 +1,4 @@
-//! Feature codes: an agent dials `*40` and hears that it was done.
+//! Feature codes: an agent dials `*40` and hears that it was done, or `*45` and hears that microphone and speaker work.
 
 use bytes::Bytes;
 use havre_dialplan::{Confirmation, Cue};
@@ -13,12 +13,15 @@ use crate::switch::Switch;
 /// `*44`: hear my state.
 const HEAR_STATE: &str = "*44";
 
+/// `*45`: hear my state, and then myself.
+const TEST_CALL: &str = "*45";
+
 /// The codes, as the edge must know them.
 pub(crate) fn codes() -> Vec<String> {
     AgentCommand::ALL
         .iter()
         .map(|command| code_of(*command).to_owned())
-        .chain([HEAR_STATE.to_owned()])
+        .chain([HEAR_STATE.to_owned(), TEST_CALL.to_owned()])
         .collect()
 }
 
@@ -43,6 +46,8 @@ pub(crate) struct Feature {
     /// What is set; `None` hears the state.
     asks: Option<AgentCommand>,
     says: Confirmation,
+    /// What is said afterwards comes back.
+    tests: bool,
 }
 
 impl Switch {
@@ -69,7 +74,8 @@ impl Switch {
         let asks = AgentCommand::ALL.into_iter().find(|command| code_of(*command) == code);
         let state = self.queue.agent(agent).map(|view| view.state);
         let says = state.map_or(Confirmation::Failed, Confirmation::State);
-        let feature = Feature { agent: agent.clone(), browser, offer, reader, asks, says };
+        let feature =
+            Feature { agent: agent.clone(), browser, offer, reader, asks, says, tests: code == TEST_CALL };
         self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature)));
         if let Some(command) = asks {
             // The endpoint's ids of incoming legs have the top bit set, which the API's replies never have.
@@ -97,7 +103,12 @@ impl Switch {
 
     /// It was said.
     pub(crate) fn on_confirmation_played(&mut self, leg: LegId, now: Now) {
-        self.end_feature(leg, Some(Cause::Done), now);
+        match self.legs.get(&leg).map(|leg| &leg.role) {
+            Some(Role::Feature(Feature { tests: true, .. })) => {
+                self.command_media(leg, media::Command::Echo { leg });
+            }
+            _ => self.end_feature(leg, Some(Cause::Done), now),
+        }
     }
 
     /// The phone is free again.

@@ -124,6 +124,15 @@ pub enum Input<'a> {
     },
     /// New plan, new accounts.
     Reload(Box<ReloadPlan>),
+    /// A supervisor wants a call that waits: it rings at once for this agent, too.
+    Take {
+        /// Which call.
+        call: CallId,
+        /// For whom.
+        agent: AgentId,
+        /// Given back in [`Output::Taken`]. Below 2^63.
+        reply: u64,
+    },
     /// An advocate or supervisor says that this caller is in danger. Of no effect if the call is over.
     Escalate(CallId),
     /// Take no new calls.
@@ -211,6 +220,13 @@ pub enum Output {
         reply: u64,
         /// What came of it.
         result: Result<AgentState, queue::CommandError>,
+    },
+    /// The answer to [`Input::Take`].
+    Taken {
+        /// As given.
+        reply: u64,
+        /// Whether it rings, or why not.
+        result: Result<(), queue::TakeError>,
     },
     /// The store is gone (`true`) or back.
     Degraded(bool),

@@ -148,6 +148,10 @@ impl Switch {
                 self.queue.handle_input(queue::Input::Command { agent, command, reply }, now);
             }
             Input::Reload(reload) => self.on_reload(*reload, now),
+            Input::Take { call, agent, reply } => {
+                let reply = reply & !(1 << 63);
+                self.queue.handle_input(queue::Input::Take { call, agent, reply }, now);
+            }
             Input::Escalate(call) => self.tell_call(call, havre_call::Input::Escalated, now),
             Input::Drain => self.command_sip(sip::Command::Drain, now),
             Input::HangUp => {
@@ -379,11 +383,14 @@ impl Switch {
             Role::Caller { call, .. } => self.on_caller_media(call, event, now),
             Role::Agent { call, part: Part::Talking, .. } => self.on_agent_media(call, event, now),
             Role::Agent { .. } => {}
-            Role::Feature(_) => {
-                if matches!(event, media::Event::PlayDone { .. }) {
-                    self.on_confirmation_played(leg, now);
+            Role::Feature(_) => match event {
+                media::Event::PlayDone { .. } => self.on_confirmation_played(leg, now),
+                // A test call has no end of its own, and nobody may be left there.
+                media::Event::MediaLost { .. } | media::Event::Unreachable { .. } => {
+                    self.end_feature(leg, Some(Cause::AgentLost), now);
                 }
-            }
+                _ => {}
+            },
         }
     }
 
@@ -413,6 +420,7 @@ impl Switch {
                     self.outputs.push_back(Output::Answer { reply, result });
                 }
             }
+            queue::Output::Taken { reply, result } => self.outputs.push_back(Output::Taken { reply, result }),
             queue::Output::Store(op) => self.outputs.push_back(Output::Store(op)),
             queue::Output::Degraded(degraded) => self.outputs.push_back(Output::Degraded(degraded)),
         }

@@ -45,6 +45,7 @@ const KEY_MILLIS: u16 = 120;
     d           decline\n  \
     q           hang up; with no call, leave\n  \
     *40 … *44   ready, break, end of wrap-up, hard call, hear my state\n  \
+    *45         hear my state, and then myself\n  \
     0-9 * #     in a call: keys for the caller to hear\n\n\
     Ctrl-C hangs up, signs out and leaves.")]
 pub(crate) struct AnswerArgs {

@@ -49,6 +49,9 @@ pub(crate) fn pass_on(
     counters: &mut Counters,
     outbox: &mut Outbox,
 ) {
+    if from.echoes && to.is_none() {
+        echo(from, received, now, counters, outbox);
+    }
     let mut heard = from.listens() || from.mixes();
     let mixed = from.seat.is_some_and(|seat| seat.mixed);
     let Some(wire) = &mut from.wire else { return };
@@ -80,6 +83,15 @@ pub(crate) fn pass_on(
     }
     if heard {
         wire.listen_to(received, now);
+    }
+}
+
+/// Sends a packet back to where it came from.
+fn echo(leg: &mut Leg, received: &Received<'_>, now: Mono, counters: &mut Counters, outbox: &mut Outbox) {
+    let silent = leg.player.sounds() || leg.keys.holds();
+    let (Some(wire), Kind::Audio(codec), false) = (&mut leg.wire, received.kind, silent) else { return };
+    if let Fit::Whole(payload_type) | Fit::Codec(payload_type) = wire.fit(codec, received.packet.payload) {
+        wire.relay(leg.id, received, Some(payload_type), now, counters, outbox);
     }
 }
 

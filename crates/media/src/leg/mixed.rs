@@ -39,6 +39,7 @@ impl Leg {
     pub(crate) fn sit(&mut self, seat: Seat, partner: Option<usize>, now: Mono) {
         let before = self.seat.replace(seat);
         self.peer = partner;
+        self.echoes = false;
         let Some(wire) = &mut self.wire else { return };
         if before.is_some_and(|before| before.mixed) != seat.mixed {
             wire.passage = Passage::default();

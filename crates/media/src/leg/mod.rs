@@ -40,6 +40,8 @@ pub(crate) struct Leg {
     pub(crate) id: LegId,
     /// The leg that it is bridged to, by its place in the shard.
     pub(crate) peer: Option<usize>,
+    /// It hears itself.
+    echoes: bool,
     /// Where it sits in a conference. If that is mixed, the peer has its keys only.
     pub(crate) seat: Option<Seat>,
     pub(crate) player: Player,
@@ -108,6 +110,7 @@ impl Leg {
         Self {
             id,
             peer: None,
+            echoes: false,
             seat: None,
             player: Player::default(),
             keys: telephone_event::Sender::default(),
@@ -150,9 +153,15 @@ impl Leg {
         self.meter = on.then(|| self.meter.take().unwrap_or_default());
     }
 
+    /// It hears itself from now on, if nobody else hears it.
+    pub(crate) fn echo(&mut self) {
+        self.echoes = self.peer.is_none() && self.seat.is_none();
+    }
+
     /// Bridged to another leg: whatever played ends.
     pub(crate) fn join(&mut self, peer: usize) {
         self.peer = Some(peer);
+        self.echoes = false;
         self.player.stop();
         self.forget_peer();
     }

@@ -9,6 +9,7 @@ mod callers;
 mod dispatch;
 mod offers;
 mod store;
+mod take;
 mod views;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -75,6 +76,10 @@ impl Engine {
             Input::Command { agent, command, reply } => {
                 let result = self.command(&agent, command, now);
                 self.emit(Output::Answer { reply, result });
+            }
+            Input::Take { call, agent, reply } => {
+                let result = self.take(call, &agent, now);
+                self.emit(Output::Taken { reply, result });
             }
             Input::Join { call, language, risk, mode, widening, arrival } => {
                 self.on_join(call, language, risk, mode, widening, arrival, now);

@@ -8,6 +8,7 @@ use super::Engine;
 use crate::agent::{Agent, Rest, State};
 use crate::caller::{Caller, Standing, Wait};
 use crate::offer::{Aftermath, Offer, Stage};
+use crate::pool::Spot;
 use crate::reach::{Bench, Post, needs_interpreter};
 use crate::timers::Timer;
 use crate::widen::Widened;
@@ -24,7 +25,13 @@ const CLAIM_AGAIN: Duration = Duration::from_secs(2);
 impl Engine {
     /// Offers the call to a free agent. The phone rings as soon as the store has granted the claim.
     pub(super) fn offer(&mut self, call: CallId, agent_id: &AgentId, now: Now) {
-        let Some(spot) = self.free.at(agent_id) else { return };
+        if let Some(spot) = self.free.at(agent_id) {
+            self.offer_at(spot, call, agent_id, now);
+        }
+    }
+
+    /// Offers the call to an agent at rest, who counts as standing there.
+    pub(super) fn offer_at(&mut self, spot: Spot, call: CallId, agent_id: &AgentId, now: Now) {
         let id = self.fresh_offer_id();
         let op = self.claim(Lease { offer: id, call, agent: agent_id.clone(), talking: false }, now);
         let Some(agent) = self.agents.get_mut(agent_id) else { return };

@@ -12,5 +12,6 @@ mod order;
 mod property;
 mod reserve;
 mod store;
+mod take;
 mod two_nodes;
 mod world;

@@ -8,7 +8,7 @@ use havre_model::{
     AgentCommand, AgentId, AgentProfile, AgentState, CallId, Language, Mode, Mono, Now, OfferId, Risk, Role,
     Spoken, StateReason, Unix, Widening, WithdrawReason, WrapUp,
 };
-use havre_queue::{Ack, CommandError, Engine, Input, Op, Output};
+use havre_queue::{Ack, CommandError, Engine, Input, Op, Output, TakeError};
 
 /// What the store does with what it is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub(crate) struct World {
     names: BTreeMap<CallId, String>,
     ringing: BTreeMap<AgentId, OfferId>,
     answers: VecDeque<Result<AgentState, CommandError>>,
+    taken: Option<Result<(), TakeError>>,
     log: Vec<String>,
 }
 
@@ -58,6 +59,7 @@ impl World {
             names: BTreeMap::new(),
             ringing: BTreeMap::new(),
             answers: VecDeque::new(),
+            taken: None,
             log: Vec::new(),
         };
         world.input(Input::Store(Ack::Up));
@@ -204,6 +206,17 @@ impl World {
         self.input(Input::TalkEnded { call, agent: id(name), agent_reachable });
     }
 
+    pub(crate) fn takes(&mut self, caller: &str, name: &str) -> Result<(), TakeError> {
+        let call = self.call(caller);
+        self.input(Input::Take { call, agent: id(name), reply: 6 });
+        self.taken.take().expect("every wish is answered")
+    }
+
+    pub(crate) fn rings_for(&self, name: &str, caller: &str) -> bool {
+        let call = self.call(caller);
+        matches!(self.state(name), AgentState::Offered { call: rings, .. } if rings == call)
+    }
+
     pub(crate) fn acks(&mut self, ack: Ack) {
         self.input(Input::Store(ack));
     }
@@ -320,6 +333,10 @@ impl World {
             Output::Answer { reply, result } => {
                 assert_eq!(reply, 5);
                 self.answers.push_back(result);
+            }
+            Output::Taken { reply, result } => {
+                assert_eq!(reply, 6);
+                self.taken = Some(result);
             }
             Output::Degraded(yes) => self.degraded.push(yes),
             Output::Store(op) => self.on_op(op),

@@ -169,3 +169,45 @@ fn a_registration_that_is_not_refreshed_runs_out() {
     world.advance(secs(301));
     assert_eq!(world.state_of("advocate-en"), "signed out", "{}", world.log());
 }
+
+#[test]
+fn a_test_call_says_the_state_and_then_what_is_said_into_it() {
+    let world = by_hand();
+    let advocate = world.advocate("advocate-en");
+    world.restart_log();
+    advocate.dials("*45");
+    world.advance(secs(10));
+    assert_eq!(world.heard("advocate-en"), ["A-state-signed-in en", "advocate-en"], "{}", world.log());
+    assert!(advocate.talks(), "{}", world.log());
+    advocate.puts_down();
+    world.advance(secs(1));
+    world.assert_quiet();
+}
+
+#[test]
+fn a_test_call_that_nobody_is_at_any_more_ends() {
+    let world = by_hand();
+    let advocate = world.advocate("advocate-en");
+    advocate.dials("*45");
+    world.advance(secs(10));
+    advocate.goes_dark();
+    world.advance(secs(5));
+    advocate.comes_back();
+    world.advance(secs(5));
+    assert!(!advocate.is_on_the_phone(), "{}", world.log());
+    world.assert_quiet();
+}
+
+#[test]
+fn a_browser_calls_to_test_its_headset_and_closes_the_page() {
+    let world = by_hand();
+    let advocate = world.advocate("advocate-fr");
+    advocate.uses_a_browser();
+    advocate.signs_in();
+    world.advance(secs(1));
+    advocate.dials("*45");
+    world.advance(secs(10));
+    assert!(world.heard("advocate-fr").contains(&"advocate-fr".to_owned()), "{}", world.log());
+    advocate.starts_again();
+    world.assert_quiet();
+}
