@@ -127,6 +127,7 @@ fn start_control(
     let media_config = MediaConfig {
         listen: config.rtp_listen,
         ports: config.rtp_ports.clone(),
+        browser_ports: config.browser_ports.clone(),
         shards: config.shards,
         // Often enough for a live screen, seldom enough for the control thread: 500 legs say 250 things a second.
         shard: havre_media::Config {

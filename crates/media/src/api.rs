@@ -246,6 +246,11 @@ pub enum Command {
         /// The keys.
         keys: Box<Pair>,
     },
+    /// The browser said goodbye in DTLS: as if the network said that it is gone ([`Event::Unreachable`]).
+    Gone {
+        /// The leg.
+        leg: LegId,
+    },
     /// The leg is over, and leaves its bridge or conference: its RTCP says goodbye (RFC 3550 §6.6), its last
     /// [`Event::Quality`] comes if SDP was ever agreed, and nothing is sent or reported of it after that.
     Close {

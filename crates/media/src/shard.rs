@@ -76,11 +76,7 @@ impl Shard {
                     self.on_packet(place, Channel::Rtp, source, bytes, now);
                 }
             }
-            Input::Unreachable { leg } => {
-                if let Some(event) = self.leg(leg).and_then(Leg::on_unreachable) {
-                    self.outbox.event(event);
-                }
-            }
+            Input::Unreachable { leg } => self.on_unreachable(leg),
             Input::Command(command) => self.handle_command(command, now),
         }
     }
@@ -152,6 +148,12 @@ impl Shard {
         let (counters, outbox) = (&mut self.counters, &mut self.outbox);
         if let Some(received) = from.on_rtp(source, bytes, now, counters, outbox) {
             leg::pass_on(from, to, &received, now, counters, outbox);
+        }
+    }
+
+    fn on_unreachable(&mut self, leg: LegId) {
+        if let Some(event) = self.leg(leg).and_then(Leg::on_unreachable) {
+            self.outbox.event(event);
         }
     }
 
@@ -252,6 +254,7 @@ impl Shard {
                     leg.take_keys(keys, &mut self.rng, now);
                 }
             }
+            Command::Gone { leg } => self.on_unreachable(leg),
             Command::Close { leg } => self.close(leg, now),
         }
     }

@@ -119,7 +119,13 @@ fn a_leg_finds_ports_as_long_as_any_shard_has_some() {
 #[test]
 fn what_cannot_work_is_refused_at_the_start() {
     let start = |ip, ports, shards| {
-        let config = MediaConfig { listen: ip, ports, shards, shard: havre_media::Config::default() };
+        let config = MediaConfig {
+            listen: ip,
+            ports,
+            browser_ports: None,
+            shards,
+            shard: havre_media::Config::default(),
+        };
         MediaThreads::start(config, Clock::new(), [1; 32], mpsc::channel(1).0).map(|_| ()).unwrap_err()
     };
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -144,7 +144,8 @@ impl Plane {
             | Command::Join { .. }
             | Command::Leave { .. }
             | Command::SendHandshake { .. }
-            | Command::Secure { .. } => {}
+            | Command::Secure { .. }
+            | Command::Gone { .. } => {}
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) max_expires: Duration,
     /// Ports for RTP and RTCP.
     pub(crate) rtp_ports: RangeInclusive<u16>,
+    /// One for each data thread; `None` where the range is too small to spare any.
+    pub(crate) browser_ports: Option<RangeInclusive<u16>>,
     /// Address that RTP binds.
     pub(crate) rtp_listen: IpAddr,
     /// Address that SDP shows.
@@ -315,7 +317,8 @@ impl Check<'_> {
         let redis = self.store_url(&raw.store.url);
         let trunks = self.trunks(&raw.trunks);
         let agents = self.agents(&raw.agents);
-        let rtp_ports = self.ports(&raw.rtp.ports);
+        let pairs = "write first-last, as 20000-29999; each call takes four ports (two legs, RTP and RTCP)";
+        let rtp_ports = self.ports("rtp.ports", &raw.rtp.ports, pairs).unwrap_or(20_000..=29_999);
         let http_token = self.token(raw.http.token, http_listen.ip());
         let log_json = match raw.log.format.as_str() {
             "json" => true,
@@ -327,9 +330,11 @@ impl Check<'_> {
         };
         // One shard per core.
         let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_SHARDS);
+        let shards = if raw.node.shards == 0 { cores } else { raw.node.shards.min(MAX_SHARDS) };
+        let browser_ports = self.browser_ports(raw.rtp.browser_ports.as_deref(), &rtp_ports, shards);
         Config {
             node: node.unwrap_or_else(fallback_node),
-            shards: if raw.node.shards == 0 { cores } else { raw.node.shards.min(MAX_SHARDS) },
+            shards,
             drain: Duration::from_secs(raw.node.drain),
             sip_listen,
             advertise,
@@ -337,6 +342,7 @@ impl Check<'_> {
             digest: self.digest(&raw.sip.digest),
             max_expires: Duration::from_secs(u64::from(raw.sip.max_expires.max(60))),
             rtp_ports,
+            browser_ports,
             rtp_listen,
             rtp_advertise,
             codecs: self.codecs(&raw.rtp.codecs),
@@ -414,16 +420,41 @@ impl Check<'_> {
         Some(url.to_owned())
     }
 
-    fn ports(&mut self, text: &str) -> RangeInclusive<u16> {
-        let remedy = "write first-last, as 20000-29999; each call takes four ports (two legs, RTP and RTCP)";
+    /// One port for each data thread: those written, or the last ones of `rtp`, which a firewall lets through anyway.
+    fn browser_ports(
+        &mut self,
+        text: Option<&str>,
+        rtp: &RangeInclusive<u16>,
+        shards: usize,
+    ) -> Option<RangeInclusive<u16>> {
+        let key = "rtp.browser_ports";
+        let remedy = "write first-last, as 19000-19007; each data thread takes one";
+        let Some(text) = text else {
+            // A range that has hardly room for calls gives none away.
+            let spare = rtp.len() / 32 >= shards;
+            let first = rtp.end() - u16::try_from(shards).unwrap_or(u16::MAX).min(*rtp.end()) + 1;
+            return spare.then(|| first..=*rtp.end());
+        };
+        let ports = self.ports(key, text, remedy)?;
+        if ports.len() < shards {
+            self.error(
+                key,
+                format!("{text:?} has fewer ports than there are data threads ({shards})"),
+                remedy,
+            );
+        }
+        Some(ports)
+    }
+
+    fn ports(&mut self, key: &str, text: &str, remedy: &str) -> Option<RangeInclusive<u16>> {
         let parsed = text.split_once('-').and_then(|(first, last)| {
             let (first, last) = (first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?);
-            (first >= 1024 && last > first).then_some(first..=last)
+            (first >= 1024 && last >= first).then_some(first..=last)
         });
-        parsed.unwrap_or_else(|| {
-            self.error("rtp.ports", format!("{text:?} is no range of ports from 1024 up"), remedy);
-            20_000..=29_999
-        })
+        if parsed.is_none() {
+            self.error(key, format!("{text:?} is no range of ports from 1024 up"), remedy);
+        }
+        parsed
     }
 
     fn trunks(&mut self, raw: &[RawTrunk]) -> Vec<Trunk> {

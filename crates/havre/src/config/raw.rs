@@ -107,6 +107,9 @@ pub(super) struct RawRtp {
     /// The address that peers are told; by default `sip.advertise` of the bound one.
     #[serde(default)]
     pub(super) advertise: Option<String>,
+    /// `first-last`, one port for each data thread, which all its browser legs share; by default the last ones of `ports`.
+    #[serde(default)]
+    pub(super) browser_ports: Option<String>,
     /// Audio codecs, the preferred one first: `pcmu`, `pcma`, `g722`, `opus`; `l16` for measurements.
     #[serde(default = "default_codecs")]
     pub(super) codecs: Vec<String>,

@@ -19,7 +19,7 @@ fn demo_with(from: &str, to: &str) -> String {
 #[test]
 fn the_demo_profile_is_what_the_readme_says() {
     let config = parse(DEMO).unwrap();
-    assert_eq!(config.sip_listen, ["127.0.0.1:5060".parse().unwrap()]);
+    assert_eq!(config.sip_listen, ["127.0.0.1:5060".parse::<SocketAddr>().unwrap()]);
     assert_eq!(config.rtp_ports, 20_000..=29_999);
     assert!(config.redis.is_none());
     let names: Vec<&str> = config.agents.iter().map(|a| a.profile.id.as_str()).collect();
@@ -50,7 +50,7 @@ fn the_environment_overrides_the_file() {
         set("HAVRE__HTTP__TOKEN", "12345"),
     ];
     let config = Config::parse(DEMO, "demo", Path::new("."), &environment).unwrap();
-    assert_eq!(config.sip_listen, ["127.0.0.1:15060".parse().unwrap()]);
+    assert_eq!(config.sip_listen, ["127.0.0.1:15060".parse::<SocketAddr>().unwrap()]);
     assert_eq!(config.redis.as_deref(), Some("redis://127.0.0.1:7000/0"));
     assert_eq!(config.rtp_ports, 30_000..=30_999);
     assert_eq!(config.http_token, "12345");
@@ -70,6 +70,24 @@ fn every_error_names_the_key_and_the_line() {
     ] {
         let errors = errors(&demo_with(from, to));
         assert!(errors[0].starts_with(&expected), "{from} → {to}: {errors:?}, expected {expected}");
+    }
+}
+
+#[test]
+fn browsers_have_the_last_ports_unless_others_are_written() {
+    let two = [("HAVRE__NODE__SHARDS".to_owned(), "2".to_owned())];
+    let config = |rtp: &str| {
+        let text = demo_with("ports = \"20000-29999\"", rtp);
+        Config::parse(&text, "demo", Path::new("."), &two)
+    };
+    let ports = |rtp: &str| config(rtp).unwrap().browser_ports;
+    assert_eq!(ports("ports = \"20000-29999\""), Some(29_998..=29_999));
+    assert_eq!(ports("ports = \"20000-20039\""), None, "not one to spare");
+    let chosen = |ports: &str| format!("ports = \"20000-29999\"\nbrowser_ports = {ports:?}");
+    assert_eq!(ports(&chosen("19000-19007")), Some(19_000..=19_007));
+    for wrong in ["19000-19000", "x", "19007-19000"] {
+        let Err(error) = config(&chosen(wrong)) else { panic!("{wrong}") };
+        assert_eq!(error.0[0].key, "rtp.browser_ports", "{wrong}");
     }
 }
 

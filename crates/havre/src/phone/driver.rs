@@ -47,8 +47,13 @@ impl Driver {
         socket.writable().await?;
         let local = socket.local_addr()?;
         let (sender, media_events) = mpsc::channel(MEDIA_EVENTS);
-        let config =
-            MediaConfig { listen: ip, ports: PORTS, shards: 1, shard: havre_media::Config::default() };
+        let config = MediaConfig {
+            listen: ip,
+            ports: PORTS,
+            browser_ports: None,
+            shards: 1,
+            shard: havre_media::Config::default(),
+        };
         let media = MediaThreads::start(config, clock, rand::random(), sender)?;
         let config = Config { codecs, max_legs: 1, ..Config::new(ip) };
         Ok(Self {

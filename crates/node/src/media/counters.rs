@@ -53,6 +53,16 @@ counters! {
     commands_refused,
     /// Events dropped because nobody read them.
     events_dropped,
+    /// Handshakes of browsers that ended well.
+    dtls_done,
+    /// Handshakes that nobody ended, or that agreed upon nothing.
+    dtls_failed,
+    /// Handshakes with another certificate than SDP named.
+    dtls_wrong_certificate,
+    /// Datagrams of handshakes beyond the most of a leg, or of all.
+    dtls_refused,
+    /// Datagrams of handshakes that made no sense.
+    dtls_errors,
     /// Panics caught in a shard.
     panics,
 }

@@ -1,9 +1,12 @@
-//! The data plane's shell: one thread per shard, two UDP sockets per leg.
+//! The data plane's shell: one thread per shard, two UDP sockets per leg, or one for all browser legs of a shard; and one
+//! thread for the DTLS handshakes of all browsers.
 //!
 //! A thread owns its [`havre_media::Shard`] and its sockets; it takes commands from a bounded queue and reports through
 //! a bounded channel, and waits for nobody. All legs of a call live on the shard that was chosen for it.
 
 mod counters;
+mod dtls;
+mod line;
 mod outbox;
 mod ports;
 mod sockets;
@@ -18,6 +21,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use havre_media::sdp::Fingerprint;
 use havre_media::{Command, Event, IceLocal, Shard};
 use havre_model::LegId;
 use mio::{Poll, Waker};
@@ -28,15 +32,14 @@ use tokio::sync::mpsc::Sender;
 
 use crate::clock::Clock;
 use counters::Counters;
+pub use dtls::NoIdentity;
+use dtls::{Identity, Order, Orders};
+use line::{Line, MAX_COMMANDS};
 use outbox::Outbox;
 use ports::Ports;
-use sockets::Sockets;
-use thread::{Shared, Thread, WAKE};
+use sockets::{Sockets, SocketsConfig};
+use thread::{Plane, Shared, Thread, WAKE};
 
-/// Commands on their way to one thread. Each leg has a handful at a time; this is a second's worth of a full shard.
-const MAX_COMMANDS: usize = 16_384;
-/// Beyond this many, new legs are refused, so that those which exist are served.
-const MAX_COMMANDS_FOR_NEW_LEGS: usize = MAX_COMMANDS / 4;
 /// Threads at most: more than one per core of any machine this runs on gains nothing.
 pub const MAX_SHARDS: usize = 64;
 
@@ -47,6 +50,9 @@ pub struct MediaConfig {
     pub listen: IpAddr,
     /// Ports to use. Each leg takes an even one and the next, of all that are free on any shard.
     pub ports: RangeInclusive<u16>,
+    /// Ports for browsers: each shard takes one, for all its browser legs. They may be a part of `ports`. `None`: no legs for
+    /// browsers are opened.
+    pub browser_ports: Option<RangeInclusive<u16>>,
     /// Threads, 1 to [`MAX_SHARDS`]: one per core is best. Each carries about 1,000 bridged G.711 calls.
     pub shards: usize,
     /// Configuration of each shard.
@@ -100,6 +106,27 @@ pub enum StartError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Too few ports for browsers.
+    #[error("{} ports for browsers in {}-{} are too few for {shards} data threads", .ports.len(), .ports.start(), .ports.end())]
+    BrowserPorts {
+        /// The range.
+        ports: RangeInclusive<u16>,
+        /// Threads.
+        shards: usize,
+    },
+    /// A port for browsers cannot be bound.
+    #[error("cannot bind port {port} of {listen} for browsers")]
+    BrowserPort {
+        /// The address.
+        listen: IpAddr,
+        /// The port.
+        port: u16,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Browsers could not know who we are.
+    #[error(transparent)]
+    Identity(#[from] NoIdentity),
     /// The system gives no poll or no thread.
     #[error("cannot start a data thread")]
     Thread(#[source] io::Error),
@@ -113,15 +140,17 @@ pub struct Refused;
 /// The running data plane. Dropping it ends the threads.
 #[derive(Debug)]
 pub struct MediaThreads {
-    threads: Vec<Line>,
+    threads: Vec<Running>,
+    fingerprint: Fingerprint,
+    handshakes: Arc<Counters>,
+    /// Ends when the last shard has; `None` once joined.
+    dtls: Option<JoinHandle<()>>,
 }
 
-/// What leads to one thread.
+/// One data thread.
 #[derive(Debug)]
-struct Line {
-    commands: SyncSender<Command>,
-    waker: Waker,
-    shared: Arc<Shared>,
+struct Running {
+    line: Line,
     /// `None` once joined.
     thread: Option<JoinHandle<()>>,
 }
@@ -141,7 +170,7 @@ impl MediaThreads {
         seed: [u8; 32],
         events: Sender<ShardEvent>,
     ) -> Result<Self, StartError> {
-        let MediaConfig { listen, ports, shards, shard } = config;
+        let MediaConfig { listen, ports, browser_ports, shards, shard } = config;
         if !(1..=MAX_SHARDS).contains(&shards) {
             return Err(StartError::Shards(shards));
         }
@@ -149,21 +178,45 @@ impl MediaThreads {
         if pairs < shards {
             return Err(StartError::Ports { ports, pairs, shards });
         }
+        if let Some(ports) = browser_ports.as_ref().filter(|ports| ports.len() < shards) {
+            return Err(StartError::BrowserPorts { ports: ports.clone(), shards });
+        }
         // A wrong address is better known now than at the first call.
         UdpSocket::bind(SocketAddr::new(listen, 0))
             .map_err(|source| StartError::Address { listen, source })?;
         let shard = Arc::new(shard);
         let mut random = ChaCha12Rng::from_seed(seed);
-        let ports = Ports::new(&ports, random.next_u64());
-        let mut media = Self { threads: Vec::with_capacity(shards) };
+        let ports = Ports::new(&ports, browser_ports.as_ref(), random.next_u64());
+        let identity = Identity::new()?;
+        let handshakes = Arc::new(Counters::default());
+        let (orders, to_do) = sync_channel(dtls::MAX_ORDERS);
+        let mut media = Self {
+            threads: Vec::with_capacity(shards),
+            fingerprint: identity.fingerprint(),
+            handshakes: Arc::clone(&handshakes),
+            dtls: None,
+        };
+        let mut browser_ports = browser_ports.into_iter().flatten();
         for index in 0..shards {
             let mut seed = [0; 32];
             random.fill_bytes(&mut seed);
             let shard = Shard::new(Arc::clone(&shard), seed, clock.now());
-            let line = Line::start(index, listen, ports.clone(), shard, clock, events.clone())
-                .map_err(StartError::Thread)?;
-            media.threads.push(line);
+            let browsers = browser_ports.next().map(|port| {
+                sockets::bind_shared(listen, port).map_err(|source| StartError::BrowserPort {
+                    listen,
+                    port,
+                    source,
+                })
+            });
+            let browsers = browsers.transpose()?;
+            let sockets = SocketsConfig { listen, ports: ports.clone(), browsers };
+            let running = Running::start(index, sockets, shard, clock, events.clone(), orders.clone());
+            media.threads.push(running.map_err(StartError::Thread)?);
         }
+        let lines = media.threads.iter().map(|running| running.line.clone()).collect();
+        let thread = dtls::Thread::new(identity, to_do, lines, handshakes);
+        let thread = std::thread::Builder::new().name("media-dtls".to_owned()).spawn(move || thread.run());
+        media.dtls = Some(thread.map_err(StartError::Thread)?);
         Ok(media)
     }
 
@@ -173,10 +226,16 @@ impl MediaThreads {
         self.threads.len()
     }
 
+    /// The hash of the certificate that browsers see in DTLS: SDP has to name it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     /// The shard with the fewest legs, for a new call.
     #[must_use]
     pub fn least_busy(&self) -> usize {
-        let legs = |line: &Line| line.shared.counters.open_legs.load(Ordering::Relaxed);
+        let legs = |running: &Running| running.line.shared.counters.open_legs.load(Ordering::Relaxed);
         (0..self.threads.len()).min_by_key(|index| legs(&self.threads[*index])).unwrap_or(0)
     }
 
@@ -185,68 +244,57 @@ impl MediaThreads {
     /// # Errors
     /// The shard is far behind, or does not exist. A refused `Open` is to be taken as [`ShardEvent::OpenFailed`].
     pub fn command(&self, shard: usize, command: Command) -> Result<(), Refused> {
-        self.threads.get(shard).ok_or(Refused)?.send(command)
+        let running = self.threads.get(shard).ok_or(Refused)?;
+        running.line.offer(command).map_err(|_| Refused)
     }
 
     /// What the threads and their shards counted, summed.
     #[must_use]
     pub fn counters(&self) -> BTreeMap<&'static str, u64> {
         let mut sums = BTreeMap::new();
-        for line in &self.threads {
-            line.shared.counters.add_to(&mut sums);
+        for running in &self.threads {
+            running.line.shared.counters.add_to(&mut sums);
         }
+        self.handshakes.add_to(&mut sums);
         sums
     }
 }
 
-impl Line {
+impl Running {
     fn start(
         index: usize,
-        listen: IpAddr,
-        ports: Ports,
+        sockets: SocketsConfig,
         shard: Shard,
         clock: Clock,
         events: Sender<ShardEvent>,
+        handshakes: SyncSender<Order>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let shared = Arc::new(Shared::default());
         let (commands, orders) = sync_channel(MAX_COMMANDS);
-        let outbox = Outbox::new(events, Arc::clone(&shared.counters));
-        let sockets =
-            Sockets::new(listen, ports, poll.registry().try_clone()?, Arc::clone(&shared.counters))?;
-        let thread = Thread::new(poll, clock, orders, Arc::clone(&shared), shard, sockets, outbox);
+        let counters = Arc::clone(&shared.counters);
+        let outbox = Outbox::new(events, Arc::clone(&counters));
+        let handshakes = Orders::new(index, handshakes, Arc::clone(&counters));
+        let sockets = Sockets::new(sockets, poll.registry().try_clone()?, counters)?;
+        let plane = Plane::new(shard, sockets, outbox, handshakes, Arc::clone(&shared.counters));
+        let thread = Thread::new(poll, clock, orders, Arc::clone(&shared), plane);
         let thread =
             std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
-        Ok(Self { commands, waker, shared, thread: Some(thread) })
-    }
-
-    fn send(&self, command: Command) -> Result<(), Refused> {
-        let queued = self.shared.queued.fetch_add(1, Ordering::AcqRel);
-        let taken = if matches!(command, Command::Open { .. }) && queued >= MAX_COMMANDS_FOR_NEW_LEGS {
-            Err(Refused)
-        } else {
-            self.commands.try_send(command).map_err(|_| Refused)
-        };
-        if taken.is_err() {
-            self.shared.queued.fetch_sub(1, Ordering::AcqRel);
-            Counters::count_from_outside(&self.shared.counters.commands_refused);
-        }
-        // A thread that cannot be woken looks by itself within a second.
-        let _ = self.waker.wake();
-        taken
+        Ok(Self { line: Line { commands, waker, shared }, thread: Some(thread) })
     }
 }
 
 impl Drop for MediaThreads {
     fn drop(&mut self) {
-        for line in &self.threads {
+        for Running { line, .. } in &self.threads {
             line.shared.stop.store(true, Ordering::Release);
             let _ = line.waker.wake();
         }
-        for line in &mut self.threads {
+        let threads = self.threads.iter_mut().filter_map(|running| running.thread.take());
+        for thread in threads.chain(self.dtls.take()) {
             // A thread catches its panics; there is nothing to learn from joining it.
-            let _ = line.thread.take().map(JoinHandle::join);
+            let _ = thread.join();
         }
     }
 }

@@ -24,9 +24,14 @@ struct Pool {
 }
 
 impl Ports {
-    /// The pairs of `range`, beginning at a `random` one.
-    pub(super) fn new(range: &RangeInclusive<u16>, random: u64) -> Self {
-        let mut free: VecDeque<u16> = pairs(range).collect();
+    /// The pairs of `range`, but for those that browsers have, beginning at a `random` one.
+    pub(super) fn new(
+        range: &RangeInclusive<u16>,
+        browsers: Option<&RangeInclusive<u16>>,
+        random: u64,
+    ) -> Self {
+        let taken = |port: u16| browsers.is_some_and(|b| b.contains(&port) || b.contains(&(port + 1)));
+        let mut free: VecDeque<u16> = pairs(range).filter(|port| !taken(*port)).collect();
         if !free.is_empty() {
             let start = usize::try_from(random % free.len() as u64).unwrap_or(0);
             free.rotate_left(start);
@@ -77,7 +82,7 @@ mod tests {
     fn shards_take_every_pair_once_from_one_pool() {
         let range = 20_001..=20_037;
         let mut seen = BTreeSet::new();
-        let ports = Ports::new(&range, 7);
+        let ports = Ports::new(&range, None, 7);
         let shards = vec![ports.clone(); 4];
         for shard in shards.iter().cycle().take(18) {
             let port = shard.take(at(0)).unwrap();
@@ -91,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_pair_rests_before_it_is_used_again() {
-        let ports = Ports::new(&(30_000..=30_003), 1);
+        let ports = Ports::new(&(30_000..=30_003), None, 1);
         let first = ports.take(at(0)).unwrap();
         assert_eq!(first, 30_002, "the start is the random one");
         ports.rest(first, at(0));
@@ -102,6 +107,6 @@ mod tests {
 
     #[test]
     fn a_range_without_a_pair_has_none() {
-        assert_eq!(Ports::new(&(30_001..=30_002), 9).take(at(9)), None);
+        assert_eq!(Ports::new(&(30_001..=30_002), None, 9).take(at(9)), None);
     }
 }

@@ -1,12 +1,13 @@
 //! The sockets of a shard's legs: which port is whose, what is to be read, and where a packet goes out.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_media::{Channel, LegMap, limits};
+use havre_media::{Channel, Face, LegHasher, LegMap, limits};
 use havre_model::{LegId, Mono};
 use mio::event::Event;
 use mio::net::UdpSocket;
@@ -24,10 +25,33 @@ const EF: u8 = 46 << 2;
 /// Pairs tried for one leg. More of them taken by others in a row means that the range belongs to somebody else.
 const TRIES: usize = 64;
 
+/// Receive buffer of a port that browsers share, in bytes: a tenth of a second of 1,000 of them, or of somebody's junk.
+const SHARED_BUFFER: usize = 4 * 1024 * 1024;
+/// The token of that port. The others count from 0.
+const SHARED: Token = Token(usize::MAX - 1);
+
+/// What a shard's sockets are made of.
+pub(super) struct SocketsConfig {
+    pub(super) listen: IpAddr,
+    pub(super) ports: Ports,
+    /// The port that browser legs share, bound.
+    pub(super) browsers: Option<SharedSocket>,
+}
+
+/// One socket for all browser legs of a shard.
+pub(super) struct SharedSocket {
+    socket: UdpSocket,
+    port: u16,
+    /// It stands in `readable`.
+    queued: bool,
+    legs: HashSet<LegId, BuildHasherDefault<LegHasher>>,
+}
+
 /// Sockets of the legs of one shard.
 pub(super) struct Sockets {
     listen: IpAddr,
     ports: Ports,
+    browsers: Option<SharedSocket>,
     /// Tells at once of what somebody waits for: bridged legs' RTP, and all RTCP, whose delay is measured.
     urgent: Registry,
     /// Tells, when asked, of the RTP of all other legs. Nobody hears it, and waking up costs more than reading.
@@ -73,6 +97,13 @@ pub(super) enum Read {
         /// Its length.
         length: usize,
     },
+    /// This many bytes on the port that browsers share.
+    Shared {
+        /// Who sent it.
+        source: SocketAddr,
+        /// Its length.
+        length: usize,
+    },
     /// One that is of no use; there may be more.
     Skipped,
     /// There is nothing more for now.
@@ -85,14 +116,17 @@ impl Sockets {
     /// # Errors
     /// The system gives no second poll.
     pub(super) fn new(
-        listen: IpAddr,
-        ports: Ports,
+        SocketsConfig { listen, ports, mut browsers }: SocketsConfig,
         urgent: Registry,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
+        if let Some(browsers) = &mut browsers {
+            urgent.register(&mut browsers.socket, SHARED, Interest::READABLE)?;
+        }
         Ok(Self {
             listen,
             ports,
+            browsers,
             urgent,
             patient: Poll::new()?,
             pairs: Vec::new(),
@@ -106,19 +140,28 @@ impl Sockets {
 
     /// Legs with sockets.
     pub(super) fn len(&self) -> usize {
-        self.by_leg.len()
+        self.by_leg.len() + self.browsers.as_ref().map_or(0, |browsers| browsers.legs.len())
     }
 
     /// The RTP port of a leg.
     pub(super) fn port(&self, leg: LegId) -> Option<u16> {
+        if let Some(browsers) = self.browsers.as_ref().filter(|browsers| browsers.legs.contains(&leg)) {
+            return Some(browsers.port);
+        }
         let place = self.by_leg.get(&leg)?;
         self.pairs.get(*place)?.as_ref().map(|pair| pair.port)
     }
 
-    /// Binds a pair of ports for `leg`; `None` where there is none to be had. Returns the RTP port.
-    pub(super) fn open(&mut self, leg: LegId, now: Mono) -> Option<u16> {
-        if self.by_leg.len() >= limits::MAX_LEGS {
+    /// Binds a pair of ports for `leg`, or has it share the browsers' port; `None` where there is none to be had. Returns
+    /// the RTP port.
+    pub(super) fn open(&mut self, leg: LegId, face: Face, now: Mono) -> Option<u16> {
+        if self.len() >= limits::MAX_LEGS {
             return None;
+        }
+        if face == Face::Browser {
+            let browsers = self.browsers.as_mut()?;
+            browsers.legs.insert(leg);
+            return Some(browsers.port);
         }
         for _ in 0..TRIES {
             let port = self.ports.take(now)?;
@@ -147,6 +190,9 @@ impl Sockets {
 
     /// Frees a leg's ports.
     pub(super) fn close(&mut self, leg: LegId, now: Mono) {
+        if let Some(browsers) = &mut self.browsers {
+            browsers.legs.remove(&leg);
+        }
         let Some(place) = self.by_leg.remove(&leg) else { return };
         let Some(mut pair) = self.pairs.get_mut(place).and_then(Option::take) else { return };
         // Closing the descriptors takes them out of the polls anyway.
@@ -188,13 +234,12 @@ impl Sockets {
     /// Takes note of what the poll said of a socket. ICMP errors that mean a leg's RTP has no listener are returned.
     pub(super) fn on_ready(&mut self, event: &Event) -> Option<LegId> {
         let token = event.token();
-        let unreachable = if event.is_error() { self.read_errors(token) } else { None };
-        if let Some(lane) = self.lane(token)
-            && !lane.queued
-        {
-            lane.queued = true;
-            self.readable.push_back(token);
+        if token == SHARED {
+            self.read_later(token);
+            return None;
         }
+        let unreachable = if event.is_error() { self.read_errors(token) } else { None };
+        self.read_later(token);
         unreachable
     }
 
@@ -206,7 +251,9 @@ impl Sockets {
     /// The next socket to read.
     pub(super) fn next_readable(&mut self) -> Option<Token> {
         let token = self.readable.pop_front()?;
-        if let Some(lane) = self.lane(token) {
+        if let Some(browsers) = self.browsers.as_mut().filter(|_| token == SHARED) {
+            browsers.queued = false;
+        } else if let Some(lane) = self.lane(token) {
             lane.queued = false;
         }
         Some(token)
@@ -214,26 +261,38 @@ impl Sockets {
 
     /// `token` was not read to its end: it gets another turn after the others.
     pub(super) fn read_later(&mut self, token: Token) {
-        if let Some(lane) = self.lane(token)
-            && !lane.queued
-        {
-            lane.queued = true;
+        let queued = match &mut self.browsers {
+            Some(browsers) if token == SHARED => Some(&mut browsers.queued),
+            _ => self.lane(token).map(|lane| &mut lane.queued),
+        };
+        if queued.is_some_and(|queued| !std::mem::replace(queued, true)) {
             self.readable.push_back(token);
         }
     }
 
     /// Reads one datagram into `buffer`, which is longer by one byte than a packet may be.
     pub(super) fn read(&mut self, token: Token, buffer: &mut [u8]) -> Read {
-        let Some(pair) = self.pairs.get(token.0 / 2).and_then(Option::as_ref) else { return Read::Empty };
-        let (channel, lane) = pair.lane(token);
-        match lane.socket.recv_from(buffer) {
+        let (owner, socket) = match &self.browsers {
+            Some(browsers) if token == SHARED => (None, &browsers.socket),
+            _ => {
+                let Some(pair) = self.pairs.get(token.0 / 2).and_then(Option::as_ref) else {
+                    return Read::Empty;
+                };
+                let (channel, lane) = pair.lane(token);
+                (Some((pair.leg, channel)), &lane.socket)
+            }
+        };
+        match socket.recv_from(buffer) {
             Ok((length, _)) if length >= buffer.len() => {
                 Counters::count(&self.counters.oversized_packets);
                 Read::Skipped
             }
             Ok((length, source)) => {
                 Counters::count(&self.counters.received_packets);
-                Read::Packet { leg: pair.leg, channel, source, length }
+                match owner {
+                    Some((leg, channel)) => Read::Packet { leg, channel, source, length },
+                    None => Read::Shared { source, length },
+                }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Empty,
             // The error queue has the details, and the poll tells of it.
@@ -250,13 +309,6 @@ impl Sockets {
     /// Sends one datagram.
     pub(super) fn send(&mut self, leg: LegId, channel: Channel, to: SocketAddr, bytes: &[u8]) {
         let place = self.by_leg.get(&leg).copied();
-        let Some(pair) = place.and_then(|place| self.pairs.get_mut(place)).and_then(Option::as_mut) else {
-            return Counters::count(&self.counters.send_errors);
-        };
-        let lane = match channel {
-            Channel::Rtp => &mut pair.rtp,
-            Channel::Rtcp => &mut pair.rtcp,
-        };
         // On a socket of both families the kernel knows IPv4 addresses as mapped ones.
         let to = match to {
             SocketAddr::V4(v4) if self.listen.is_ipv6() => {
@@ -264,11 +316,10 @@ impl Sockets {
             }
             to => to,
         };
-        lane.last_to = Some(to);
-        let sent = match lane.socket.send_to(bytes, to) {
-            // That was the ICMP error of an earlier datagram; this one has not gone out yet.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => lane.socket.send_to(bytes, to),
-            sent => sent,
+        let sent = match (place.and_then(|place| self.pairs.get_mut(place)?.as_mut()), &self.browsers) {
+            (Some(pair), _) => pair.send(channel, to, bytes),
+            (None, Some(browsers)) if browsers.legs.contains(&leg) => browsers.socket.send_to(bytes, to),
+            (None, _) => Err(ErrorKind::NotConnected.into()),
         };
         Counters::count(if sent.is_ok() { &self.counters.sent_packets } else { &self.counters.send_errors });
     }
@@ -317,6 +368,19 @@ impl Sockets {
 }
 
 impl Pair {
+    fn send(&mut self, channel: Channel, to: SocketAddr, bytes: &[u8]) -> io::Result<usize> {
+        let lane = match channel {
+            Channel::Rtp => &mut self.rtp,
+            Channel::Rtcp => &mut self.rtcp,
+        };
+        lane.last_to = Some(to);
+        match lane.socket.send_to(bytes, to) {
+            // That was the ICMP error of an earlier datagram; this one has not gone out yet.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => lane.socket.send_to(bytes, to),
+            sent => sent,
+        }
+    }
+
     fn lane(&self, token: Token) -> (Channel, &Lane) {
         if token.0.is_multiple_of(2) { (Channel::Rtp, &self.rtp) } else { (Channel::Rtcp, &self.rtcp) }
     }
@@ -326,17 +390,42 @@ fn bind_pair(listen: IpAddr, port: u16) -> io::Result<(Lane, Lane)> {
     Ok((bind(SocketAddr::new(listen, port))?, bind(SocketAddr::new(listen, port + 1))?))
 }
 
+/// The port that all browser legs of a shard share. Nobody asks it for ICMP errors: with consent, silence says the same.
+///
+/// # Errors
+/// The system's.
+pub(super) fn bind_shared(listen: IpAddr, port: u16) -> io::Result<SharedSocket> {
+    let socket = bind_marked(SocketAddr::new(listen, port))?;
+    // Best effort: containers may refuse it.
+    let _ = socket.set_recv_buffer_size(SHARED_BUFFER);
+    Ok(SharedSocket {
+        socket: UdpSocket::from_std(socket.into()),
+        port,
+        queued: false,
+        legs: HashSet::default(),
+    })
+}
+
 fn bind(address: SocketAddr) -> io::Result<Lane> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    // Best effort: calls work without a mark, and without ICMP. An IPv6 socket may carry IPv4 too.
-    let _ = socket.set_tos_v4(EF.into());
+    let socket = bind_marked(address)?;
+    // Best effort: calls work without ICMP. An IPv6 socket may carry IPv4 too.
     let _ = icmp::enable(&socket, false);
     if address.is_ipv6() {
-        let _ = setsockopt(&socket, Ipv6TClass, &EF.into());
         let _ = icmp::enable(&socket, true);
+    }
+    Ok(Lane { socket: UdpSocket::from_std(socket.into()), queued: false, last_to: None })
+}
+
+/// A socket whose packets are marked as telephony.
+fn bind_marked(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    // Best effort: calls work without a mark.
+    let _ = socket.set_tos_v4(EF.into());
+    if address.is_ipv6() {
+        let _ = setsockopt(&socket, Ipv6TClass, &EF.into());
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.bind(&address.into())?;
-    Ok(Lane { socket: UdpSocket::from_std(socket.into()), queued: false, last_to: None })
+    Ok(socket)
 }

@@ -14,6 +14,7 @@ use nix::sys::prctl::set_timerslack;
 
 use super::ShardEvent;
 use super::counters::Counters;
+use super::dtls::Orders;
 use super::outbox::Outbox;
 use super::sockets::{Read, Sockets};
 use crate::clock::Clock;
@@ -73,10 +74,12 @@ pub(super) struct Thread {
 }
 
 /// What a packet passes through.
-struct Plane {
+pub(super) struct Plane {
     shard: Shard,
     sockets: Sockets,
     outbox: Outbox,
+    /// For DTLS.
+    handshakes: Orders,
     counters: Arc<Counters>,
     buffer: Box<[u8]>,
     /// What the last look found.
@@ -90,15 +93,8 @@ impl Thread {
         clock: Clock,
         commands: Receiver<Command>,
         shared: Arc<Shared>,
-        shard: Shard,
-        sockets: Sockets,
-        outbox: Outbox,
+        plane: Plane,
     ) -> Self {
-        let counters = Arc::clone(&shared.counters);
-        // One byte more than a packet may have, so that a larger one shows.
-        let buffer = vec![0; limits::MAX_PACKET + 1].into();
-        let found = Events::with_capacity(EVENTS_AT_ONCE);
-        let plane = Plane { shard, sockets, outbox, counters, buffer, found };
         Self {
             poll,
             events: Events::with_capacity(EVENTS_AT_ONCE),
@@ -167,6 +163,7 @@ impl Thread {
             self.plane.drain();
         }
         self.plane.outbox.flush();
+        self.plane.handshakes.flush();
         if self.show_at <= now.mono {
             self.show_at = now.mono + SHOW;
             self.plane.counters.publish(self.plane.shard.counters());
@@ -182,7 +179,8 @@ impl Thread {
         }
         let due = self.plane.shard.poll_timeout().map_or(SHOW, |wakeup| wakeup.at.since(now));
         let look = if self.plane.sockets.len() > 0 { self.look_at.since(now) } else { SHOW };
-        let retry = if self.plane.outbox.is_waiting() { RETRY } else { SHOW };
+        let waiting = self.plane.outbox.is_waiting() || self.plane.handshakes.is_waiting();
+        let retry = if waiting { RETRY } else { SHOW };
         Some(due.min(look).min(retry).min(SHOW))
     }
 
@@ -191,9 +189,7 @@ impl Thread {
             let Ok(command) = self.commands.try_recv() else { return };
             self.shared.queued.fetch_sub(1, Ordering::AcqRel);
             match command {
-                Command::Open { leg, face: Face::Plain } => self.plane.open(leg, now),
-                // This thread has no port for browsers.
-                Command::Open { leg, face: Face::Browser } => self.plane.refuse(leg),
+                Command::Open { leg, face } => self.plane.open(leg, face, now),
                 Command::Close { leg } => self.plane.close(leg, now),
                 Command::Bridge { a, b } | Command::Unbridge { a, b } => {
                     self.plane.take(Input::Command(command), now);
@@ -208,27 +204,42 @@ impl Thread {
 }
 
 impl Plane {
-    fn open(&mut self, leg: LegId, now: Now) {
+    pub(super) fn new(
+        shard: Shard,
+        sockets: Sockets,
+        outbox: Outbox,
+        handshakes: Orders,
+        counters: Arc<Counters>,
+    ) -> Self {
+        // One byte more than a packet may have, so that a larger one shows.
+        let buffer = vec![0; limits::MAX_PACKET + 1].into();
+        let found = Events::with_capacity(EVENTS_AT_ONCE);
+        Self { shard, sockets, outbox, handshakes, counters, buffer, found }
+    }
+
+    fn open(&mut self, leg: LegId, face: Face, now: Now) {
         let port = match self.sockets.port(leg) {
             Some(port) => {
                 Counters::count(&self.counters.opened_twice);
                 Some(port)
             }
-            None => self.sockets.open(leg, now.mono).inspect(|_| {
-                self.shard.handle_input(Input::Command(Command::Open { leg, face: Face::Plain }), now);
+            None => self.sockets.open(leg, face, now.mono).inspect(|_| {
+                self.shard.handle_input(Input::Command(Command::Open { leg, face }), now);
             }),
         };
         self.drain();
         self.show_legs();
         self.outbox.send(match port {
-            Some(rtp) => ShardEvent::Opened { leg, rtp, rtcp: rtp + 1, ice: None },
-            None => return self.refuse(leg),
+            Some(rtp) => {
+                let ice = self.shard.ice(leg).cloned();
+                let rtcp = if ice.is_some() { rtp } else { rtp + 1 };
+                ShardEvent::Opened { leg, rtp, rtcp, ice }
+            }
+            None => {
+                Counters::count(&self.counters.open_failed);
+                ShardEvent::OpenFailed { leg }
+            }
         });
-    }
-
-    fn refuse(&mut self, leg: LegId) {
-        Counters::count(&self.counters.open_failed);
-        self.outbox.send(ShardEvent::OpenFailed { leg });
     }
 
     fn close(&mut self, leg: LegId, now: Now) {
@@ -258,6 +269,11 @@ impl Plane {
                     Read::Packet { leg, channel, source, length } => {
                         let bytes = &self.buffer[..length];
                         self.shard.handle_input(Input::Packet { leg, channel, source, bytes }, now);
+                        self.drain();
+                    }
+                    Read::Shared { source, length } => {
+                        let bytes = &self.buffer[..length];
+                        self.shard.handle_input(Input::Shared { source, bytes }, now);
                         self.drain();
                     }
                     Read::Skipped => {}
@@ -296,8 +312,7 @@ impl Plane {
             match output {
                 Output::Transmit { leg, channel, to, bytes } => self.sockets.send(leg, channel, to, bytes),
                 Output::Event(event) => self.outbox.send(ShardEvent::Media(event)),
-                // No leg here is a browser's.
-                Output::Handshake { .. } => {}
+                Output::Handshake { leg, step } => self.handshakes.send(leg, step),
             }
         }
     }
@@ -310,7 +325,7 @@ fn nap(since: Duration, patience: Option<Duration>) -> Duration {
 }
 
 /// What `act` returns; `None` if it panicked, which is counted, and told at first and then ever more rarely.
-fn guarded<T>(counters: &Counters, act: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn guarded<T>(counters: &Counters, act: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act))
         .map_err(|_| {
             let panics = counters.panics.fetch_add(1, Ordering::Relaxed) + 1;

@@ -2,6 +2,8 @@
 //! never collide.
 #![allow(dead_code, reason = "every test binary uses a part")]
 
+pub(crate) mod browser;
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -25,9 +27,19 @@ pub(crate) struct Plane {
 
 impl Plane {
     pub(crate) fn start(ip: impl Into<IpAddr>, ports: RangeInclusive<u16>, shards: usize) -> Self {
+        Self::start_with(ip, ports, None, shards)
+    }
+
+    pub(crate) fn start_with(
+        ip: impl Into<IpAddr>,
+        ports: RangeInclusive<u16>,
+        browser_ports: Option<RangeInclusive<u16>>,
+        shards: usize,
+    ) -> Self {
         let (to, events) = mpsc::channel(4_096);
         let ip = ip.into();
-        let config = MediaConfig { listen: ip, ports, shards, shard: havre_media::Config::default() };
+        let config =
+            MediaConfig { listen: ip, ports, browser_ports, shards, shard: havre_media::Config::default() };
         let media = MediaThreads::start(config, Clock::new(), [7; 32], to).unwrap();
         Self { ip, media, events }
     }

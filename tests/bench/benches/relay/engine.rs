@@ -46,7 +46,8 @@ impl Engine {
     fn start(ip: IpAddr, legs: usize, to: &[SocketAddr; 2]) -> Self {
         let (sender, mut events) = mpsc::channel(65_536);
         let shard = havre_media::Config::default();
-        let config = MediaConfig { listen: ip, ports: 20_000..=60_000, shards: 1, shard };
+        let config =
+            MediaConfig { listen: ip, ports: 20_000..=60_000, browser_ports: None, shards: 1, shard };
         let media = MediaThreads::start(config, Clock::new(), [7; 32], sender).expect("a data plane");
         let mut at = Vec::with_capacity(legs);
         for leg in 0..legs {
