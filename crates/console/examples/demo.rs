@@ -5,16 +5,18 @@
 // An example's shell owns the clock and talks to its terminal.
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use havre_console::{
-    Answer, Board, CommandError, Config, Console, Events, Limits, Line, Measures, Office, Readiness,
-    ReloadRefused, Reloaded, Snapshot, System, Token,
+    Answer, Board, CommandError, Config, Console, Events, Keep, KeepError, Limits, Line, Measures, Office,
+    Parts, Readiness, ReloadRefused, Reloaded, SessionTimes, SipFlow, Snapshot, System, Token,
 };
 use havre_model::{
-    AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, Cause, Language, Mode, Mono, Now,
-    OfferId, OfferKind, Outcome, Risk, Role, Spoken, StateReason, Unix, What, WrapUp,
+    AccountChange, AgentCommand, AgentId, AgentProfile, AgentState, AuditEntry, CallEvent, CallId, Cause,
+    KeptAccounts, Language, Mode, Mono, Now, OfferId, OfferKind, Outcome, Risk, Role, Spoken, StateReason,
+    Unix, What, WrapUp,
 };
 
 use tokio::sync::watch;
@@ -42,9 +44,16 @@ async fn main() -> Result<(), Failure> {
         open_metrics: true,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         zone: "America/Toronto".to_owned(),
+        origins: Vec::new(),
+        realm: "havre".to_owned(),
+        sessions: SessionTimes::default(),
+        demo: Vec::new(),
         limits: Limits::default(),
     };
-    let console = Console::bind(([127, 0, 0, 1], port).into(), config, line, events).await?;
+    let reads = Arc::clone(&line);
+    let clock = Arc::new(move || reads.clock.now());
+    let parts = Parts { line, events, keep: Arc::new(Nowhere), clock };
+    let console = Console::bind(([127, 0, 0, 1], port).into(), config, parts).await?;
     println!("http://{}/ (token: demo-token), Ctrl-C ends", console.local_addr());
     console.serve(async { drop(tokio::signal::ctrl_c().await) }).await;
     Ok(())
@@ -129,10 +138,31 @@ impl Line for MadeUp {
         })
     }
 
+    fn sip_flow(&self, _agent: AgentId, _remote: SocketAddr, _secure: bool) -> Option<SipFlow> {
+        None
+    }
+
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>> {
         Box::pin(async {
             Ok(Reloaded { dialplan: "made up".to_owned(), lines: 1, agents: 8, warnings: Vec::new() })
         })
+    }
+}
+
+/// Keeps nothing.
+struct Nowhere;
+
+impl Keep for Nowhere {
+    fn load(&self) -> Answer<'_, Result<KeptAccounts, KeepError>> {
+        Box::pin(async { Ok(KeptAccounts::default()) })
+    }
+
+    fn apply(&self, _changes: Vec<AccountChange>) -> Answer<'_, Result<(), KeepError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn audit(&self, _before: i64, _limit: usize) -> Answer<'_, Result<Vec<AuditEntry>, KeepError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every route in one table, with who may ask it; and what all answers have in common.
 
+mod accounts;
 mod agents;
 mod board;
 mod calls;
@@ -10,6 +11,8 @@ mod probes;
 mod prompts;
 mod provinces;
 mod reload;
+mod session;
+mod sip;
 mod stream;
 mod today;
 mod trunks;
@@ -17,18 +20,20 @@ mod trunks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
 use axum::body::HttpBody;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::{Json, Router};
+use havre_model::{UserRole, UserRoles};
+use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::auth;
+use crate::access::{Access, Audit, Keep, Origins, Peer, People, guard};
 use crate::config::{Config, Limits};
 use crate::events::Events;
 use crate::line::{Answer, Line};
@@ -37,56 +42,79 @@ use crate::page;
 use crate::problem::Problem;
 use crate::screens::Screens;
 
-/// Who may ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Everyone who reaches the port.
-    Open,
-    /// Whoever bears the token.
-    Token,
-    /// As configured: `open_metrics`.
-    Metrics,
-}
+/// One way to ask: the method, the path, who may, what answers.
+pub(crate) type Route = (Method, &'static str, Access, MethodRouter<Shared>);
 
-/// Every route: its path, who may ask, what answers.
-pub(crate) fn routes() -> Vec<(&'static str, Access, MethodRouter<Shared>)> {
-    use Access::{Metrics, Open, Token};
+/// Whoever has a role at all.
+const ANY: Access = Access::Roles(UserRoles::of(&UserRole::ALL));
+/// Looks at the whole line.
+const WATCH: Access = Access::Roles(UserRoles::of(&[UserRole::Supervisor, UserRole::Operator]));
+/// Acts on the line.
+const ACT: Access = Access::Roles(UserRoles::of(&[UserRole::Supervisor]));
+/// Runs the system.
+const OPERATE: Access = Access::Roles(UserRoles::of(&[UserRole::Operator]));
+/// Reads who did what.
+const REVIEW: Access = Access::Roles(UserRoles::of(&[UserRole::Operator, UserRole::Auditor]));
+
+/// Every route.
+pub(crate) fn routes() -> Vec<Route> {
+    use Access::{Desk, Metrics, Open, Session};
+    const GET: Method = Method::GET;
+    const PUT: Method = Method::PUT;
+    const POST: Method = Method::POST;
+    const DELETE: Method = Method::DELETE;
     vec![
-        ("/health", Open, get(probes::health)),
-        ("/ready", Open, get(probes::ready)),
-        ("/metrics", Metrics, get(probes::metrics)),
-        ("/openapi.json", Token, get(describe::openapi)),
-        ("/api/v1/queues", Token, get(calls::queues)),
-        ("/api/v1/calls", Token, get(calls::calls)),
-        ("/api/v1/calls/{id}", Token, get(calls::call)),
-        ("/api/v1/calls/{id}/escalate", Token, post(calls::escalate)),
-        ("/api/v1/agents", Token, get(agents::agents)),
-        ("/api/v1/agents/{id}", Token, get(agents::agent)),
-        ("/api/v1/agents/{id}/state", Token, put(agents::set_state)),
-        ("/api/v1/events", Token, get(stream::events)),
-        ("/api/v1/board", Token, get(board::board)),
-        ("/api/v1/board/events", Token, get(board::events)),
-        ("/api/v1/desk", Token, get(desk::desk)),
-        ("/api/v1/desk/events", Token, get(desk::events)),
-        ("/api/v1/desk/state", Token, put(desk::set_state)),
-        ("/api/v1/desk/escalate", Token, post(desk::escalate)),
-        ("/api/v1/desk/history", Token, get(desk::history)),
-        ("/api/v1/provinces", Token, get(provinces::provinces)),
-        ("/api/v1/calls/{id}/events", Token, get(calls::log)),
-        ("/api/v1/today", Token, get(today::today)),
-        ("/api/v1/roster", Token, get(today::roster).put(today::set_roster)),
-        ("/api/v1/coverage", Token, get(today::coverage)),
-        ("/api/v1/trunks", Token, get(trunks::trunks)),
-        ("/api/v1/dialplan", Token, get(plan::plan).put(plan::replace)),
-        ("/api/v1/dialplan/check", Token, post(plan::check)),
-        ("/api/v1/prompts", Token, get(prompts::prompts)),
-        ("/api/v1/prompts/{id}/{recording}", Token, get(prompts::recording).put(prompts::replace)),
-        ("/api/v1/reload", Token, post(reload::reload)),
-        ("/", Open, get(page::any)),
-        ("/en", Open, get(page::en)),
-        ("/fr", Open, get(page::fr)),
-        ("/page/token", Open, get(page::token)),
-        ("/page/{file}", Open, get(page::file)),
+        (GET, "/health", Open, get(probes::health)),
+        (GET, "/ready", Open, get(probes::ready)),
+        (GET, "/metrics", Metrics, get(probes::metrics)),
+        (GET, "/openapi.json", ANY, get(describe::openapi)),
+        (GET, "/api/v1/queues", WATCH, get(calls::queues)),
+        (GET, "/api/v1/calls", WATCH, get(calls::calls)),
+        (GET, "/api/v1/calls/{id}", WATCH, get(calls::call)),
+        (POST, "/api/v1/calls/{id}/escalate", ACT, post(calls::escalate)),
+        (GET, "/api/v1/agents", WATCH, get(agents::agents)),
+        (GET, "/api/v1/agents/{id}", WATCH, get(agents::agent)),
+        (PUT, "/api/v1/agents/{id}/state", ACT, put(agents::set_state)),
+        (GET, "/api/v1/events", WATCH, get(stream::events)),
+        (GET, "/api/v1/board", WATCH, get(board::board)),
+        (GET, "/api/v1/board/events", WATCH, get(board::events)),
+        (GET, "/api/v1/desk", Desk, get(desk::desk)),
+        (GET, "/api/v1/desk/events", Desk, get(desk::events)),
+        (PUT, "/api/v1/desk/state", Desk, put(desk::set_state)),
+        (POST, "/api/v1/desk/escalate", Desk, post(desk::escalate)),
+        (GET, "/api/v1/desk/history", Desk, get(desk::history)),
+        (GET, "/api/v1/provinces", ANY, get(provinces::provinces)),
+        (GET, "/api/v1/calls/{id}/events", WATCH, get(calls::log)),
+        (GET, "/api/v1/today", WATCH, get(today::today)),
+        (GET, "/api/v1/roster", WATCH, get(today::roster)),
+        (PUT, "/api/v1/roster", ACT, put(today::set_roster)),
+        (GET, "/api/v1/coverage", WATCH, get(today::coverage)),
+        (GET, "/api/v1/trunks", OPERATE, get(trunks::trunks)),
+        (GET, "/api/v1/dialplan", OPERATE, get(plan::plan)),
+        (PUT, "/api/v1/dialplan", OPERATE, put(plan::replace)),
+        (POST, "/api/v1/dialplan/check", OPERATE, post(plan::check)),
+        (GET, "/api/v1/prompts", OPERATE, get(prompts::prompts)),
+        (GET, "/api/v1/prompts/{id}/{recording}", OPERATE, get(prompts::recording)),
+        (PUT, "/api/v1/prompts/{id}/{recording}", OPERATE, put(prompts::replace)),
+        (POST, "/api/v1/reload", OPERATE, post(reload::reload)),
+        (GET, "/api/v1/sign-in", Open, get(session::ways)),
+        (POST, "/api/v1/session", Open, post(session::sign_in)),
+        (GET, "/api/v1/session", Session, get(session::read)),
+        (DELETE, "/api/v1/session", Session, delete(session::sign_out)),
+        (PUT, "/api/v1/session/language", Session, put(session::set_language)),
+        (PUT, "/api/v1/session/password", Session, put(session::set_password)),
+        (POST, "/api/v1/setup", Open, post(session::set_up)),
+        (GET, "/api/v1/accounts", OPERATE, get(accounts::list)),
+        (POST, "/api/v1/accounts", OPERATE, post(accounts::add)),
+        (PUT, "/api/v1/accounts/{user}", OPERATE, put(accounts::change)),
+        (DELETE, "/api/v1/accounts/{user}", OPERATE, delete(accounts::remove)),
+        (GET, "/api/v1/audit", REVIEW, get(accounts::audit)),
+        (GET, "/sip", Desk, get(sip::socket)),
+        (GET, "/", Open, get(page::any)),
+        (GET, "/en", Open, get(page::en)),
+        (GET, "/fr", Open, get(page::fr)),
+        (GET, "/page/token", Open, get(page::token)),
+        (GET, "/page/{file}", Open, get(page::file)),
     ]
 }
 
@@ -113,25 +141,22 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) line: Arc<dyn Line>,
     pub(crate) events: Arc<Events>,
+    pub(crate) people: Arc<People>,
+    pub(crate) keep: Arc<dyn Keep>,
+    pub(crate) origins: Arc<Origins>,
     pub(crate) readers: Arc<Semaphore>,
     pub(crate) screens: Arc<Screens>,
     /// Places for those who look at a screen.
     pub(crate) viewers: Arc<Semaphore>,
+    pub(crate) sockets: Arc<Semaphore>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
 impl Shared {
-    pub(crate) fn new(
-        config: Config,
-        line: Arc<dyn Line>,
-        events: Arc<Events>,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
-        let readers = Arc::new(Semaphore::new(config.limits.subscribers));
-        let viewers = Arc::new(Semaphore::new(config.limits.viewers));
-        let (screens, counts) = (Arc::default(), Arc::default());
-        Self { config: Arc::new(config), line, events, readers, screens, viewers, counts, stopping }
+    /// Where acts of supervisors and operators are written down.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.people.audit
     }
 
     /// The line's answer, if it comes in time.
@@ -145,6 +170,9 @@ impl Shared {
         Own {
             requests: self.counts.responses.each_ref().map(count),
             unauthorized: count(&self.counts.unauthorized),
+            forbidden: count(&self.counts.forbidden),
+            sessions: self.people.sessions(),
+            sockets: self.config.limits.sockets - self.sockets.available_permits(),
             connections_refused: count(&self.counts.connections_refused),
             subscribers: self.config.limits.subscribers - self.readers.available_permits(),
             readers_cut: count(&self.counts.readers_cut),
@@ -168,18 +196,36 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
     }
 }
 
+/// A JSON body of this shape.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Problem> {
+        let remedy = "Send `Content-Type: application/json` and a body as GET /openapi.json describes it.";
+        let limit = shared.config.limits.body;
+        let body = Json::<T>::from_request(request, shared).await;
+        body.map(|Json(body)| Self(body))
+            .map_err(|rejection| Problem::bad_body(&rejection, "Not understood", remedy, limit))
+    }
+}
+
 /// The console's own counters.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     responses: [AtomicU64; 5],
     unauthorized: AtomicU64,
+    forbidden: AtomicU64,
     connections_refused: AtomicU64,
     readers_cut: AtomicU64,
 }
 
 impl Counts {
-    pub(crate) fn unauthorized(&self) {
-        self.unauthorized.fetch_add(1, Ordering::Relaxed);
+    /// Somebody was not let through, with this status.
+    pub(crate) fn turned_away(&self, status: u16) {
+        let counter = if status == 403 { &self.forbidden } else { &self.unauthorized };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn connection_refused(&self) {
@@ -199,26 +245,35 @@ impl Counts {
 
 /// The router over all routes.
 pub(crate) fn router(shared: &Shared) -> Router {
-    let with_token = middleware::from_fn_with_state(shared.clone(), auth::token);
     let mut router = Router::new();
-    for (path, access, methods) in routes() {
-        let open = match access {
-            Access::Open => true,
-            Access::Token => false,
-            Access::Metrics => shared.config.open_metrics,
-        };
+    for (_, path, access, methods) in routes() {
+        let open = access == Access::Open || (access == Access::Metrics && shared.config.open_metrics);
+        let guarded = middleware::from_fn_with_state((shared.clone(), access), guard);
         let methods = methods.layer(DefaultBodyLimit::max(body_limit(path, &shared.config.limits)));
-        router = router.route(path, if open { methods } else { methods.route_layer(with_token.clone()) });
+        router = router.route(path, if open { methods } else { methods.route_layer(guarded) });
     }
+    let common = Common { shared: shared.clone(), policy: policy(&shared.origins) };
     router
         .fallback(async || Problem::no_such_path())
         .method_not_allowed_fallback(async || Problem::method())
-        .layer(middleware::from_fn_with_state(shared.clone(), every_answer))
+        .layer(middleware::from_fn_with_state(common, every_answer))
         .with_state(shared.clone())
 }
 
+/// What all answers have in common.
+#[derive(Clone)]
+struct Common {
+    shared: Shared,
+    policy: HeaderValue,
+}
+
 /// In time, counted, and with the headers that keep a browser from doing anything clever with it.
-async fn every_answer(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+async fn every_answer(
+    State(Common { shared, policy }): State<Common>,
+    peer: Peer,
+    request: Request,
+    next: Next,
+) -> Response {
     let limits = &shared.config.limits;
     let declared = request.body().size_hint().lower();
     let most = body_limit(request.uri().path(), limits);
@@ -233,20 +288,37 @@ async fn every_answer(State(shared): State<Shared>, request: Request, next: Next
     for (name, value) in SAFE_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
+    if peer.secure {
+        // A year: the console is never again asked for in clear (RFC 6797).
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     response
 }
 
-/// For every answer; a handler may set its own. The page loads its own files and talks to its own API, no more.
+/// The page loads its own files and talks to its own API, no more. Sockets are named besides `'self'`, which not every
+/// browser takes to cover them.
+fn policy(origins: &Origins) -> HeaderValue {
+    let sockets: String = origins.sockets().map(|socket| format!(" {socket}")).collect();
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
+         media-src 'self' blob:; manifest-src 'self'; connect-src 'self'{sockets}; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
+/// For every answer; a handler may set its own.
 const SAFE_HEADERS: [(HeaderName, &str); 7] = [
     (header::CACHE_CONTROL, "no-store"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    // The microphone is for the softphone; nothing else of the machine is anybody's business.
+    (
+        HeaderName::from_static("permissions-policy"),
+        "microphone=(self), camera=(), geolocation=(), display-capture=()",
+    ),
 ];

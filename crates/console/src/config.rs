@@ -2,14 +2,21 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use havre_model::Now;
 use subtle::ConstantTimeEq;
+
+use crate::access::{DemoAccount, KeepError, Origin, SessionTimes};
 
 /// Shortest token taken beyond loopback: 16 random characters of base64 are 96 bits.
 const MIN_TOKEN: usize = 16;
 /// Longest token: a request's header must have room for it.
 const MAX_TOKEN: usize = 512;
+
+/// Reads the process's clock.
+pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
 /// What the console is told.
 #[derive(Clone, Debug)]
@@ -24,6 +31,14 @@ pub struct Config {
     pub version: String,
     /// Whose wall clock the roster's hours are of, for people: an IANA name. Nothing is computed with it.
     pub zone: String,
+    /// Addresses under which browsers know this console, besides those that it listens on.
+    pub origins: Vec<Origin>,
+    /// Digest realm of the agents' SIP accounts.
+    pub realm: String,
+    /// How long people stay signed in.
+    pub sessions: SessionTimes,
+    /// Accounts with known passwords, on loopback only.
+    pub demo: Vec<DemoAccount>,
     /// Bounds.
     pub limits: Limits,
 }
@@ -38,6 +53,12 @@ pub struct Limits {
     pub subscribers: usize,
     /// Desks and wallboards looked at, at once: 500 advocates with a tab or two, and their supervisors.
     pub viewers: usize,
+    /// WebSockets at once.
+    pub sockets: usize,
+    /// How often a WebSocket's browser is asked whether it is still there.
+    pub ping: Duration,
+    /// Silence after which it is not, and the socket is closed: a laptop that sleeps must not look reachable.
+    pub silence: Duration,
     /// Bytes of a request's head. Also the size of a connection's read buffer.
     pub head: usize,
     /// Bytes of a request's body: the largest real one is under 100.
@@ -63,6 +84,9 @@ impl Default for Limits {
             connections: 4_096,
             subscribers: 64,
             viewers: 2_000,
+            sockets: 1_000,
+            ping: Duration::from_secs(15),
+            silence: Duration::from_secs(40),
             head: 16 * 1024,
             body: 16 * 1024,
             head_time: Duration::from_secs(10),
@@ -87,7 +111,11 @@ impl Config {
         if self.token.0.len() < MIN_TOKEN {
             return Err(StartError::ShortToken { address });
         }
-        let open = [(self.open_page, "open_page"), (self.open_metrics, "open_metrics")];
+        let open = [
+            (self.open_page, "[http] page_open"),
+            (self.open_metrics, "[http] metrics_open"),
+            (!self.demo.is_empty(), "[console] demo_accounts"),
+        ];
         match open.into_iter().find(|(on, _)| *on) {
             Some((_, key)) => Err(StartError::Open { key, address }),
             None => Ok(()),
@@ -108,13 +136,16 @@ pub enum StartError {
         address: SocketAddr,
     },
     /// Something would be open to the network.
-    #[error("[http] {key} is for loopback only and {address} is not; switch it off or listen on 127.0.0.1")]
+    #[error("{key} is for loopback only and {address} is not; switch it off or listen on 127.0.0.1")]
     Open {
         /// Which setting.
         key: &'static str,
         /// Where it would have listened.
         address: SocketAddr,
     },
+    /// Accounts and sessions cannot be read.
+    #[error(transparent)]
+    Accounts(KeepError),
     /// The address cannot be had.
     #[error(
         "cannot listen on {address} for HTTP; is another program using it? Change [http] listen or stop it"
@@ -194,6 +225,10 @@ mod tests {
             open_metrics,
             version: String::new(),
             zone: String::new(),
+            origins: Vec::new(),
+            realm: String::new(),
+            sessions: SessionTimes::default(),
+            demo: Vec::new(),
             limits: Limits::default(),
         };
         let long = "0123456789abcdef";
@@ -201,9 +236,22 @@ mod tests {
         assert!(config("x", true, true).check(inside).is_ok());
         assert!(config(long, false, false).check(outside).is_ok());
         assert!(matches!(config("x", false, false).check(outside), Err(StartError::ShortToken { .. })));
-        for (page, metrics, named) in [(true, false, "open_page"), (false, true, "open_metrics")] {
+        for (page, metrics, named) in [(true, false, "page_open"), (false, true, "metrics_open")] {
             let error = config(long, page, metrics).check(outside).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
+        let account = havre_model::UserAccount {
+            user: "anne".parse().unwrap(),
+            name: "Anne".into(),
+            roles: havre_model::UserRoles::default(),
+            agent: None,
+            language: havre_model::Spoken::En,
+            disabled: false,
+            password: None,
+        };
+        let demo = DemoAccount { account, password: "known".into() };
+        let config = Config { demo: vec![demo], ..config(long, false, false) };
+        assert!(config.check(inside).is_ok());
+        assert!(config.check(outside).unwrap_err().to_string().contains("demo_accounts"));
     }
 }

@@ -5,8 +5,8 @@
 //! the running line it asks through [`Line`], which the binary implements. No caller's identity can appear here:
 //! the vocabulary that comes in has none.
 
+mod access;
 mod api;
-mod auth;
 mod board;
 mod config;
 mod connection;
@@ -25,19 +25,20 @@ mod today;
 mod views;
 mod words;
 
+pub use access::{DemoAccount, Keep, KeepError, Origin, OriginError, SessionTimes};
 pub use board::{
     AgentEntry, Alarm, AlarmKind, Attention, Board, CallEntry, LastTalk, LegEntry, PastCall, Reach, Ringing,
     Snapshot, Stage,
 };
-pub use config::{Config, Limits, StartError, Token, TokenError};
+pub use config::{Clock, Config, Limits, StartError, Token, TokenError};
 pub use events::{Events, System};
-pub use line::{Answer, CommandError, Finding, Line, Readiness, ReloadRefused, Reloaded};
+pub use line::{Answer, CommandError, Finding, Line, Readiness, ReloadRefused, Reloaded, SipFlow};
 pub use metrics::{Counter, Histogram, Measures, Rtp};
 pub use office::{
     Office, OfficeError, PlanChecked, PlanDifference, PlanEdge, PlanInForce, PlanNode, PromptEntry,
     RecordingEntry, TalkEnd, TalkOver,
 };
 pub use roster::{ClockTime, Roster, Shift};
-pub use server::Console;
+pub use server::{Console, Parts};
 pub use tally::{Tally, WAIT_TARGET};
 pub use today::Today;

@@ -1,12 +1,14 @@
 //! What the console asks of the running line. The binary implements it.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use havre_model::{AgentCommand, AgentId, AgentState, CallId};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use utoipa::ToSchema;
 
 use crate::{Measures, Office, Snapshot};
@@ -35,8 +37,21 @@ pub trait Line: Office {
     /// Makes a call urgent, for good. `Some(false)` if it is not in progress; `None` if the line does not answer.
     fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>>;
 
+    /// A flow for SIP messages over the WebSocket of `agent`'s signed-in browser at `remote`. `None` if there is no such
+    /// agent, or no room.
+    fn sip_flow(&self, agent: AgentId, remote: SocketAddr, secure: bool) -> Option<SipFlow>;
+
     /// Reads configuration, dialplan and prompts again. A bad one is refused and the old one kept.
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>>;
+}
+
+/// A flow of whole SIP messages between a browser and the line. Dropping either end closes it.
+#[derive(Debug)]
+pub struct SipFlow {
+    /// From the browser. Bounded: a browser that floods waits.
+    pub to_line: mpsc::Sender<Bytes>,
+    /// To the browser. Bounded: one that does not read loses the flow.
+    pub from_line: mpsc::Receiver<Bytes>,
 }
 
 /// Whether new calls are welcome, and what an operator should know.

@@ -113,6 +113,9 @@ impl Histogram {
 pub(crate) struct Own {
     pub(crate) requests: [u64; 5],
     pub(crate) unauthorized: u64,
+    pub(crate) forbidden: u64,
+    pub(crate) sessions: usize,
+    pub(crate) sockets: usize,
     pub(crate) connections_refused: u64,
     pub(crate) subscribers: usize,
     pub(crate) readers_cut: u64,
@@ -242,8 +245,12 @@ fn console(text: &mut Text, own: &Own) {
     for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(own.requests) {
         family.sample(&[("status", class)], count);
     }
-    text.counter("havre_http_unauthorized_total", "Requests without the right token.")
+    text.counter("havre_http_unauthorized_total", "Requests without the right token or a live session.")
         .sample(&[], own.unauthorized);
+    text.counter("havre_http_forbidden_total", "Requests of a wrong role, origin or CSRF token.")
+        .sample(&[], own.forbidden);
+    text.gauge("havre_console_sessions", "People signed in.").sample(&[], own.sessions);
+    text.gauge("havre_console_sockets", "Open SIP WebSockets.").sample(&[], own.sockets);
     text.counter("havre_http_connections_refused_total", "Connections over the limit.")
         .sample(&[], own.connections_refused);
     text.gauge("havre_event_stream_readers", "Open event streams.").sample(&[], own.subscribers);

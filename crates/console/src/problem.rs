@@ -1,9 +1,11 @@
 //! Errors as problem details (RFC 9457): what happened and what to do.
 
+use std::time::Duration;
+
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::line::Finding;
@@ -13,44 +15,51 @@ use crate::office::OfficeError;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// The kind of problem, for programs: `urn:havre:problem:…`.
-    #[serde(rename = "type")]
-    kind: String,
+    #[serde(rename = "type", serialize_with = "urn")]
+    kind: &'static str,
+    /// The same in one stable word: `not_found`, `bad_csrf`, `slow_down`.
+    #[serde(serialize_with = "word")]
+    code: &'static str,
     /// The kind of problem, for people.
     title: &'static str,
     status: u16,
     /// What happened this time.
-    detail: String,
+    #[schema(value_type = String)]
+    detail: Box<str>,
     /// What to do.
-    remedy: String,
+    #[schema(value_type = String)]
+    remedy: Box<str>,
     /// What is wrong in the files, after a refused reload.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     findings: Vec<Finding>,
+    /// When it is worth trying again, in seconds: the header `Retry-After`.
+    #[serde(skip)]
+    retry_after: Option<u16>,
 }
 
 impl Problem {
     pub(crate) fn new(
         status: StatusCode,
-        kind: &str,
+        kind: &'static str,
         title: &'static str,
         detail: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
         Self {
-            kind: format!("urn:havre:problem:{kind}"),
+            kind,
+            code: kind,
             title,
             status: status.as_u16(),
-            detail: detail.into(),
-            remedy: remedy.into(),
+            detail: detail.into().into(),
+            remedy: remedy.into().into(),
             findings: Vec::new(),
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(5),
         }
     }
 
-    pub(crate) fn unauthorized(offered: bool) -> Self {
-        let detail = if offered { "The token is not the right one." } else { "The request has no token." };
-        let remedy =
-            "Send the header `Authorization: Bearer TOKEN` with the token of [http] in the configuration.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A token is needed", detail, remedy)
+    pub(crate) fn status(&self) -> u16 {
+        self.status
     }
 
     pub(crate) fn no_such(what: &str, id: &str, list: &str) -> Self {
@@ -92,6 +101,17 @@ impl Problem {
     pub(crate) fn too_slow() -> Self {
         let detail = "The request's body did not arrive in time.";
         Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow", detail, "Try again.")
+    }
+
+    /// Too many attempts: the next one is welcome after `wait`.
+    pub(crate) fn slow_down(wait: Duration) -> Self {
+        let seconds =
+            u16::try_from(wait.as_secs()).unwrap_or(u16::MAX - 1) + u16::from(wait.subsec_nanos() > 0);
+        let detail = "There were failed attempts just before, or too many at once.";
+        let remedy = format!("Try again in {seconds} s.");
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let problem = Self::new(status, "slow-down", "Too many attempts", detail, remedy);
+        Self { retry_after: Some(seconds), ..problem }
     }
 
     /// A body that is not what the route takes; `remedy` says what it takes.
@@ -141,20 +161,25 @@ impl Problem {
     }
 }
 
+fn urn<S: Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("urn:havre:problem:{kind}"))
+}
+
+fn word<S: Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&kind.replace('-', "_"))
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(&self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"havre\""));
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-            }
-            _ => {}
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"havre\""));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

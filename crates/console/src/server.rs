@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,8 +17,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::access::{Keep, Origins, Peer, People};
 use crate::api::{self, Shared};
-use crate::config::{Config, Limits, StartError};
+use crate::config::{Clock, Config, Limits, StartError};
 use crate::connection::Impatient;
 use crate::events::Events;
 use crate::line::Line;
@@ -28,36 +31,71 @@ const MAX_HEADERS: usize = 64;
 const MIN_READ_BUFFER: usize = 8192;
 /// After a failed `accept` (no file descriptor left): time for others to close theirs.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often sessions that are over end, with their sockets and streams.
+const SWEEP: Duration = Duration::from_secs(5);
 /// What a connection over the limit hears, if it reads at all.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// What the console works with.
+pub struct Parts {
+    /// The running line.
+    pub line: Arc<dyn Line>,
+    /// The ring of the event stream.
+    pub events: Arc<Events>,
+    /// What outlives a restart.
+    pub keep: Arc<dyn Keep>,
+    /// The process's clock.
+    pub clock: Clock,
+}
 
 /// The HTTP server, listening.
 pub struct Console {
     listener: TcpListener,
     address: SocketAddr,
     shared: Shared,
+    setup: Option<String>,
     stop: watch::Sender<bool>,
 }
 
 impl Console {
-    /// Checks `config` and listens at `address`; nothing is answered before [`Console::serve`].
+    /// Checks `config`, reads the accounts and listens at `address`; nothing is answered before [`Console::serve`].
     ///
     /// # Errors
-    /// If something would be open beyond loopback, or the address cannot be had.
-    pub async fn bind(
-        address: SocketAddr,
-        config: Config,
-        line: Arc<dyn Line>,
-        events: Arc<Events>,
-    ) -> Result<Self, StartError> {
+    /// If something would be open beyond loopback, the accounts cannot be read, or the address cannot be had.
+    pub async fn bind(address: SocketAddr, mut config: Config, parts: Parts) -> Result<Self, StartError> {
         config.check(address)?;
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let Parts { line, events, keep, clock } = parts;
+        let demo = std::mem::take(&mut config.demo);
+        let people = People::load(Arc::clone(&keep), demo, config.sessions, clock).await;
+        let (people, setup) = people.map_err(StartError::Accounts)?;
+        let mut origins = Origins::new(config.origins.clone());
+        origins.add(address, false);
         let stop = watch::Sender::new(false);
-        let shared = Shared::new(config, line, events, stop.subscribe());
-        Ok(Self { listener, address, shared, stop })
+        let shared = Shared {
+            readers: Arc::new(Semaphore::new(config.limits.subscribers)),
+            screens: Arc::default(),
+            viewers: Arc::new(Semaphore::new(config.limits.viewers)),
+            sockets: Arc::new(Semaphore::new(config.limits.sockets)),
+            config: Arc::new(config),
+            line,
+            events,
+            people: Arc::new(people),
+            keep,
+            origins: Arc::new(origins),
+            counts: Arc::default(),
+            stopping: stop.subscribe(),
+        };
+        Ok(Self { listener, address, shared, setup, stop })
+    }
+
+    /// The path of the link that makes the first account, once, where there is none yet. For the operator's eyes only.
+    #[must_use]
+    pub fn setup_path(&self) -> Option<String> {
+        self.setup.as_ref().map(|secret| format!("/#/setup/{secret}"))
     }
 
     /// Where it listens (for port 0).
@@ -70,6 +108,13 @@ impl Console {
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let limits = self.shared.config.limits.clone();
         let router = api::router(&self.shared);
+        let people = Arc::clone(&self.shared.people);
+        let sweeping = tokio::spawn(async move {
+            loop {
+                sleep(SWEEP).await;
+                people.sweep().await;
+            }
+        });
         let places = Arc::new(Semaphore::new(limits.connections));
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
@@ -81,9 +126,11 @@ impl Console {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
+                    Ok((stream, remote)) => match Arc::clone(&places).try_acquire_owned() {
                         Ok(place) => {
-                            let connection = serve(stream, router.clone(), limits.clone(), self.stop.subscribe());
+                            let peer = Peer { remote, secure: false, private: self.address.ip().is_loopback() };
+                            let connection =
+                                serve(stream, peer, router.clone(), limits.clone(), self.stop.subscribe());
                             connections.spawn(async move {
                                 connection.await;
                                 drop(place);
@@ -100,9 +147,21 @@ impl Console {
         }
         drop(self.listener);
         self.stop.send_replace(true);
-        let rest = async { while connections.join_next().await.is_some() {} };
+        let sockets = u32::try_from(limits.sockets).unwrap_or(u32::MAX);
+        let rest = async {
+            while connections.join_next().await.is_some() {}
+            let _ = self.shared.sockets.acquire_many(sockets).await;
+        };
         if timeout(limits.shutdown, rest).await.is_err() {
             tracing::warn!(left = connections.len(), "HTTP connections cut at shutdown");
+        }
+        sweeping.abort();
+        let kept = async {
+            self.shared.people.sweep().await;
+            self.shared.audit().kept().await;
+        };
+        if timeout(limits.shutdown, kept).await.is_err() {
+            tracing::error!("the last entries of the audit could not be kept: they are in the log only");
         }
     }
 
@@ -112,14 +171,26 @@ impl Console {
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) {
     let stream = TokioIo::new(Impatient::new(stream, limits.write_time));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_headers(MAX_HEADERS)
         .max_buf_size(limits.head.max(MIN_READ_BUFFER))
-        .serve_connection(stream, TowerToHyperService::new(router));
+        .serve_connection(stream, service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use havre_model::{
     AgentCommand, AgentState, Cause, Language, OfferKind, Outcome, Risk, Role, Side, Spoken, StateReason,
-    WaitingSound, WithdrawReason,
+    UserRole, WaitingSound, WithdrawReason,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::RefOr;
@@ -62,6 +62,10 @@ words! {
         Spoken::ALL.map(Spoken::as_str);
     RoleWord(Role) "Role" "What an account may be rung for."
         Role::ALL.map(Role::as_str);
+    UserRoleWord(UserRole) "UserRole" "What a person may do in the console."
+        UserRole::ALL.map(UserRole::as_str);
+    ScreenWord(Spoken) "ScreenLanguage" "The language of a person's screens."
+        ["en", "fr"];
     StateWord(AgentState) "AgentState" "Where an advocate is."
         AGENT_STATES;
     ReasonWord(StateReason) "StateReason" "Why an advocate is not ready."
@@ -84,12 +88,26 @@ words! {
         Cause::ALL.iter().map(|cause| cause.as_str()).collect::<Vec<_>>();
 }
 
-impl<'de> Deserialize<'de> for CommandWord {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = Cow::<'_, str>::deserialize(deserializer)?;
-        AgentCommand::from_name(&word).map(Self).ok_or_else(|| {
-            let known = AgentCommand::ALL.map(AgentCommand::as_str).join(", ");
-            de::Error::custom(format!("the state must be one of: {known}"))
-        })
-    }
+/// Those that clients say too: `known` finds the word, `all` lists them for whoever said another.
+macro_rules! read_words {
+    ($($word:ident $what:literal $known:expr, $all:expr;)*) => {$(
+        impl<'de> Deserialize<'de> for $word {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = Cow::<'_, str>::deserialize(deserializer)?;
+                $known(&word).map(Self).ok_or_else(|| {
+                    de::Error::custom(format!("the {} must be one of: {}", $what, $all.join(", ")))
+                })
+            }
+        }
+    )*};
+}
+
+read_words! {
+    CommandWord "state" AgentCommand::from_name, AgentCommand::ALL.map(AgentCommand::as_str);
+    UserRoleWord "role" UserRole::from_name, UserRole::ALL.map(UserRole::as_str);
+    ScreenWord "language" screen_language, ["en", "fr"];
+}
+
+fn screen_language(name: &str) -> Option<Spoken> {
+    Spoken::from_name(name).filter(|language| *language != Spoken::Es)
 }

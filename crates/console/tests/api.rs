@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{BEARER, NOW, Reply, Server, TOKEN};
+use common::{BEARER, NOW, Server, TOKEN, problem};
 use havre_model::{
     AgentState, CallId, Cause, Digit, Language, Mode, Mono, OfferId, OfferKind, Outcome, Risk, StateReason,
     What,
@@ -228,6 +228,7 @@ async fn the_page_is_our_own_and_keeps_to_itself() {
         assert!(reply.text().contains(&format!("<html lang=\"{lang}\">")), "{path} {language}");
         let policy = reply.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
+        assert!(policy.contains(&format!("connect-src 'self' ws://{}", server.address)), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
     }
     for (file, kind) in
@@ -257,6 +258,7 @@ async fn the_description_names_every_method_of_every_path() {
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
     for (path, item) in description["paths"].as_object().unwrap() {
         let path = path.replace("{id}", "x").replace("{file}", "x");
+        let path = path.replace("{user}", "x");
         let reply = server.ask(Method::TRACE, &path, &[BEARER], "").await;
         problem(&reply, 405, "method");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
@@ -322,21 +324,6 @@ async fn busy() -> Server {
     line.agent("advocate-fr", AgentState::Offered { offer: OfferId(1), call: CallId(2), until });
     assert!(until > Mono::ZERO);
     server
-}
-
-/// Checks that `reply` is a problem of this status and kind that says what to do, and returns it.
-#[track_caller]
-fn problem(reply: &Reply, status: u16, kind: &str) -> Value {
-    let text = String::from_utf8_lossy(&reply.body);
-    assert_eq!(reply.status.as_u16(), status, "{text}");
-    assert_eq!(reply.header("content-type"), "application/problem+json");
-    let problem = reply.json();
-    assert_eq!(problem["status"], status);
-    assert_eq!(problem["type"], format!("urn:havre:problem:{kind}"));
-    for said in ["title", "detail", "remedy"] {
-        assert!(!problem[said].as_str().unwrap().is_empty(), "{said}");
-    }
-    problem
 }
 
 #[track_caller]

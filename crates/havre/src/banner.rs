@@ -7,15 +7,16 @@ use std::net::SocketAddr;
 use havre_model::Role;
 
 use crate::load::Loaded;
+use crate::people::DEMO_OPERATOR;
 
 /// Prints what to dial, as whom to sign in, where to look, and what to try next.
-pub(crate) fn print(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr) {
-    let text = text(loaded, sip, http, std::io::stdout().is_terminal());
+pub(crate) fn print(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr, setup: Option<&str>) {
+    let text = text(loaded, sip, http, setup, std::io::stdout().is_terminal());
     // Nobody reads a closed pipe; the line runs all the same.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn text(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr, colour: bool) -> String {
+fn text(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr, setup: Option<&str>, colour: bool) -> String {
     let (bold, plain) = if colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let listen = sip.first().map_or_else(String::new, SocketAddr::to_string);
     let mut text = format!("\n{bold}Havre is ready for calls.{plain}\n\n");
@@ -39,6 +40,17 @@ fn text(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr, colour: bool) -> 
         }
     }
     let _ = writeln!(text, "  look at   http://{http}/   (live page; API under /api/v1)");
+    if loaded.config.console.demo {
+        let (operator, password) = DEMO_OPERATOR;
+        let _ = writeln!(
+            text,
+            "  sign in   as an advocate with the password above, or as {operator}  password {password}"
+        );
+    }
+    if let Some(path) = setup {
+        let _ = writeln!(text, "  set up    http://{http}{path}");
+        let _ = writeln!(text, "            makes the first account; works once, for a day");
+    }
     let _ = writeln!(text, "\n{bold}Try next, each in a terminal of its own:{plain}");
     let _ = writeln!(text, "  havre answer --as advocate-en       an advocate in the terminal");
     let _ = writeln!(text, "  havre call --keys 1                 a caller who presses 1 for English");

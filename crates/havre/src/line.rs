@@ -1,11 +1,12 @@
 //! The running line, as the console's API sees it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use havre_console::{
-    Answer, CommandError, Line, Measures, Readiness, ReloadRefused, Reloaded, Roster, Snapshot,
+    Answer, CommandError, Line, Measures, Readiness, ReloadRefused, Reloaded, Roster, SipFlow, Snapshot,
 };
 use havre_dialplan::Dialplan;
 use havre_model::{AgentCommand, AgentId, AgentState, CallId};
@@ -154,6 +155,11 @@ impl Line for Running {
 
     fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>> {
         Box::pin(self.control.escalate(call))
+    }
+
+    fn sip_flow(&self, agent: AgentId, remote: SocketAddr, secure: bool) -> Option<SipFlow> {
+        let (to_line, from_line) = self.control.sip_flow(agent, remote, secure)?;
+        Some(SipFlow { to_line, from_line })
     }
 
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>> {

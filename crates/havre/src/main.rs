@@ -15,6 +15,7 @@ mod load;
 mod logging;
 mod office;
 mod output;
+mod people;
 mod phone;
 mod prompts;
 mod report;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use havre_console::{Board, Console, Events, Limits, System, Token};
+use havre_console::{Board, Console, Events, Limits, SessionTimes, System, Token};
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads};
 use havre_node::{Control, Handle, Parts, Sockets};
@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::line::Running;
 use crate::load::{self, Loaded};
+use crate::people::{self, Kept};
 use crate::watch::{Published, Watcher};
 use crate::{banner, logging, office};
 
@@ -85,14 +86,15 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode
     let (handle, control_ended) = start_control(&loaded, sockets, clock, store, acks, watcher)?;
     let roster = office::read_roster(&loaded.config)?;
     let running = Arc::new(Running::new(handle.clone(), published, path, &loaded, roster));
-    let console = open_console(&loaded.config, Arc::clone(&running), events).await?;
+    let console = open_console(&loaded.config, Arc::clone(&running), events, clock).await?;
     let http = console.local_addr();
+    let setup = console.setup_path();
     let (stop_console, console_stops) = oneshot::channel::<()>();
     let console_task = tokio::spawn(console.serve(async {
         let _ = console_stops.await;
     }));
     info!(node = %loaded.config.node, ?sip, %http, dialplan = loaded.plan.hash(), "ready for calls");
-    banner::print(&loaded, &sip, http);
+    banner::print(&loaded, &sip, http, setup.as_deref());
 
     let drain = loaded.config.drain;
     drop(loaded);
@@ -176,7 +178,10 @@ async fn open_console(
     config: &Config,
     running: Arc<Running>,
     events: Arc<Events>,
+    clock: Clock,
 ) -> anyhow::Result<Console> {
+    let keep = Arc::new(Kept::open(&config.console.accounts).await?);
+    let most = config.console.session;
     let console_config = havre_console::Config {
         token: Token::new(&config.http_token)?,
         open_page: config.open_page,
@@ -184,8 +189,13 @@ async fn open_console(
         limits: Limits::default(),
         version: env!("CARGO_PKG_VERSION").into(),
         zone: "America/Toronto".into(),
+        origins: config.console.origins.clone(),
+        realm: config.realm.clone(),
+        sessions: SessionTimes { idle: most / 2, most },
+        demo: if config.console.demo { people::demo(config) } else { Vec::new() },
     };
-    Ok(Console::bind(config.http_listen, console_config, running, events).await?)
+    let parts = havre_console::Parts { line: running, events, keep, clock: Arc::new(move || clock.now()) };
+    Ok(Console::bind(config.http_listen, console_config, parts).await?)
 }
 
 /// Serves signals: SIGHUP reloads; the first SIGTERM or SIGINT drains, the second ends at once.

@@ -3,6 +3,7 @@
 //! One word for one thing (see the table of names in `ARCHITECTURE.md`). This crate depends on `std` only, reads
 //! no clock and no randomness, and every type that people or machines read has one stable spelling (`as_str`).
 
+mod account;
 mod agent;
 mod cause;
 mod digit;
@@ -17,6 +18,10 @@ mod risk;
 mod time;
 mod widening;
 
+pub use account::{
+    AccountChange, AuditEntry, KeptAccounts, SessionKey, UserAccount, UserId, UserRole, UserRoles,
+    UserSession,
+};
 pub use agent::{AgentCommand, AgentProfile, AgentState, Role, Roles, StateReason, WrapUp};
 pub use cause::Cause;
 pub use digit::Digit;

@@ -19,3 +19,7 @@ pub const MAX_SIP_MESSAGE: usize = 65_535;
 pub const MAX_SIP_HEADERS: usize = 256;
 /// Server and client transactions at once.
 pub const MAX_TRANSACTIONS: usize = 65_536;
+/// People who can sign in to the console.
+pub const MAX_USERS: usize = 10_000;
+/// Sessions in the console at once: every advocate of a large line with a spare tab.
+pub const MAX_SESSIONS: usize = 2_000;

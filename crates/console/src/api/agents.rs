@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Part, Shared};
+use crate::access::Who;
 use crate::board::Snapshot;
 use crate::line::CommandError;
 use crate::problem::Problem;
@@ -64,6 +65,7 @@ pub(crate) async fn agent(State(shared): State<Shared>, Part(id): Part) -> Resul
 ))]
 pub(crate) async fn set_state(
     State(shared): State<Shared>,
+    who: Who,
     Part(id): Part,
     wish: Result<Json<StateWish>, JsonRejection>,
 ) -> Result<Json<Agent>, Problem> {
@@ -71,7 +73,7 @@ pub(crate) async fn set_state(
     let agent: AgentId = id.parse().map_err(|_| unknown())?;
     let wish = wish.map_err(|rejection| bad_body(&rejection, shared.config.limits.body))?;
     let Json(StateWish { state: CommandWord(asked) }) = wish;
-    let snapshot = command(&shared, &agent, asked).await?;
+    let snapshot = command(&shared, &who, &agent, asked).await?;
     let entry = snapshot.agents.iter().find(|entry| entry.profile.id == agent).ok_or_else(unknown)?;
     Ok(Json(views::agent(entry, snapshot.at)))
 }
@@ -79,6 +81,7 @@ pub(crate) async fn set_state(
 /// Has it done; the state of the line with what came of it.
 pub(super) async fn command(
     shared: &Shared,
+    who: &Who,
     agent: &AgentId,
     command: AgentCommand,
 ) -> Result<Arc<Snapshot>, Problem> {
@@ -91,7 +94,7 @@ pub(super) async fn command(
         }
         CommandError::Unavailable => Problem::unavailable(),
     })?;
-    tracing::info!(%agent, %command, state = state.as_str(), "state set over HTTP");
+    shared.audit().write(who, "agent_state", agent, command);
     // The published snapshot may be a moment older than the answer.
     let mut snapshot = shared.line.snapshot();
     let now = snapshot.at;

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::Shared;
 use super::stream::{ALIVE, Frames, place, respond};
+use crate::access::Who;
 use crate::problem::Problem;
 use crate::screens::Seen;
 use crate::views::{self, Board};
@@ -29,10 +30,10 @@ pub(crate) async fn board(State(shared): State<Shared>) -> Json<Board> {
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "Too many viewers.", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn events(State(shared): State<Shared>) -> Result<Response, Problem> {
+pub(crate) async fn events(State(shared): State<Shared>, who: Who) -> Result<Response, Problem> {
     let place = place(&shared.viewers, shared.config.limits.viewers)?;
     let newest = shared.screens.wall.newest();
-    Ok(respond(Viewer { shared, seen: Seen::default(), newest, _place: place }))
+    Ok(respond(&who, Viewer { shared, seen: Seen::default(), newest, _place: place }))
 }
 
 struct Viewer {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{Part, Shared};
+use crate::access::Who;
 use crate::board::CallEntry;
 use crate::events::CallNews;
 use crate::problem::Problem;
@@ -96,7 +97,11 @@ pub(crate) async fn log(State(shared): State<Shared>, Part(id): Part) -> Result<
      content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn escalate(State(shared): State<Shared>, Part(id): Part) -> Result<Json<Call>, Problem> {
+pub(crate) async fn escalate(
+    State(shared): State<Shared>,
+    who: Who,
+    Part(id): Part,
+) -> Result<Json<Call>, Problem> {
     let unknown = || Problem::no_such("call in progress", &id, "/api/v1/calls");
     let call: CallId = id.parse().map_err(|_| unknown())?;
     match shared.answered(shared.line.escalate(call)).await? {
@@ -104,7 +109,7 @@ pub(crate) async fn escalate(State(shared): State<Shared>, Part(id): Part) -> Re
         Some(false) => return Err(unknown()),
         None => return Err(Problem::unavailable()),
     }
-    tracing::info!(%call, "made urgent over HTTP");
+    shared.audit().write(&who, "escalate", call, "");
     let snapshot = shared.line.snapshot();
     // The published snapshot may be a moment older than the answer.
     let entry = snapshot.calls.iter().find(|entry| entry.id == call).ok_or_else(unknown)?;

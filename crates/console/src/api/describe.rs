@@ -2,12 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, OpenApi};
+use axum::http::Method;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ComponentsBuilder, ContentBuilder, OpenApi, Ref, ResponseBuilder};
 
 use super::{
-    Shared, agents, board, calls, desk, plan, probes, prompts, provinces, reload, stream, today, trunks,
+    Shared, accounts, agents, board, calls, desk, plan, probes, prompts, provinces, reload, routes, session,
+    sip, stream, today, trunks,
 };
+use crate::access::Access;
 use crate::events::{AgentNews, CallNews, SystemNews};
 use crate::page;
 use crate::problem::Problem;
@@ -28,10 +34,13 @@ use crate::views::Change;
         board::board, board::events, desk::desk, desk::events, desk::set_state, desk::escalate, desk::history, provinces::provinces,
         calls::log, today::today, today::roster, today::set_roster, today::coverage, trunks::trunks,
         plan::plan, plan::check, plan::replace, prompts::prompts, prompts::recording, prompts::replace,
+        session::ways, session::sign_in, session::read, session::sign_out, session::set_language,
+        session::set_password, session::set_up, accounts::list, accounts::add, accounts::change, accounts::remove,
+        accounts::audit, sip::socket,
         page::any, page::en, page::fr, page::token, page::file,
     ),
     components(schemas(CallNews, AgentNews, SystemNews, Change, KeyNews)),
-    security(("token" = []))
+    security(("token" = []), ("session" = []))
 )]
 struct Description;
 
@@ -48,9 +57,51 @@ pub(crate) fn description(version: &str) -> OpenApi {
     let mut api = <Description as utoipa::OpenApi>::openapi();
     version.clone_into(&mut api.info.version);
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+        "havre_session",
+        "The cookie of POST /api/v1/session. What changes something needs `X-CSRF-Token` and a page's origin too.",
+    )));
     let components = api.components.take().unwrap_or_else(|| ComponentsBuilder::new().build());
-    api.components = Some(ComponentsBuilder::from(components).security_scheme("token", bearer).build());
+    let components = ComponentsBuilder::from(components).security_scheme("token", bearer);
+    api.components = Some(components.security_scheme("session", cookie).build());
+    for (method, path, access, _) in routes() {
+        if let Some(operation) = api.paths.paths.get_mut(path).and_then(|item| operation(item, &method)) {
+            say_who_may(operation, access);
+        }
+    }
     api
+}
+
+fn operation<'a>(item: &'a mut PathItem, method: &Method) -> Option<&'a mut Operation> {
+    let operation = match method.as_str() {
+        "GET" => &mut item.get,
+        "PUT" => &mut item.put,
+        "POST" => &mut item.post,
+        "DELETE" => &mut item.delete,
+        _ => return None,
+    };
+    operation.as_mut()
+}
+
+/// Who may ask stands in the table of routes alone; here it is told.
+fn say_who_may(operation: &mut Operation, access: Access) {
+    if access == Access::Open {
+        return;
+    }
+    let said = operation.description.take().map_or_else(String::new, |said| format!("{said}\n\n"));
+    operation.description = Some(format!("{said}For {access}."));
+    if access == Access::Session {
+        operation.security = Some(vec![SecurityRequirement::new("session", [""; 0])]);
+    }
+    let problem = |said: &str| {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        ResponseBuilder::new().description(said).content("application/problem+json", content).build().into()
+    };
+    let told = &mut operation.responses.responses;
+    told.entry("401".to_owned()).or_insert_with(|| problem("Neither the token nor a live session."));
+    told.entry("403".to_owned()).or_insert_with(|| {
+        problem("`not_allowed`: not this role. `bad_origin`, `bad_csrf`: see the session.")
+    });
 }
 
 #[cfg(test)]
@@ -58,23 +109,33 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::api::{Access, routes};
 
     #[test]
     fn every_route_is_described_and_every_description_has_a_route() {
-        let routed: BTreeSet<_> = routes().into_iter().map(|(path, ..)| path.to_owned()).collect();
-        let described: BTreeSet<_> = description("").paths.paths.into_keys().collect();
+        let name = |method: &str, path: &str| format!("{} {path}", method.to_lowercase());
+        let routed: BTreeSet<_> =
+            routes().iter().map(|(method, path, ..)| name(method.as_str(), path)).collect();
+        let api = serde_json::to_value(description("")).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, item) in api["paths"].as_object().unwrap() {
+            described.extend(item.as_object().unwrap().keys().map(|method| name(method, path)));
+        }
         assert_eq!(routed, described);
     }
 
     #[test]
-    fn the_description_says_which_routes_need_the_token() {
+    fn the_description_says_who_may_ask() {
         let api = serde_json::to_value(description("")).unwrap();
-        for (path, access, _) in routes() {
-            for operation in api["paths"][path].as_object().unwrap().values() {
-                let open = operation["security"] == serde_json::json!([{}]);
-                assert_eq!(open, access == Access::Open, "{path}");
-                assert_eq!(operation["responses"]["401"].is_object(), !open, "{path}");
+        for (method, path, access, _) in routes() {
+            let operation = &api["paths"][path][method.as_str().to_lowercase()];
+            let open = operation["security"] == serde_json::json!([{}]);
+            assert_eq!(open, access == Access::Open, "{method} {path}");
+            if !open {
+                for status in ["401", "403"] {
+                    assert!(operation["responses"][status].is_object(), "{method} {path} {status}");
+                }
+                let said = operation["description"].as_str().unwrap();
+                assert!(said.ends_with(&format!("For {access}.")), "{method} {path}: {said}");
             }
         }
     }

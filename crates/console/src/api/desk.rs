@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::agents::{bad_body, command};
 use super::stream::{ALIVE, Frames, place, respond};
+use crate::access::Who;
 use crate::office::TalkEnd;
 use crate::problem::Problem;
 use crate::screens::{call_of, desk_of};
@@ -29,8 +30,11 @@ pub(crate) struct DeskWish {
     command: CommandWord,
 }
 
-/// Whose desk it is. Whoever bears the token may look at any.
-pub(crate) struct Mine(AgentId);
+/// Whose desk it is: one's own. Whoever bears the token may look at any.
+pub(crate) struct Mine {
+    agent: AgentId,
+    who: Who,
+}
 
 #[derive(Deserialize)]
 struct Asked {
@@ -41,9 +45,14 @@ impl FromRequestParts<Shared> for Mine {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
-        let asked = Query::<Asked>::from_request_parts(parts, shared).await;
-        let agent = asked.ok().and_then(|Query(asked)| asked.agent);
-        agent.and_then(|agent| agent.parse().ok()).map(Self).ok_or_else(|| {
+        let who = Who::from_request_parts(parts, shared).await?;
+        let agent = if who.session.is_some() {
+            who.agent.clone()
+        } else {
+            let asked = Query::<Asked>::from_request_parts(parts, shared).await;
+            asked.ok().and_then(|Query(asked)| asked.agent).and_then(|agent| agent.parse().ok())
+        };
+        agent.map(|agent| Self { agent, who }).ok_or_else(|| {
             let detail = "The request does not say whose desk is meant.";
             let remedy = "Say it with `?agent=ID`; GET /api/v1/agents lists those there are.";
             Problem::new(StatusCode::BAD_REQUEST, "no-agent", "Whose desk?", detail, remedy)
@@ -58,7 +67,10 @@ impl FromRequestParts<Shared> for Mine {
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "No such advocate.", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn desk(State(shared): State<Shared>, Mine(agent): Mine) -> Result<Json<Desk>, Problem> {
+pub(crate) async fn desk(
+    State(shared): State<Shared>,
+    Mine { agent, .. }: Mine,
+) -> Result<Json<Desk>, Problem> {
     desk_of(&agent, &shared.line.snapshot()).map(Json).ok_or_else(|| unknown(&agent))
 }
 
@@ -71,12 +83,15 @@ pub(crate) async fn desk(State(shared): State<Shared>, Mine(agent): Mine) -> Res
     (status = 404, description = "No such advocate.", body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "Too many viewers.", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn events(State(shared): State<Shared>, Mine(agent): Mine) -> Result<Response, Problem> {
+pub(crate) async fn events(
+    State(shared): State<Shared>,
+    Mine { agent, who }: Mine,
+) -> Result<Response, Problem> {
     let place = place(&shared.viewers, shared.config.limits.viewers)?;
     let opened = shared.screens.desks.open(&agent, &shared.line.snapshot());
     let (first, desks) = opened.ok_or_else(|| unknown(&agent))?;
     let keys = shared.events.keys.listen(&agent);
-    Ok(respond(Viewer { shared, first: Some(first), desks, keys, _place: place }))
+    Ok(respond(&who, Viewer { shared, first: Some(first), desks, keys, _place: place }))
 }
 
 /// Ask for the advocate's own state to change. Answers with the desk as it then is.
@@ -96,12 +111,12 @@ pub(crate) async fn events(State(shared): State<Shared>, Mine(agent): Mine) -> R
 ))]
 pub(crate) async fn set_state(
     State(shared): State<Shared>,
-    Mine(agent): Mine,
+    Mine { agent, who }: Mine,
     wish: Result<Json<DeskWish>, JsonRejection>,
 ) -> Result<Json<Desk>, Problem> {
     let Json(DeskWish { command: CommandWord(asked) }) =
         wish.map_err(|rejection| bad_body(&rejection, shared.config.limits.body))?;
-    let snapshot = command(&shared, &agent, asked).await?;
+    let snapshot = command(&shared, &who, &agent, asked).await?;
     desk_of(&agent, &snapshot).map(Json).ok_or_else(|| unknown(&agent))
 }
 
@@ -114,7 +129,10 @@ pub(crate) async fn set_state(
      content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn escalate(State(shared): State<Shared>, Mine(agent): Mine) -> Result<StatusCode, Problem> {
+pub(crate) async fn escalate(
+    State(shared): State<Shared>,
+    Mine { agent, who }: Mine,
+) -> Result<StatusCode, Problem> {
     let snapshot = shared.line.snapshot();
     let entry = snapshot.agents.iter().find(|entry| entry.profile.id == agent);
     let talking = entry.filter(|entry| matches!(entry.state, AgentState::Talking { .. }));
@@ -123,7 +141,7 @@ pub(crate) async fn escalate(State(shared): State<Shared>, Mine(agent): Mine) ->
         None => false,
     };
     if done {
-        tracing::info!(%agent, "own call made urgent over HTTP");
+        shared.audit().write(&who, "escalate", &agent, "own call");
         return Ok(StatusCode::NO_CONTENT);
     }
     let remedy = "A call can be made urgent while it lasts.";
@@ -161,7 +179,7 @@ pub(crate) struct HistoryCall {
 ))]
 pub(crate) async fn history(
     State(shared): State<Shared>,
-    Mine(agent): Mine,
+    Mine { agent, .. }: Mine,
 ) -> Result<Json<History>, Problem> {
     let talks = shared.answered(shared.line.history(agent, HISTORY)).await?.map_err(Problem::office)?;
     let calls = talks.into_iter().map(|talk| HistoryCall {

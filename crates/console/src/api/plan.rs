@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{MAX_PLAN, Shared};
+use crate::access::Who;
 use crate::board::{Snapshot, Stage};
 use crate::line::Reloaded;
 use crate::office::{PlanChecked, PlanEdge, PlanInForce};
@@ -158,6 +159,7 @@ pub(crate) async fn check(
 ))]
 pub(crate) async fn replace(
     State(shared): State<Shared>,
+    who: Who,
     change: Result<Json<PlanChange>, JsonRejection>,
 ) -> Result<Json<Reloaded>, Problem> {
     let remedy = "Send {\"source\":TEXT,\"base_hash\":HASH}; GET /api/v1/dialplan has the hash.";
@@ -165,6 +167,6 @@ pub(crate) async fn replace(
         change.map_err(|rejection| Problem::bad_body(&rejection, "Not understood", remedy, MAX_PLAN))?;
     let done = shared.answered(shared.line.replace_dialplan(source, base_hash)).await?;
     let reloaded = done.map_err(Problem::office)?;
-    tracing::info!(dialplan = %reloaded.dialplan, "dialplan replaced over HTTP");
+    shared.audit().write(&who, "dialplan", &reloaded.dialplan, "");
     Ok(Json(reloaded))
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{MAX_RECORDING, Shared};
+use crate::access::Who;
 use crate::line::Reloaded;
 use crate::office::{OfficeError, PromptEntry};
 use crate::problem::Problem;
@@ -68,6 +69,7 @@ pub(crate) async fn recording(
 ))]
 pub(crate) async fn replace(
     State(shared): State<Shared>,
+    who: Who,
     path: Result<Path<(String, String)>, PathRejection>,
     wav: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Reloaded>, Problem> {
@@ -76,7 +78,7 @@ pub(crate) async fn replace(
     let wav = wav.map_err(|_| Problem::too_large(MAX_RECORDING))?;
     let done = shared.line.replace_recording(prompt.clone(), spoken, wav.into());
     let reloaded = shared.answered(done).await?.map_err(Problem::office)?;
-    tracing::info!(prompt, language = recording, "recording replaced over HTTP");
+    shared.audit().write(&who, "recording", &prompt, recording);
     Ok(Json(reloaded))
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Shared;
+use crate::access::Who;
 use crate::line::Reloaded;
 use crate::problem::Problem;
 
@@ -16,14 +17,14 @@ use crate::problem::Problem;
      content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn reload(State(shared): State<Shared>) -> Result<Json<Reloaded>, Problem> {
+pub(crate) async fn reload(State(shared): State<Shared>, who: Who) -> Result<Json<Reloaded>, Problem> {
     match shared.answered(shared.line.reload()).await? {
         Ok(reloaded) => {
-            tracing::info!(dialplan = %reloaded.dialplan, "reloaded over HTTP");
+            shared.audit().write(&who, "reload", &reloaded.dialplan, "");
             Ok(Json(reloaded))
         }
         Err(refused) => {
-            tracing::warn!(findings = refused.findings.len(), "reload over HTTP refused");
+            shared.audit().write(&who, "reload_refused", "", &refused);
             let detail = format!("{refused}.");
             let remedy = "Correct what `findings` names (`havre check` says the same) and ask again.";
             let status = StatusCode::UNPROCESSABLE_ENTITY;

@@ -8,11 +8,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 
 use super::Shared;
+use crate::access::Who;
 use crate::events::Read;
 use crate::problem::Problem;
 
@@ -27,10 +28,14 @@ use crate::problem::Problem;
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 503, description = "Too many readers.", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn events(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn events(
+    State(shared): State<Shared>,
+    who: Who,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let place = place(&shared.readers, shared.config.limits.subscribers)?;
     let asked = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
-    Ok(respond(Reader::new(shared, place, asked)))
+    Ok(respond(&who, Reader::new(shared, place, asked)))
 }
 
 /// What a stream is made of.
@@ -49,12 +54,14 @@ pub(super) fn place(places: &Arc<Semaphore>, limit: usize) -> Result<OwnedSemaph
     })
 }
 
-/// A response that goes on as long as `frames` do.
-pub(super) fn respond(frames: impl Frames) -> Response {
+/// A response that goes on as long as `frames` do, and as `who` may hear them.
+pub(super) fn respond(who: &Who, frames: impl Frames) -> Response {
+    let who = who.clone();
     let frames = stream::unfold(frames, |mut frames| async move {
         let frame = frames.next().await?;
         Some((Ok::<_, Infallible>(frame), frames))
     });
+    let frames = frames.take_until(async move { who.over().await });
     // A proxy that buffers would hold events back.
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (X_ACCEL_BUFFERING, "no")];
     (headers, Body::from_stream(frames)).into_response()

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{MAX_ROSTER, Shared};
+use crate::access::Who;
 use crate::problem::Problem;
 use crate::roster::{CoveredHour, Roster};
 use crate::views::{self, Curves};
@@ -53,6 +54,7 @@ pub(crate) async fn roster(State(shared): State<Shared>) -> Json<Roster> {
 ))]
 pub(crate) async fn set_roster(
     State(shared): State<Shared>,
+    who: Who,
     roster: Result<Json<Roster>, JsonRejection>,
 ) -> Result<Json<Roster>, Problem> {
     let remedy = "Send {\"shifts\":[{\"agent\":ID,\"day\":0,\"from\":\"08:00\",\"to\":\"16:00\"}]}; GET /openapi.json describes it.";
@@ -70,7 +72,7 @@ pub(crate) async fn set_roster(
         ));
     }
     shared.answered(shared.line.keep_roster(roster.clone())).await?.map_err(Problem::office)?;
-    tracing::info!(shifts = roster.shifts.len(), "roster changed over HTTP");
+    shared.audit().write(&who, "roster", "", format_args!("{} shifts", roster.shifts.len()));
     Ok(Json(roster))
 }
 

@@ -10,21 +10,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use havre_console::{
-    Answer, Board, CommandError, Config, Console, Counter, Events, Finding, Limits, Line, Measures,
-    Readiness, ReloadRefused, Reloaded, Roster, Rtp, Snapshot, Token,
+    Answer, Board, CommandError, Config, Console, Counter, Events, Finding, Keep, KeepError, Limits, Line,
+    Measures, Parts, Readiness, ReloadRefused, Reloaded, Roster, Rtp, SessionTimes, SipFlow, Snapshot, Token,
 };
 use havre_model::{
-    AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, Language, Mono, Now, Risk, Role,
-    Spoken, Unix, What, WrapUp,
+    AccountChange, AgentCommand, AgentId, AgentProfile, AgentState, AuditEntry, CallEvent, CallId,
+    KeptAccounts, Language, Mono, Now, Risk, Role, Spoken, Unix, What, WrapUp,
 };
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -34,6 +34,10 @@ pub const TOKEN: &str = "test-token-0123456789";
 pub struct Server {
     pub address: SocketAddr,
     pub line: Arc<TestLine>,
+    pub keep: Arc<TestKeep>,
+    pub clock: Arc<TestClock>,
+    /// Of the link for the first account.
+    pub setup: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -44,23 +48,43 @@ impl Server {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_over(Arc::default(), Arc::default(), change).await
+    }
+
+    /// On what was kept before, at a moment.
+    pub async fn start_over(
+        keep: Arc<TestKeep>,
+        clock: Arc<TestClock>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config {
             token: Token::new(TOKEN).unwrap(),
             open_page: false,
             open_metrics: false,
             version: "9.8.7".to_owned(),
             zone: "America/Toronto".to_owned(),
+            origins: Vec::new(),
+            realm: "havre".to_owned(),
+            sessions: SessionTimes::default(),
+            demo: Vec::new(),
             limits: Limits::default(),
         };
         change(&mut config);
         let line = Arc::new(TestLine::new());
         let events = Arc::clone(&line.events);
-        let console =
-            Console::bind(([127, 0, 0, 1], 0).into(), config, Arc::clone(&line) as _, events).await.unwrap();
+        let reads = Arc::clone(&clock);
+        let parts = Parts {
+            line: Arc::clone(&line) as _,
+            events,
+            keep: Arc::clone(&keep) as _,
+            clock: Arc::new(move || reads.now()),
+        };
+        let console = Console::bind(([127, 0, 0, 1], 0).into(), config, parts).await.unwrap();
         let address = console.local_addr();
+        let setup = console.setup_path().map(|path| path.rsplit('/').next().unwrap().to_owned());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(console.serve(async { drop(stopped.await) }));
-        Self { address, line, stop: Some(stop), serving }
+        Self { address, line, keep, clock, setup, stop: Some(stop), serving }
     }
 
     /// Asks the console to stop and waits until it has.
@@ -105,6 +129,57 @@ impl Server {
     }
 }
 
+/// Somebody who is signed in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub cookie: String,
+    pub csrf: String,
+}
+
+pub const PASSWORD: &str = "correct horse battery";
+
+impl Server {
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes an account, as a machine with the token may.
+    pub async fn account(&self, user: &str, roles: &[&str], agent: Option<&str>) {
+        let wish = json!({
+            "user": user, "name": user, "roles": roles, "agent": agent, "language": "en", "password": PASSWORD
+        });
+        let reply = self.ask(Method::POST, "/api/v1/accounts", &[BEARER, JSON], &wish.to_string()).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+    }
+
+    pub async fn try_sign_in(&self, user: &str, password: &str) -> Reply {
+        let body = json!({"user": user, "password": password}).to_string();
+        let origin = self.origin();
+        self.ask(Method::POST, "/api/v1/session", &[("origin", &origin), JSON], &body).await
+    }
+
+    pub async fn sign_in(&self, user: &str) -> Person {
+        Person::from(&self.try_sign_in(user, PASSWORD).await)
+    }
+
+    /// As a page of the console asks for somebody.
+    pub async fn ask_as(&self, person: &Person, method: Method, path: &str, body: &str) -> Reply {
+        let origin = self.origin();
+        let headers =
+            [("cookie", &*person.cookie), ("origin", &origin), ("x-csrf-token", &person.csrf), JSON];
+        self.ask(method, path, &headers, body).await
+    }
+}
+
+impl From<&Reply> for Person {
+    fn from(reply: &Reply) -> Self {
+        assert!(reply.status.is_success(), "{}", reply.text());
+        let cookie = reply.header("set-cookie").split(';').next().unwrap().to_owned();
+        Self { cookie, csrf: reply.json()["csrf"].as_str().unwrap().to_owned() }
+    }
+}
+
+pub const JSON: (&str, &str) = ("content-type", "application/json");
 pub const BEARER: (&str, &str) = ("authorization", "Bearer test-token-0123456789");
 
 /// A whole response.
@@ -129,6 +204,9 @@ impl Reply {
     }
 }
 
+/// The line's end of a SIP flow: whose, what they say, what they hear.
+pub type Flow = (AgentId, mpsc::Receiver<Bytes>, mpsc::Sender<Bytes>);
+
 /// A line at 100 s past the epoch; what happens in it is what the test says.
 pub struct TestLine {
     pub events: Arc<Events>,
@@ -136,6 +214,8 @@ pub struct TestLine {
     pub readiness: Mutex<Readiness>,
     published: watch::Sender<Arc<Snapshot>>,
     pub roster: Mutex<Arc<Roster>>,
+    /// The line's end of each SIP flow that was asked for.
+    pub flows: Mutex<Vec<Flow>>,
 }
 
 impl TestLine {
@@ -157,7 +237,14 @@ impl TestLine {
         board.on_agents(&profiles, NOW);
         let readiness = Mutex::new(Readiness { store_up: true, ..Readiness::default() });
         let published = watch::Sender::new(Arc::new(board.snapshot(NOW)));
-        Self { events, board: Mutex::new(board), readiness, published, roster: Mutex::default() }
+        Self {
+            events,
+            board: Mutex::new(board),
+            readiness,
+            published,
+            flows: Mutex::default(),
+            roster: Mutex::default(),
+        }
     }
 
     /// Lets the board be told something, and publishes what it then shows.
@@ -233,6 +320,13 @@ impl Line for TestLine {
     fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>> {
         let known = self.board.lock().unwrap().snapshot(NOW).calls.iter().any(|entry| entry.id == call);
         Box::pin(async move { Some(known) })
+    }
+
+    fn sip_flow(&self, agent: AgentId, _remote: SocketAddr, _secure: bool) -> Option<SipFlow> {
+        let (to_line, from_browser) = mpsc::channel(4);
+        let (to_browser, from_line) = mpsc::channel(4);
+        self.flows.lock().unwrap().push((agent, from_browser, to_browser));
+        Some(SipFlow { to_line, from_line })
     }
 
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadRefused>> {
@@ -312,4 +406,89 @@ pub fn assert_shape(name: &str, seen: &Value) {
     }
     let expected: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!(*seen, expected, "{path} differs; is the change meant? HAVRE_WRITE_SHAPES=1 writes it anew");
+}
+
+/// A clock that goes on only as the test says.
+pub struct TestClock(Mutex<Now>);
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self(Mutex::new(NOW))
+    }
+}
+
+impl TestClock {
+    pub fn now(&self) -> Now {
+        *self.0.lock().unwrap()
+    }
+
+    pub fn advance(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap();
+        *now = now.after(by);
+    }
+}
+
+/// What is kept, in memory: a later console can start over it.
+#[derive(Default)]
+pub struct TestKeep {
+    pub kept: Mutex<KeptAccounts>,
+    pub audit: Mutex<Vec<AuditEntry>>,
+    /// The disk is full.
+    pub full: Mutex<bool>,
+}
+
+impl Keep for TestKeep {
+    fn load(&self) -> Answer<'_, Result<KeptAccounts, KeepError>> {
+        Box::pin(async { Ok(self.kept.lock().unwrap().clone()) })
+    }
+
+    fn apply(&self, changes: Vec<AccountChange>) -> Answer<'_, Result<(), KeepError>> {
+        Box::pin(async move {
+            if *self.full.lock().unwrap() {
+                return Err(KeepError("the disk is full".to_owned()));
+            }
+            let (mut kept, mut audit) = (self.kept.lock().unwrap(), self.audit.lock().unwrap());
+            for change in changes {
+                match change {
+                    AccountChange::Put(account) => {
+                        kept.accounts.retain(|other| other.user != account.user);
+                        kept.accounts.push(*account);
+                    }
+                    AccountChange::Remove(user) => kept.accounts.retain(|other| other.user != user),
+                    AccountChange::SignedIn(session) => kept.sessions.push(session),
+                    AccountChange::Seen(key, at) => {
+                        kept.sessions.iter_mut().filter(|s| s.key == key).for_each(|s| s.seen = at);
+                    }
+                    AccountChange::SignedOut(key) => kept.sessions.retain(|session| session.key != key),
+                    AccountChange::Done(entry) => {
+                        let id = i64::try_from(audit.len()).unwrap() + 1;
+                        audit.push(AuditEntry { id, ..entry });
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn audit(&self, before: i64, limit: usize) -> Answer<'_, Result<Vec<AuditEntry>, KeepError>> {
+        Box::pin(async move {
+            let audit = self.audit.lock().unwrap();
+            Ok(audit.iter().rev().filter(|entry| entry.id < before).take(limit).cloned().collect())
+        })
+    }
+}
+
+/// Checks that `reply` is a problem of this status and kind that says what to do, and returns it.
+#[track_caller]
+pub fn problem(reply: &Reply, status: u16, kind: &str) -> Value {
+    let text = String::from_utf8_lossy(&reply.body);
+    assert_eq!(reply.status.as_u16(), status, "{text}");
+    assert_eq!(reply.header("content-type"), "application/problem+json");
+    let problem = reply.json();
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["type"], format!("urn:havre:problem:{kind}"));
+    for said in ["title", "detail", "remedy"] {
+        assert!(!problem[said].as_str().unwrap().is_empty(), "{said}");
+    }
+    problem
 }

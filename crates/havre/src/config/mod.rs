@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use havre_console::Origin;
 use havre_media::Codec;
 use havre_model::{AgentId, AgentProfile, NodeId, Role, Spoken, TrunkId, WrapUp, limits};
 use havre_node::media::MAX_SHARDS;
@@ -18,7 +19,7 @@ use havre_sip::digest::Algorithm;
 use ipnet::IpNet;
 
 use locate::line_of;
-use raw::{RawAgent, RawConfig, RawTrunk, RawWrapUp};
+use raw::{RawAgent, RawConfig, RawConsole, RawTrunk, RawWrapUp};
 
 /// The demo profile: loopback only, what `havre run` starts without a file.
 pub(crate) const DEMO: &str = include_str!("../../../../config/demo.toml");
@@ -64,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) metrics_open: bool,
     /// The live page without a login.
     pub(crate) open_page: bool,
+    /// People's accounts.
+    pub(crate) console: ConsoleConfig,
     /// `None` = embedded.
     pub(crate) redis: Option<String>,
     /// Prefix of Redis keys.
@@ -82,6 +85,19 @@ pub(crate) struct Config {
     pub(crate) trunks: Vec<Trunk>,
     /// Accounts.
     pub(crate) agents: Vec<Account>,
+}
+
+/// People who sign in.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsoleConfig {
+    /// SQLite file of accounts, sessions and the audit.
+    pub(crate) accounts: PathBuf,
+    /// How long a session lives.
+    pub(crate) session: Duration,
+    /// Addresses under which browsers know the console.
+    pub(crate) origins: Vec<Origin>,
+    /// Accounts with known passwords.
+    pub(crate) demo: bool,
 }
 
 /// A carrier's peer.
@@ -320,6 +336,7 @@ impl Check<'_> {
         let pairs = "write first-last, as 20000-29999; each call takes four ports (two legs, RTP and RTCP)";
         let rtp_ports = self.ports("rtp.ports", &raw.rtp.ports, pairs).unwrap_or(20_000..=29_999);
         let http_token = self.token(raw.http.token, http_listen.ip());
+        let console = self.console(raw.console, base, http_listen);
         let log_json = match raw.log.format.as_str() {
             "json" => true,
             "text" => false,
@@ -351,6 +368,7 @@ impl Check<'_> {
             http_token,
             metrics_open: raw.http.metrics_open,
             open_page: raw.http.page_open,
+            console,
             redis,
             redis_prefix: raw.store.prefix,
             records: base.join(raw.records.path),
@@ -375,6 +393,34 @@ impl Check<'_> {
             self.error("http.token", "is missing", "set it here or in HAVRE__HTTP__TOKEN");
         }
         token
+    }
+
+    fn console(&mut self, raw: RawConsole, base: &Path, listen: SocketAddr) -> ConsoleConfig {
+        let mut origins = Vec::new();
+        for text in &raw.origins {
+            match text.parse() {
+                Ok(origin) => origins.push(origin),
+                Err(error) => {
+                    let remedy =
+                        "write the console's address as a browser shows it, as https://console.example.ca";
+                    self.error("console.origins", format!("{text:?} is {error}"), remedy);
+                }
+            }
+        }
+        if !(1..=168).contains(&raw.session_hours) {
+            let remedy = "write hours from 1 to 168; 24 is a shift with its overtime";
+            self.error("console.session_hours", "is no time for a session", remedy);
+        }
+        if raw.demo_accounts && !listen.ip().is_loopback() {
+            let remedy = "switch it off, or listen on 127.0.0.1: everybody knows these passwords";
+            self.error("console.demo_accounts", "is for loopback only", remedy);
+        }
+        ConsoleConfig {
+            accounts: base.join(raw.accounts),
+            session: Duration::from_secs(u64::from(raw.session_hours) * 3600),
+            origins,
+            demo: raw.demo_accounts,
+        }
     }
 
     fn digest(&mut self, names: &[String]) -> Vec<Algorithm> {

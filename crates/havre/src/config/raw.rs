@@ -14,6 +14,8 @@ pub(super) struct RawConfig {
     pub(super) rtp: RawRtp,
     pub(super) http: RawHttp,
     #[serde(default)]
+    pub(super) console: RawConsole,
+    #[serde(default)]
     pub(super) store: RawStore,
     #[serde(default)]
     pub(super) records: RawRecords,
@@ -138,6 +140,31 @@ pub(super) struct RawHttp {
     /// The live page gets the token by itself (loopback only: the demo).
     #[serde(default)]
     pub(super) page_open: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawConsole {
+    /// SQLite file of accounts, sessions and the audit.
+    pub(super) accounts: String,
+    /// Hours until people have to sign in again; half of it when nothing is heard of them.
+    pub(super) session_hours: u32,
+    /// Addresses under which browsers know the console, as `https://console.example.ca`, besides its own.
+    pub(super) origins: Vec<String>,
+    /// Every `[[agents]]` id signs in with its SIP password, and `operator` with `demo-op` (loopback only).
+    pub(super) demo_accounts: bool,
+}
+
+impl Default for RawConsole {
+    fn default() -> Self {
+        Self {
+            accounts: "data/console.sqlite".into(),
+            // A shift of twelve hours, and the same again for one that does not end.
+            session_hours: 24,
+            origins: Vec::new(),
+            demo_accounts: false,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,0 +1,94 @@
+//! Who did what: written behind the acts, in their order, so that no act waits for a disk.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use havre_model::{AccountChange, AuditEntry, Now};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use super::{Keep, Who};
+use crate::config::Clock;
+
+/// Entries that may wait for the disk: more than people do in a day.
+const MOST_WAITING: usize = 10_000;
+/// Entries kept in one go.
+const BATCH: usize = 64;
+/// Time between attempts when the disk refuses.
+const RETRY: Duration = Duration::from_secs(1);
+/// Longest target and detail, in characters.
+const LONGEST: usize = 500;
+
+/// Writes the audit. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Audit {
+    jobs: mpsc::Sender<Job>,
+    clock: Clock,
+}
+
+enum Job {
+    Entry(AuditEntry),
+    /// Answered once everything before it is kept.
+    Barrier(oneshot::Sender<()>),
+}
+
+impl Audit {
+    /// With its writer on the current runtime, which ends with the last clone.
+    pub(crate) fn start(keep: Arc<dyn Keep>, clock: Clock) -> Self {
+        let (jobs, queue) = mpsc::channel(MOST_WAITING);
+        tokio::spawn(write(keep, queue));
+        Self { jobs, clock }
+    }
+
+    /// `who` did `act` (a stable word) to `target`, in such a way. Never waits. Nothing of a caller but the random call
+    /// id may stand in it.
+    pub(crate) fn write(&self, who: &Who, act: &'static str, target: impl Display, detail: impl Display) {
+        self.write_as(&who.name, act, target, detail);
+    }
+
+    /// As [`Audit::write`], for somebody who is not signed in yet, or no longer.
+    pub(crate) fn write_as(&self, user: &str, act: &'static str, target: impl Display, detail: impl Display) {
+        let Now { unix: at, .. } = (self.clock)();
+        let cut = |text: String| text.chars().take(LONGEST).collect::<String>();
+        let (target, detail) = (cut(target.to_string()), cut(detail.to_string()));
+        tracing::info!(target: "audit", user, act, ?target, ?detail, "done");
+        let entry = AuditEntry { id: 0, at, user: user.to_owned(), act: act.to_owned(), target, detail };
+        if self.jobs.try_send(Job::Entry(entry)).is_err() {
+            tracing::error!("the audit cannot be written and its queue is full: an entry is in the log only");
+        }
+    }
+
+    /// Returns once everything written so far is kept.
+    pub(crate) async fn kept(&self) {
+        let (done, told) = oneshot::channel();
+        if self.jobs.send(Job::Barrier(done)).await.is_ok() {
+            let _ = told.await;
+        }
+    }
+}
+
+async fn write(keep: Arc<dyn Keep>, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::new();
+    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        let mut changes = Vec::new();
+        let mut waiting = Vec::new();
+        for job in jobs.drain(..) {
+            match job {
+                Job::Entry(entry) => changes.push(AccountChange::Done(entry)),
+                Job::Barrier(done) => waiting.push(done),
+            }
+        }
+        let mut failing = false;
+        while let Err(error) = keep.apply(changes.clone()).await {
+            if !failing {
+                tracing::error!(%error, "the audit cannot be written; its entries wait in memory");
+            }
+            failing = true;
+            sleep(RETRY).await;
+        }
+        for done in waiting {
+            let _ = done.send(());
+        }
+    }
+}
