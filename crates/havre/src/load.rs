@@ -1,5 +1,6 @@
 //! From files to what a switch is told: configuration, prompts and dialplan, all checked before anything is in force.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,6 +93,24 @@ pub(crate) fn profiles(config: &Config) -> Vec<AgentProfile> {
 /// The trunks that want a 180 before the 200.
 pub(crate) fn ring_first(config: &Config) -> std::collections::HashSet<havre_model::TrunkId> {
     config.trunks.iter().filter(|trunk| trunk.ring_first).map(|trunk| trunk.id.clone()).collect()
+}
+
+/// Where browsers may find our media, best first: what everybody is told, and the addresses behind it or beside it, for who
+/// is in the same house. A browser tries them all, and takes what answers.
+pub(crate) fn media_addresses(config: &Config) -> Vec<IpAddr> {
+    let bound = if config.rtp_listen.is_unspecified() {
+        config.sip_listen.iter().map(SocketAddr::ip).collect()
+    } else {
+        vec![config.rtp_listen]
+    };
+    let mut addresses = vec![config.rtp_advertise];
+    for ip in bound.into_iter().flat_map(|ip| [config.advertised(ip), ip]) {
+        if !addresses.contains(&ip) {
+            addresses.push(ip);
+        }
+    }
+    addresses.retain(|ip| !ip.is_unspecified());
+    addresses
 }
 
 /// What the SIP edge must know. The numbers of the lines come from the plan.

@@ -15,7 +15,7 @@ use havre_node::media::{MediaConfig, MediaThreads};
 use havre_node::{Control, Handle, Parts, Sockets};
 use havre_queue::{Ack, Op};
 use havre_store::{Records, Redis, RedisConfig};
-use havre_switch::{Configuration, Switch};
+use havre_switch::{BrowserMedia, Configuration, Switch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
@@ -146,7 +146,10 @@ fn start_control(
         plan: Arc::clone(&loaded.plan),
         library: Arc::clone(&loaded.library),
         rtp_advertise: config.rtp_advertise,
-        browser: None,
+        browser: config.browser_ports.as_ref().map(|_| BrowserMedia {
+            fingerprint: media.fingerprint(),
+            candidates_host: load::media_addresses(config),
+        }),
         shards: media.shards(),
     };
     let (ended, control_ended) = oneshot::channel();

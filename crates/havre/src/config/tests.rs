@@ -35,6 +35,9 @@ fn the_production_example_is_accepted_once_its_secrets_are_set() {
     let secrets = [("HAVRE__HTTP__TOKEN".to_owned(), "0123456789abcdef0123".to_owned())];
     let config = Config::parse(text, "production.toml", Path::new("/"), &secrets).unwrap();
     assert_eq!(config.advertised("10.0.0.10".parse().unwrap()), "203.0.113.10".parse::<IpAddr>().unwrap());
+    let addresses: Vec<String> =
+        crate::load::media_addresses(&config).iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["203.0.113.10", "10.0.0.10"], "for browsers outside, and in the house");
     assert_eq!(config.trunks.len(), 2);
     assert_eq!(config.agents[0].profile.wrap_up, WrapUp::Manual);
     assert_eq!(config.agents[0].profile.ui_language, Spoken::Fr);
