@@ -10,7 +10,8 @@ use havre_model::{
     Wakeup, What, limits,
 };
 
-use crate::health::{AgentHealth, CallerHealth, Verdict};
+use crate::health::{CallerHealth, Verdict};
+use crate::talk::{Link, Talk};
 use crate::{End, Input, Output, Redial};
 
 /// Without an ACK the greeting starts this long after the 200: a carrier that loses ACKs still has a caller on the line.
@@ -72,40 +73,6 @@ pub enum Stage {
         /// Not by the people of a talk: while waiting, or because a phone was gone.
         cut_off: bool,
     },
-}
-
-/// A talk with an advocate.
-#[derive(Debug)]
-pub struct Talk {
-    /// Who.
-    pub agent: AgentId,
-    link: Link,
-}
-
-/// What connects an advocate with the caller.
-#[derive(Debug)]
-enum Link {
-    /// A leg.
-    Here { leg: LegId, browser: bool, since: Mono, health: AgentHealth, held: bool },
-    /// The browser's connection is gone; its page has until then to come back.
-    Away { until: Mono },
-}
-
-impl Talk {
-    /// The advocate's leg; `None` while their browser is away.
-    #[must_use]
-    pub const fn leg(&self) -> Option<LegId> {
-        match self.link {
-            Link::Here { leg, .. } => Some(leg),
-            Link::Away { .. } => None,
-        }
-    }
-}
-
-impl Link {
-    fn new(leg: LegId, browser: bool, now: Now) -> Self {
-        Self::Here { leg, browser, since: now.mono, health: AgentHealth::new(now.mono), held: false }
-    }
 }
 
 impl Stage {

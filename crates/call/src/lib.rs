@@ -9,8 +9,10 @@ mod health;
 mod input;
 mod output;
 mod redial;
+mod talk;
 
-pub use call::{Arrival, Call, Stage, Talk};
+pub use call::{Arrival, Call, Stage};
 pub use input::{End, Input};
 pub use output::Output;
 pub use redial::Redial;
+pub use talk::Talk;

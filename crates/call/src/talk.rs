@@ -1,0 +1,39 @@
+//! A caller's talk with an advocate, and what connects the two.
+
+use havre_model::{AgentId, LegId, Mono, Now};
+
+use crate::health::AgentHealth;
+
+/// A talk with an advocate.
+#[derive(Debug)]
+pub struct Talk {
+    /// Who.
+    pub agent: AgentId,
+    pub(crate) link: Link,
+}
+
+/// What connects an advocate with the caller.
+#[derive(Debug)]
+pub(crate) enum Link {
+    /// A leg.
+    Here { leg: LegId, browser: bool, since: Mono, health: AgentHealth, held: bool },
+    /// The browser's connection is gone; its page has until then to come back.
+    Away { until: Mono },
+}
+
+impl Talk {
+    /// The advocate's leg; `None` while their browser is away.
+    #[must_use]
+    pub const fn leg(&self) -> Option<LegId> {
+        match self.link {
+            Link::Here { leg, .. } => Some(leg),
+            Link::Away { .. } => None,
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(leg: LegId, browser: bool, now: Now) -> Self {
+        Self::Here { leg, browser, since: now.mono, health: AgentHealth::new(now.mono), held: false }
+    }
+}
