@@ -10,7 +10,6 @@ use std::time::Duration;
 use havre_media::{Command, Face, Input, Output, Shard, limits};
 use havre_model::{LegId, Mono, Now};
 use mio::{Events, Poll, Token};
-use nix::sys::prctl::set_timerslack;
 
 use super::ShardEvent;
 use super::counters::Counters;
@@ -32,11 +31,6 @@ const COMMANDS_AT_ONCE: usize = 256;
 const EVENTS_AT_ONCE: usize = 1_024;
 /// How often unbridged legs are read: with the shard's 5 ms turns, or, where it has fewer, a little more rarely.
 const LOOK: Duration = Duration::from_millis(6);
-/// Least time from one poll that told of something to the next: packets that come meanwhile share one wake-up, which costs
-/// more than relaying them does. This is all that it adds to their delay (`tests/bench/RESULTS.md`).
-const NAP: Duration = Duration::from_micros(300);
-/// How much longer than asked the system may let this thread sleep: a sixth of a nap is its usual (50 µs).
-const TIMER_SLACK_NANOS: u64 = 5_000;
 /// How soon a full event channel is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 /// How often the shard's own counters are shown.
@@ -65,8 +59,6 @@ pub(super) struct Thread {
     plane: Plane,
     /// When the last turn began; its wall clock is of the last time that counters were shown.
     now: Now,
-    /// The last poll told of a socket that is read at once.
-    busy: bool,
     /// When unbridged legs are read next, unless the shard's turn comes before.
     look_at: Mono,
     /// When the shard's counters are shown next.
@@ -103,7 +95,6 @@ impl Thread {
             shared,
             plane,
             now: clock.now(),
-            busy: false,
             look_at: Mono::ZERO,
             show_at: Mono::ZERO,
         }
@@ -112,8 +103,6 @@ impl Thread {
     /// Until told to stop. A panic in the shard is a fault of ours; the calls of everybody else go on.
     pub(super) fn run(mut self) {
         let counters = Arc::clone(&self.shared.counters);
-        // Best effort: naps are longer without.
-        let _ = set_timerslack(TIMER_SLACK_NANOS);
         while !self.shared.stop.load(Ordering::Acquire) {
             match guarded(&counters, || self.turn()) {
                 Some(Ok(())) => {}
@@ -128,22 +117,13 @@ impl Thread {
 
     /// Waits, and does all that is there to do.
     fn turn(&mut self) -> io::Result<()> {
-        let mut now = self.clock.mono();
-        if self.busy {
-            let nap = nap(now.since(self.now.mono), self.patience(now));
-            if !nap.is_zero() {
-                std::thread::sleep(nap);
-                now = self.clock.mono();
-            }
-        }
-        let timeout = self.patience(now);
+        let timeout = self.patience(self.clock.mono());
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
         let now = self.clock.later(self.now);
         self.now = now;
-        self.busy = self.events.iter().any(|event| event.token() != WAKE);
         for event in self.events.iter().filter(|event| event.token() != WAKE) {
             if let Some(leg) = self.plane.sockets.on_ready(event) {
                 self.plane.take(Input::Unreachable { leg }, now);
@@ -318,12 +298,6 @@ impl Plane {
     }
 }
 
-/// How long to wait before the next poll, so long `since` the last one and with nothing due for `patience`.
-fn nap(since: Duration, patience: Option<Duration>) -> Duration {
-    let left = NAP.saturating_sub(since);
-    patience.map_or(left, |patience| left.min(patience))
-}
-
 /// What `act` returns; `None` if it panicked, which is counted, and told at first and then ever more rarely.
 pub(super) fn guarded<T>(counters: &Counters, act: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act))
@@ -339,20 +313,6 @@ pub(super) fn guarded<T>(counters: &Counters, act: impl FnOnce() -> T) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_nap_ends_with_its_time_and_with_what_is_due() {
-        let micros = Duration::from_micros;
-        assert_eq!(nap(micros(0), Some(micros(5_000))), NAP);
-        assert_eq!(nap(micros(120), Some(micros(5_000))), micros(180));
-        assert_eq!(nap(micros(120), Some(micros(40))), micros(40));
-        assert_eq!(
-            nap(micros(900), Some(micros(5_000))),
-            Duration::ZERO,
-            "a full thread has no time for naps"
-        );
-        assert_eq!(nap(micros(0), Some(Duration::ZERO)), Duration::ZERO, "sockets wait to be read on");
-    }
 
     #[test]
     fn a_panic_is_counted_and_over() {

@@ -115,7 +115,7 @@ fn wait(section: &mut Section) {
 fn climb(section: &mut Section) {
     section.say(
         "CPU per call falls with the number of calls, for the bare relay as for the data plane: packets that come together \
-         share a wake-up, and find the caches warm. The data plane wakes at most once in 0.3 ms; the bare relay at once.",
+         share a wake-up, and find the caches warm.",
     );
     section.table(&[
         "bridged calls",
