@@ -53,7 +53,9 @@ impl Wall {
         let mut state = self.state();
         let figures = views::queues(&snapshot);
         let after = Shown { snapshot, queues: figures.queues, service: figures.service };
-        let change = state.shown.as_ref().map(|before| change(before, &after));
+        // While nobody looks, no change is written down: whoever comes gets the whole.
+        let before = state.shown.as_ref().filter(|_| self.newest.receiver_count() > 0);
+        let change = before.map(|before| change(before, &after));
         state.whole = None;
         state.shown = Some(after);
         // The first snapshot is nobody's change, but viewers may wait for it.
@@ -65,7 +67,7 @@ impl Wall {
                 }
                 state.changes.push_back(frame("change", &change));
             }
-            None => state.changes.clear(),
+            None => state.changes = VecDeque::new(),
         }
         state.last += 1;
         let last = state.last;
@@ -185,6 +187,7 @@ mod tests {
     #[test]
     fn a_viewer_who_falls_behind_gets_the_whole_again() {
         let (wall, mut board) = (Wall::default(), board());
+        let _viewer = wall.newest();
         let mut seen = Seen::default();
         assert_eq!(wall.next(&mut seen), None, "nothing is known of the line yet");
         wall.update(board(0));
@@ -201,8 +204,26 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_written_down_while_nobody_looks() {
+        let (wall, mut board) = (Wall::default(), board());
+        let mut seen = Seen::default();
+        let viewer = wall.newest();
+        wall.update(board(0));
+        assert_eq!(said(&wall, &mut seen), ["board"]);
+        drop(viewer);
+        wall.update(board(1));
+        wall.update(board(2));
+        assert!(wall.state().changes.is_empty());
+        let _viewer = wall.newest();
+        assert_eq!(said(&wall, &mut seen), ["board"], "what was missed is in the whole");
+        wall.update(board(3));
+        assert_eq!(said(&wall, &mut seen), ["change"]);
+    }
+
+    #[test]
     fn all_viewers_share_one_text() {
         let (wall, mut board) = (Wall::default(), board());
+        let _viewer = wall.newest();
         wall.update(board(0));
         let mut viewers = [Seen::default(), Seen::default()];
         for _ in 0..3 {
@@ -218,6 +239,7 @@ mod tests {
     #[test]
     fn a_line_where_only_time_passes_says_nothing() {
         let (wall, mut board) = (Wall::default(), board());
+        let _viewer = wall.newest();
         let snapshot = board(0);
         let mut seen = Seen::default();
         wall.update(Arc::clone(&snapshot));
