@@ -9,7 +9,7 @@ use bytes::Bytes;
 use havre_media::{Clip, Codec, Prompt};
 use havre_model::{Cause, Digit, FlowId, LegId, PlayId};
 use havre_sip::wire::Uri;
-use havre_sip::{Account, EndedBy, Identity, Path};
+use havre_sip::{Account, EndedBy, Identity, Path, Transport};
 
 use crate::Answering;
 
@@ -162,12 +162,16 @@ pub enum Output {
     },
     /// Open a connection under this id; then say `Connected` or `Closed`.
     Connect {
+        /// TCP or TLS.
+        transport: Transport,
         /// Our listening address on the interface to use.
         local: SocketAddr,
         /// Whom.
         remote: SocketAddr,
         /// The id.
         flow: FlowId,
+        /// Of TLS: whom the certificate has to be for.
+        server_name: Option<Arc<str>>,
     },
     /// Close this connection.
     Disconnect {

@@ -125,8 +125,8 @@ impl Phone {
                 SipOutput::Transmit { path, bytes } => {
                     self.outputs.push_back(Output::Transmit { path, bytes });
                 }
-                SipOutput::Connect { local, remote, flow } => {
-                    self.outputs.push_back(Output::Connect { local, remote, flow });
+                SipOutput::Connect { transport, local, remote, flow, server_name } => {
+                    self.outputs.push_back(Output::Connect { transport, local, remote, flow, server_name });
                 }
                 SipOutput::Disconnect { flow } => self.outputs.push_back(Output::Disconnect { flow }),
                 SipOutput::Event(event) => self.on_sip(event, now),

@@ -139,6 +139,7 @@ fn sip_config(agents: &[AgentProfile]) -> havre_sip::Config {
         id: "carrier".parse().unwrap_or_else(|error| panic!("{error}")),
         sources: vec!["10.1.0.0/16".parse().unwrap_or_else(|error| panic!("{error}"))],
         digest: None,
+        certificate: None,
         numbers: Vec::new(),
         strip_prefixes: vec!["9011".to_owned()],
         overload: Default::default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use havre_model::{FlowId, Mono};
 use havre_phone as phone;
-use havre_sip::{FlowOwner, Input as SipInput};
+use havre_sip::{FlowOwner, Input as SipInput, Link};
 use havre_switch::Input;
 use rand_chacha::rand_core::Rng;
 
@@ -175,7 +175,10 @@ impl Inner {
         if to == End::Switch {
             self.reading = Some(ip);
             self.tell_switch(match &carried {
-                Carried::Opened => Input::Connected { flow: switch_flow, local: SWITCH, remote: far, owner },
+                Carried::Opened => {
+                    let link = owner.clone().map_or(Link::Tcp, Link::Web);
+                    Input::Connected { flow: switch_flow, local: SWITCH, remote: far, link }
+                }
                 Carried::Bytes(bytes) if owner.is_some() => Input::Message { flow: switch_flow, bytes },
                 Carried::Bytes(bytes) => Input::Stream { flow: switch_flow, bytes },
                 Carried::Closed => Input::Closed { flow: switch_flow },
@@ -188,7 +191,7 @@ impl Inner {
             let local = station.addr;
             let input = match &carried {
                 Carried::Opened => {
-                    SipInput::Connected { flow: phone_flow, local, remote: SWITCH, owner: None }
+                    SipInput::Connected { flow: phone_flow, local, remote: SWITCH, link: Link::Tcp }
                 }
                 Carried::Bytes(bytes) => SipInput::Stream { flow: phone_flow, bytes },
                 Carried::Closed => SipInput::Closed { flow: phone_flow },

@@ -86,10 +86,13 @@ impl Config {
 pub struct Trunk {
     /// Its name in the configuration.
     pub id: TrunkId,
-    /// Networks its requests come from. Empty only with `digest`: then any source may present the credentials.
+    /// Networks its requests come from. Empty only with `digest` or `certificate`: then any source may present those.
     pub sources: Vec<IpNet>,
     /// User and password that its INVITEs must prove, if any.
     pub digest: Option<(String, Password)>,
+    /// SIP domain that its certificate must be for: its INVITEs come over TLS, by a connection whose far end has shown
+    /// one (RFC 5922 §7).
+    pub certificate: Option<String>,
     /// Numbers it may reach, in E.164; empty for every number of every line.
     pub numbers: Vec<String>,
     /// Prefixes that this carrier writes before the number, removed before the number is looked up.
@@ -102,6 +105,13 @@ impl Trunk {
     /// Whether a request from `source` is this trunk's, as far as its address says.
     pub(crate) fn sends_from(&self, source: IpAddr) -> bool {
         self.sources.iter().any(|net| net.contains(&source))
+    }
+
+    /// Whether the certificate is this trunk's that is for these names. No part of a name stands for all of it, and no
+    /// `*` for anything (RFC 5922 §7.2).
+    pub(crate) fn is_certified(&self, names: &[Box<str>]) -> bool {
+        let wanted = self.certificate.as_deref();
+        wanted.is_some_and(|wanted| names.iter().any(|name| name.eq_ignore_ascii_case(wanted)))
     }
 }
 

@@ -56,6 +56,10 @@ counters! {
     flows_full;
     /// Connections closed for silence, or for what they sent.
     flows_dropped;
+    /// Connections closed because a message was begun and not finished in time.
+    slow_senders;
+    /// Connections closed because TLS was spoken to a port that has none.
+    tls_on_plain_port;
     /// Browsers' connections closed because their page registered over a newer one.
     flows_superseded;
     /// Messages to a connection that is gone.

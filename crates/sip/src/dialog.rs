@@ -168,7 +168,7 @@ impl Dialog {
         headers.push(Name::CallId, &*self.call_id);
         headers.push(Name::CSeq, &CSeq { seq, method });
         if matches!(method, Method::Invite | Method::Update) {
-            headers.push(Name::Contact, &own_contact(config, self.path));
+            headers.push(Name::Contact, &own_contact(config, self.path, &self.target));
             headers.push(Name::Allow, ALLOW);
             headers.push(Name::Supported, "timer");
         }
@@ -202,23 +202,32 @@ impl Dialog {
         let Some((sip, address)) = hop.as_sip().and_then(|sip| Some((sip, sip.socket_addr()?))) else {
             return self.path;
         };
+        // What began encrypted never goes on in clear, whatever the peer's address says.
+        if sip.wants_tls() || self.path.transport == Transport::Tls {
+            return Path::tls(self.path.local, address);
+        }
         let tcp = sip.params.get("transport").is_some_and(|name| name.eq_ignore_ascii_case("tcp"));
         if tcp { Path::tcp(self.path.local, address) } else { Path::udp(self.path.local, address) }
     }
 }
 
-/// What we write in `Contact`.
-pub(crate) fn own_contact(config: &Config, path: Path) -> NameAddr {
+/// What we write in `Contact` of a message about `uri`: `sips:` where that is one (RFC 3261 §8.1.1.8, §12.1.1).
+pub(crate) fn own_contact(config: &Config, path: Path, uri: &Uri) -> NameAddr {
+    let secure = uri.as_sip().is_some_and(|uri| uri.secure) && path.transport == Transport::Tls;
     let at = config.advertise(path.local);
     let mut uri = Uri::sip(Some("havre"), at);
     let transport = match path.transport {
         Transport::Udp => None,
         Transport::Tcp => Some("tcp"),
+        Transport::Tls => Some("tls").filter(|_| !secure),
         // RFC 7118 §5.4: "ws" with TLS as without.
         Transport::Ws | Transport::Wss => Some("ws"),
     };
-    if let (Uri::Sip(sip), Some(transport)) = (&mut uri, transport) {
-        sip.params.set("transport", transport);
+    if let Uri::Sip(sip) = &mut uri {
+        sip.secure = secure;
+        if let Some(transport) = transport {
+            sip.params.set("transport", transport);
+        }
     }
     NameAddr::new(uri)
 }

@@ -45,7 +45,16 @@ pub(crate) fn judge(
         return judge_agent(stack, guard, &config, request, path, account);
     }
     let source = path.remote.ip().to_canonical();
-    let by_source: Vec<&Trunk> = config.trunks.iter().filter(|trunk| trunk.sends_from(source)).collect();
+    let names = stack.names(path);
+    let certified =
+        |trunk: &&Trunk| trunk.is_certified(names) && (trunk.sources.is_empty() || trunk.sends_from(source));
+    let certified: Vec<&Trunk> = config.trunks.iter().filter(certified).collect();
+    if !certified.is_empty() {
+        return judge_trunk(stack, guard, &config, &certified, request, path);
+    }
+    // An address proves nothing where a certificate is asked for.
+    let by_source = |trunk: &&Trunk| trunk.certificate.is_none() && trunk.sends_from(source);
+    let by_source: Vec<&Trunk> = config.trunks.iter().filter(by_source).collect();
     if !by_source.is_empty() {
         return judge_trunk(stack, guard, &config, &by_source, request, path);
     }
@@ -69,7 +78,8 @@ pub(crate) fn is_unwelcome(stack: &Stack, registrar: &Registrar, request: &Reque
     }
     let source = path.remote.ip().to_canonical();
     let known = registrar.is_source(path) || stack.owner(path).is_some();
-    !known && !stack.config.trunks.iter().any(|trunk| trunk.sends_from(source))
+    let names = stack.names(path);
+    !known && !stack.config.trunks.iter().any(|trunk| trunk.sends_from(source) || trunk.is_certified(names))
 }
 
 /// Who calls, as far as a gateway may know: the asserted identity, else `From`; nothing where it is withheld.
@@ -221,7 +231,7 @@ fn claimed_user(config: &Config, request: &Request, path: Path) -> Option<String
 }
 
 fn is_from_anywhere(trunk: &Trunk) -> bool {
-    trunk.sources.is_empty() && trunk.digest.is_some()
+    trunk.sources.is_empty() && trunk.digest.is_some() && trunk.certificate.is_none()
 }
 
 /// The line of a dialled number: as it stands, then without each of the carrier's prefixes.

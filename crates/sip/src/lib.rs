@@ -23,8 +23,8 @@ pub use config::{
 };
 pub use counters::Counters;
 pub use endpoint::{
-    Account, Caller, Command, EndedBy, Endpoint, Event, FlowOwner, Identity, Input, Origin, Output, Path,
-    Target, Transport,
+    Account, Caller, Command, EndedBy, Endpoint, Event, FlowOwner, Identity, Input, Link, Origin, Output,
+    Path, Target, Transport,
 };
 pub use registrar::Binding;
 pub use rsip::{Method, StatusCode};

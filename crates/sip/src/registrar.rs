@@ -358,7 +358,9 @@ impl Binding {
 impl Source {
     const fn of(path: Path) -> Self {
         match (path.transport, path.flow) {
-            (Transport::Tcp | Transport::Ws | Transport::Wss, Some(flow)) => Self::Connection(flow),
+            (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, Some(flow)) => {
+                Self::Connection(flow)
+            }
             _ => Self::Datagrams(path.remote),
         }
     }

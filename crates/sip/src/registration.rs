@@ -185,7 +185,7 @@ impl Registration {
         headers.push(Name::To, &address);
         headers.push(Name::CallId, &self.call_id);
         headers.push(Name::CSeq, &CSeq { seq: self.seq, method: Method::Register });
-        headers.push(Name::Contact, &own_contact(&stack.config, self.registrar));
+        headers.push(Name::Contact, &own_contact(&stack.config, self.registrar, &self.address_of_record));
         headers.push(Name::Expires, &lifetime.as_secs());
         headers.push(Name::Allow, ALLOW);
         headers.push(Name::UserAgent, PRODUCT);
@@ -200,7 +200,7 @@ impl Registration {
 
     /// The lifetime of our own contact in the registrar's list, else the header's, else what we asked for.
     fn granted(&self, stack: &Stack, response: &Response) -> Duration {
-        let own = own_contact(&stack.config, self.registrar).uri;
+        let own = own_contact(&stack.config, self.registrar, &self.address_of_record).uri;
         let listed = match response.headers.contacts() {
             Ok(Contacts::List(list)) => {
                 list.iter().find(|contact| contact.uri.equivalent(&own)).and_then(NameAddr::expires)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use havre_model::{AgentId, CallId, Cause, FlowId, LegId, Now};
 use havre_sip::{
-    Command, Config, Endpoint, Event, FlowOwner, Input, Origin, Output, Path, Target, Transport,
+    Command, Config, Endpoint, Event, FlowOwner, Input, Link, Origin, Output, Path, Target, Transport,
 };
 use net::raw::*;
 use net::*;
@@ -44,13 +44,13 @@ impl Line {
     }
 
     fn connects(&mut self, flow: FlowId, agent: &str) -> Vec<Output> {
-        self.connects_as(flow, Some(FlowOwner { agent: agent.parse().unwrap(), secure: true }))
+        self.connects_as(flow, Link::Web(FlowOwner { agent: agent.parse().unwrap(), secure: true }))
     }
 
-    fn connects_as(&mut self, flow: FlowId, owner: Option<FlowOwner>) -> Vec<Output> {
+    fn connects_as(&mut self, flow: FlowId, link: Link) -> Vec<Output> {
         let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
         let (local, remote) = (address(HAVRE), address(BROWSER));
-        self.havre.handle_input(Input::Connected { flow, local, remote, owner }, self.now);
+        self.havre.handle_input(Input::Connected { flow, local, remote, link }, self.now);
         self.outputs()
     }
 
@@ -230,7 +230,7 @@ fn a_websocket_of_no_account_is_closed_and_one_whose_account_goes_too() {
 fn messages_and_bytes_do_not_mix() {
     let mut line = Line::new(gateway());
     line.connects(FLOW, "advocate-fr");
-    line.connects_as(OTHER_TAB, None);
+    line.connects_as(OTHER_TAB, Link::Tcp);
     let text = register("page-1", "sip:x@y.invalid", TAB, 600);
     line.havre.handle_input(Input::Stream { flow: FLOW, bytes: text.as_bytes() }, line.now);
     assert!(line.outputs().is_empty(), "a WebSocket has no stream");
@@ -398,9 +398,9 @@ fn strangers_connections_leave_room_for_advocates() {
     config.limits.flows = 8;
     let mut line = Line::new(config);
     for flow in 10..16 {
-        assert!(closed(&line.connects_as(FlowId(flow), None)).is_empty());
+        assert!(closed(&line.connects_as(FlowId(flow), Link::Tcp)).is_empty());
     }
-    assert_eq!(closed(&line.connects_as(FlowId(16), None)), [FlowId(16)]);
+    assert_eq!(closed(&line.connects_as(FlowId(16), Link::Tcp)), [FlowId(16)]);
     assert!(closed(&line.connects(FLOW, "advocate-fr")).is_empty());
     assert!(closed(&line.connects(OTHER_TAB, "advocate-fr")).is_empty());
     assert_eq!(closed(&line.connects(RELOADED, "advocate-fr")), [RELOADED]);

@@ -85,6 +85,7 @@ fn several_carriers_share_a_line_and_keep_to_their_numbers() {
         id: "other".parse().unwrap(),
         sources: vec!["203.0.113.0/24".parse().unwrap()],
         digest: None,
+        certificate: None,
         numbers: vec![LINE.to_owned(), "+18335550101".to_owned()],
         strip_prefixes: Vec::new(),
         overload: Default::default(),

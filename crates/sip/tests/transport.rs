@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use havre_model::{Cause, FlowId, LegId, Now};
-use havre_sip::{Command, Config, Endpoint, Event, Input, Output, Path, Target, Transport};
+use havre_sip::{Command, Config, Endpoint, Event, Input, Link, Output, Path, Target, Transport};
 use net::raw::*;
 use net::*;
 
@@ -31,7 +31,7 @@ impl Peer {
     fn connects(&mut self, flow: FlowId, remote: &str) -> Vec<Output> {
         let address = |text: &str| -> SocketAddr { text.parse().expect("an address") };
         let (local, remote) = (address(HAVRE), address(remote));
-        self.havre.handle_input(Input::Connected { flow, local, remote, owner: None }, self.now);
+        self.havre.handle_input(Input::Connected { flow, local, remote, link: Link::Tcp }, self.now);
         self.outputs()
     }
 

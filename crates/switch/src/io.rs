@@ -80,8 +80,8 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Theirs.
         remote: SocketAddr,
-        /// Of a WebSocket: whose it is.
-        owner: Option<sip::FlowOwner>,
+        /// What it is.
+        link: sip::Link,
     },
     /// One message of a SIP WebSocket.
     Message {
@@ -175,12 +175,16 @@ pub enum Output {
     },
     /// Open a SIP connection.
     Connect {
+        /// TCP or TLS.
+        transport: sip::Transport,
         /// From.
         local: SocketAddr,
         /// To.
         remote: SocketAddr,
         /// Its id.
         flow: FlowId,
+        /// Of TLS: whom the certificate has to be for.
+        server_name: Option<Arc<str>>,
     },
     /// Close a SIP connection.
     Disconnect {

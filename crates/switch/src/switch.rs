@@ -132,8 +132,8 @@ impl Switch {
             Input::Datagram { local, source, bytes } => {
                 self.sip.handle_input(sip::Input::Datagram { local, source, bytes }, now);
             }
-            Input::Connected { flow, local, remote, owner } => {
-                self.sip.handle_input(sip::Input::Connected { flow, local, remote, owner }, now);
+            Input::Connected { flow, local, remote, link } => {
+                self.sip.handle_input(sip::Input::Connected { flow, local, remote, link }, now);
             }
             Input::Message { flow, bytes } => self.sip.handle_input(sip::Input::Message { flow, bytes }, now),
             Input::Stream { flow, bytes } => self.sip.handle_input(sip::Input::Stream { flow, bytes }, now),
@@ -247,8 +247,8 @@ impl Switch {
     fn on_sip(&mut self, output: sip::Output, now: Now) {
         match output {
             sip::Output::Transmit { path, bytes } => self.outputs.push_back(Output::Transmit { path, bytes }),
-            sip::Output::Connect { local, remote, flow } => {
-                self.outputs.push_back(Output::Connect { local, remote, flow });
+            sip::Output::Connect { transport, local, remote, flow, server_name } => {
+                self.outputs.push_back(Output::Connect { transport, local, remote, flow, server_name });
             }
             sip::Output::Disconnect { flow } => self.outputs.push_back(Output::Disconnect { flow }),
             sip::Output::Event(event) => self.on_sip_event(event, now),

@@ -12,7 +12,7 @@ use havre_dialplan::{Catalogue, Dialplan, Targets};
 use havre_media::sdp::{Fingerprint, Negotiated};
 use havre_media::{Command, Event, Face, IceLocal};
 use havre_model::{AgentProfile, CallId, Digit, FlowId, LegId, Now, Role, Roles, Spoken, WrapUp};
-use havre_sip::{FlowOwner, Password, Trunk};
+use havre_sip::{FlowOwner, Link, Password, Trunk};
 use havre_switch::{BrowserMedia, Configuration, Input, Library, MediaInput, Output, Switch};
 
 const HAVRE: &str = "192.0.2.10:5060";
@@ -36,9 +36,9 @@ impl Node {
     fn new(browser: bool) -> Self {
         let now = Now::default().after(Duration::from_secs(1_700_000_000));
         let mut switch = Switch::new(configuration(browser), [5; 32], now);
-        let owner = Some(FlowOwner { agent: "advocate-en".parse().unwrap(), secure: true });
+        let link = Link::Web(FlowOwner { agent: "advocate-en".parse().unwrap(), secure: true });
         let (local, remote) = (address(HAVRE), address("203.0.113.40:49152"));
-        switch.handle_input(Input::Connected { flow: PAGE, local, remote, owner }, now);
+        switch.handle_input(Input::Connected { flow: PAGE, local, remote, link }, now);
         let mut node = Self { switch, now, sent: Vec::new(), media: Vec::new() };
         node.page(&request("REGISTER", "sip:havre", "register", 1, ";expires=600", ""));
         node
@@ -137,6 +137,7 @@ fn configuration(browser: bool) -> Configuration {
         id: "carrier".parse().unwrap(),
         sources: vec!["198.51.100.0/24".parse().unwrap()],
         digest: None,
+        certificate: None,
         numbers: Vec::new(),
         strip_prefixes: Vec::new(),
         overload: Default::default(),

@@ -207,6 +207,7 @@ impl World {
                 id: "carrier".parse().unwrap(),
                 sources: vec!["127.0.0.1/32".parse().unwrap()],
                 digest: None,
+                certificate: None,
                 numbers: Vec::new(),
                 strip_prefixes: Vec::new(),
                 overload: Default::default(),

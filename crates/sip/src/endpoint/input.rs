@@ -18,6 +18,8 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+    /// A connection that is encrypted, and whose far end is known where it showed a certificate.
+    Tls,
     /// A WebSocket (RFC 7118): a browser's, behind the console's login.
     Ws,
     /// The same over TLS.
@@ -54,6 +56,21 @@ impl FlowOwner {
     }
 }
 
+/// What a connection is, and what its opening proved of the far end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Plain TCP: proves nothing.
+    Tcp,
+    /// TLS.
+    Tls {
+        /// The SIP domains that the far end's verified certificate is for (RFC 5922 §7.1); none where it showed no
+        /// certificate, as phones do.
+        names: Vec<Box<str>>,
+    },
+    /// A browser's WebSocket: the console has proven whose.
+    Web(FlowOwner),
+}
+
 /// Where a message goes or came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
@@ -63,7 +80,7 @@ pub struct Path {
     pub local: SocketAddr,
     /// The far end.
     pub remote: SocketAddr,
-    /// The connection. `None` on UDP, and on TCP where none is open yet: the endpoint then asks for one.
+    /// The connection. `None` on UDP, and on TCP and TLS where none is open yet: the endpoint then asks for one.
     pub flow: Option<FlowId>,
 }
 
@@ -78,6 +95,13 @@ impl Path {
     #[must_use]
     pub const fn tcp(local: SocketAddr, remote: SocketAddr) -> Self {
         Self { transport: Transport::Tcp, local, remote, flow: None }
+    }
+
+    /// Over TLS to `remote`: over a connection that is open to it, or a new one. `local` is our TLS listener, where
+    /// there is one. The certificate there has to be for the host of the first `Route`, or of the Request-URI.
+    #[must_use]
+    pub const fn tls(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { transport: Transport::Tls, local, remote, flow: None }
     }
 }
 
@@ -101,8 +125,8 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// The far end.
         remote: SocketAddr,
-        /// Of a WebSocket: whose it is. `None` for TCP.
-        owner: Option<FlowOwner>,
+        /// What it is.
+        link: Link,
     },
     /// One message of a WebSocket (RFC 7118 §5.2).
     Message {
@@ -111,7 +135,7 @@ pub enum Input<'a> {
         /// All of it.
         bytes: &'a [u8],
     },
-    /// Bytes of a TCP connection, cut anywhere.
+    /// Bytes of a TCP or TLS connection, cut anywhere.
     Stream {
         /// Which.
         flow: FlowId,

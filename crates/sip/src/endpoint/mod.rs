@@ -8,7 +8,7 @@ mod receive;
 #[cfg(test)]
 mod tests;
 
-pub use input::{Account, Command, FlowOwner, Identity, Input, Path, Target, Transport};
+pub use input::{Account, Command, FlowOwner, Identity, Input, Link, Path, Target, Transport};
 pub use output::{Caller, EndedBy, Event, Origin, Output};
 
 use std::sync::Arc;
@@ -55,8 +55,8 @@ impl Endpoint {
         self.stack.now = now;
         match input {
             Input::Datagram { local, source, bytes } => self.on_datagram(local, source, bytes),
-            Input::Connected { flow, local, remote, owner } => {
-                self.stack.on_connected(flow, local, remote, owner);
+            Input::Connected { flow, local, remote, link } => {
+                self.stack.on_connected(flow, local, remote, link);
             }
             Input::Message { flow, bytes } => self.on_web_message(flow, bytes),
             Input::Stream { flow, bytes } => self.on_stream(flow, bytes),

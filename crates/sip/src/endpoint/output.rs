@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use havre_model::{AgentId, Cause, Digit, FlowId, LegId, LineId, Pii, TrunkId};
 
-use super::input::Path;
+use super::input::{Path, Transport};
 
 /// What the outside pulls out.
 #[derive(Clone)]
@@ -21,12 +22,16 @@ pub enum Output {
     },
     /// Open a connection under this id; then say `Connected` or `Closed`.
     Connect {
+        /// TCP or TLS.
+        transport: Transport,
         /// Our listening address on the interface to use: bind its IP, any port.
         local: SocketAddr,
         /// Whom.
         remote: SocketAddr,
         /// The id, with the top bit set.
         flow: FlowId,
+        /// Of TLS: the name or address that the certificate there has to be for, and that we ask for (SNI).
+        server_name: Option<Arc<str>>,
     },
     /// Close this connection. No `Closed` need follow.
     Disconnect {
@@ -250,7 +255,9 @@ impl fmt::Debug for Output {
             Self::Transmit { path, bytes } => {
                 write!(f, "Transmit({:?} {}, {} bytes)", path.transport, path.remote, bytes.len())
             }
-            Self::Connect { remote, flow, .. } => write!(f, "Connect({flow}, {remote})"),
+            Self::Connect { transport, remote, flow, .. } => {
+                write!(f, "Connect({flow}, {transport:?} {remote})")
+            }
             Self::Disconnect { flow } => write!(f, "Disconnect({flow})"),
             Self::Event(event) => write!(f, "Event({event:?})"),
         }

@@ -68,6 +68,7 @@ impl Endpoint {
             self.stack.counters.scanners_dropped += 1;
             return;
         }
+        self.stack.on_alias(path, &request);
         request.headers.stamp_via(path.remote);
         match self.stack.on_request(request, path) {
             Arrival::Absorbed => {}

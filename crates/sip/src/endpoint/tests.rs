@@ -67,6 +67,7 @@ impl Storm {
                 id: "trunk".parse().unwrap(),
                 sources: vec!["198.51.100.0/24".parse().unwrap()],
                 digest: None,
+                certificate: None,
                 numbers: Vec::new(),
                 strip_prefixes: Vec::new(),
                 overload: Default::default(),
@@ -145,11 +146,15 @@ impl Storm {
             _ => {
                 let flow = FlowId(u64::from(c));
                 self.flows.push(flow);
-                let owner = (a > 128).then(|| FlowOwner {
-                    agent: "advocate-fr".parse().unwrap(),
-                    secure: b.is_multiple_of(2),
-                });
-                self.input(Input::Connected { flow, local, remote, owner });
+                let secure = b.is_multiple_of(2);
+                let link = match a {
+                    0..=63 => Link::Tcp,
+                    64..=128 => {
+                        Link::Tls { names: if secure { vec!["carrier.example".into()] } else { vec![] } }
+                    }
+                    _ => Link::Web(FlowOwner { agent: "advocate-fr".parse().unwrap(), secure }),
+                };
+                self.input(Input::Connected { flow, local, remote, link });
             }
         }
     }
@@ -170,8 +175,11 @@ impl Storm {
                 self.legs.insert(leg, true);
                 self.order.push(leg);
                 let uri = Uri::parse("sip:+14165550123@198.51.100.7").unwrap();
-                let path =
-                    if b.is_multiple_of(2) { Path::udp(local, remote) } else { Path::tcp(local, remote) };
+                let path = match b % 4 {
+                    0 | 2 => Path::udp(local, remote),
+                    1 => Path::tcp(local, remote),
+                    _ => Path::tls(local, remote),
+                };
                 let target = Target::Uri { uri, path };
                 Command::Dial {
                     leg,

@@ -128,7 +128,7 @@ impl Ringing {
         }
         self.dialog.refresh_target(&update.request.headers);
         let mut response = update.request.respond(200, None);
-        response.headers.push(Name::Contact, &own_contact(&stack.config, update.path));
+        response.headers.push(Name::Contact, &own_contact(&stack.config, update.path, &update.request.uri));
         response.headers.push(Name::Allow, ALLOW);
         response.headers.push(Name::Supported, &SUPPORTED.join(", "));
         asked.write(&mut response.headers);
@@ -140,7 +140,8 @@ impl Ringing {
         let headers = &mut response.headers;
         if status < 300 {
             headers.copy(&self.invite.request.headers, &Name::RecordRoute);
-            headers.push(Name::Contact, &own_contact(&stack.config, self.invite.path));
+            let invite = &self.invite;
+            headers.push(Name::Contact, &own_contact(&stack.config, invite.path, &invite.request.uri));
             headers.push(Name::Allow, ALLOW);
             headers.push(Name::Supported, &SUPPORTED.join(", "));
         }

@@ -313,7 +313,7 @@ fn build(stack: &mut Stack, to: &Destination, from: &Identity, tag: u64, sdp: Op
     headers.push(Name::To, &NameAddr::new(to.uri.clone()));
     headers.push(Name::CallId, &format!("{:016x}{:016x}", stack.random_u64(), stack.random_u64()));
     headers.push(Name::CSeq, &format!("1 {}", method_name(Method::Invite)));
-    headers.push(Name::Contact, &own_contact(&stack.config, to.path));
+    headers.push(Name::Contact, &own_contact(&stack.config, to.path, &to.uri));
     headers.push(Name::Allow, ALLOW);
     // A reliable answer to an INVITE without an offer would make one, which the PRACK would have to answer.
     headers.push(Name::Supported, if sdp.is_some() { "timer, 100rel" } else { "timer" });

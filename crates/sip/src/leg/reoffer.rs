@@ -126,7 +126,7 @@ impl Established {
         let mut response = inbound.request.respond(200, None);
         let headers = &mut response.headers;
         headers.copy(&inbound.request.headers, &Name::RecordRoute);
-        headers.push(Name::Contact, &own_contact(&stack.config, inbound.path));
+        headers.push(Name::Contact, &own_contact(&stack.config, inbound.path, &inbound.request.uri));
         headers.push(Name::Allow, ALLOW);
         headers.push(Name::Supported, "timer");
         asked.write(headers);

@@ -111,7 +111,7 @@ fn options(stack: &mut Stack, uri: &Uri, path: Path) -> Request {
     headers.push(Name::To, &NameAddr::new(uri.clone()));
     headers.push(Name::CallId, &format!("{:016x}{:016x}", stack.random_u64(), stack.random_u64()));
     headers.push(Name::CSeq, &CSeq { seq: 1, method: Method::Options });
-    headers.push(Name::Contact, &own_contact(&stack.config, path));
+    headers.push(Name::Contact, &own_contact(&stack.config, path, uri));
     headers.push(Name::Accept, "application/sdp");
     headers.push(Name::UserAgent, PRODUCT);
     request

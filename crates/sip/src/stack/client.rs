@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use havre_model::{Cause, LegId, Mono};
 
+use super::flow::is_ours;
 use super::{Stack, Timer};
 use crate::Method;
 use crate::endpoint::{Path, Transport};
@@ -165,7 +166,7 @@ impl Stack {
     /// not be sent, comes as an [`Outcome`].
     pub(crate) fn send_request(&mut self, mut request: Request, path: Path, user: User) -> ClientId {
         let id = ClientId { branch: self.random_u64(), cancel: false };
-        let mut path = self.resolve(path);
+        let mut path = self.resolve(path, &request);
         self.push_via(&mut request, &path, id.branch);
         let mut bytes = request.to_bytes();
         if path.transport == Transport::Udp
@@ -206,7 +207,7 @@ impl Stack {
 
     /// Sends a message outside any transaction: the ACK of a 2xx. Returns what was sent, to be sent again.
     pub(crate) fn send_ack(&mut self, mut ack: Request, path: Path) -> (Path, Bytes) {
-        let path = self.resolve(path);
+        let path = self.resolve(path, &ack);
         let branch = self.random_u64();
         self.push_via(&mut ack, &path, branch);
         let bytes = ack.to_bytes();
@@ -346,10 +347,16 @@ impl Stack {
         let transport = match path.transport {
             Transport::Udp => ViaTransport::Udp,
             Transport::Tcp => ViaTransport::Tcp,
+            Transport::Tls => ViaTransport::Tls,
             Transport::Ws => ViaTransport::Ws,
             Transport::Wss => ViaTransport::Wss,
         };
-        let via = Via::new(transport, self.config.advertise(path.local), &format!("z9hG4bK{branch:016x}"));
+        let mut via =
+            Via::new(transport, self.config.advertise(path.local), &format!("z9hG4bK{branch:016x}"));
+        // RFC 5923 §5: what they have to say to us may come over this connection, too.
+        if path.transport == Transport::Tls && path.flow.is_some_and(is_ours) {
+            via.params.set_flag("alias");
+        }
         request.headers.push_front(Name::Via, &via);
     }
 

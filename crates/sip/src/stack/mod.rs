@@ -238,7 +238,9 @@ impl Stack {
                 self.outbox.push_back(Output::Transmit { path, bytes });
                 true
             }
-            Transport::Tcp | Transport::Ws | Transport::Wss => self.transmit_on_flow(path, bytes),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                self.transmit_on_flow(path, bytes)
+            }
         }
     }
 

@@ -77,6 +77,13 @@ impl Framer {
         std::mem::take(&mut self.pings)
     }
 
+    /// Whether a message has begun that has not ended. True of nothing but what came since the last call of
+    /// [`next`](Self::next) that gave `None`.
+    #[must_use]
+    pub fn is_midway(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+
     fn read_head(&mut self, scanned: usize) -> Option<Result<Message, ParseError>> {
         if scanned == 0 {
             self.skip_crlfs();

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use havre_model::{Cause, FlowId, LegId, Mono, Now};
 use havre_sip::digest::Algorithm;
 use havre_sip::{
-    Account, Command, Config, Endpoint, Event, Identity, Input, LineNumbers, Output, Password, Path, Target,
-    Transport, Trunk,
+    Account, Command, Config, Endpoint, Event, Identity, Input, LineNumbers, Link, Output, Password, Path,
+    Target, Transport, Trunk,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -194,7 +194,7 @@ impl Net {
             }
             Arrival::Stream { to, flow, bytes } => (*to, Input::Stream { flow: *flow, bytes }),
             Arrival::Connected { to, flow, local, remote } => {
-                (*to, Input::Connected { flow: *flow, local: *local, remote: *remote, owner: None })
+                (*to, Input::Connected { flow: *flow, local: *local, remote: *remote, link: Link::Tcp })
             }
             Arrival::Closed { to, flow } => (*to, Input::Closed { flow: *flow }),
             Arrival::Unreachable { to, remote } => {
@@ -219,7 +219,7 @@ impl Net {
                 Output::Transmit { path: Path { flow: Some(flow), remote, .. }, bytes } => {
                     self.stream(at, flow, remote, bytes);
                 }
-                Output::Connect { local, remote, flow } => self.connect(at, local, remote, flow),
+                Output::Connect { local, remote, flow, .. } => self.connect(at, local, remote, flow),
                 Output::Disconnect { flow } => self.close(at, flow),
             }
         }
@@ -398,6 +398,7 @@ pub fn gateway() -> Config {
             id: "carrier".parse().unwrap(),
             sources: vec!["198.51.100.0/24".parse().unwrap()],
             digest: None,
+            certificate: None,
             numbers: Vec::new(),
             strip_prefixes: vec!["9#".to_owned()],
             overload: Default::default(),

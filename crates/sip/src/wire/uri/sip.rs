@@ -60,11 +60,20 @@ impl SipUri {
     #[must_use]
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self.host {
-            Host::Ip(ip) => {
-                Some(SocketAddr::new(ip, self.port.unwrap_or(if self.secure { 5061 } else { 5060 })))
-            }
+            Host::Ip(ip) => Some(SocketAddr::new(ip, self.port.unwrap_or(self.default_port()))),
             Host::Name(_) => None,
         }
+    }
+
+    /// To be reached over TLS: `sips:`, or `;transport=tls` as many still write (RFC 5630 §3.1.4).
+    #[must_use]
+    pub fn wants_tls(&self) -> bool {
+        let tls = || self.params.get("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"));
+        self.secure || tls()
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.wants_tls() { 5061 } else { 5060 }
     }
 
     pub(super) fn parse_rest(secure: bool, rest: &str) -> Result<Self, Malformed> {
