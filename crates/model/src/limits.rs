@@ -11,8 +11,12 @@ pub const MAX_BINDINGS_PER_AGENT: usize = 8;
 pub const MAX_OFFERS_PER_CALL: usize = 64;
 /// Keys kept of one call; a key storm beyond it is counted, not kept.
 pub const MAX_KEYS_PER_CALL: usize = 64;
-/// Open TCP connections.
+/// Open connections: TCP, TLS and WebSockets.
 pub const MAX_FLOWS: usize = 4_096;
+/// TLS handshakes under way at once: a second of what one core does with RSA keys, the slowest.
+pub const MAX_HANDSHAKES: usize = 512;
+/// Of these from one address: an office of advocates behind a NAT comes back together after a restart.
+pub const MAX_HANDSHAKES_PER_SOURCE: usize = 64;
 /// Largest SIP message taken, in bytes (RFC 3261 §18.1.1 asks for 65,535 on UDP).
 pub const MAX_SIP_MESSAGE: usize = 65_535;
 /// Header fields of one SIP message.

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::command::{Handle, Request};
 use crate::media::{MediaThreads, ShardEvent};
 use crate::observer::Observer;
+use crate::tls::{self, TlsParts};
 use crate::udp::Sockets;
 use crate::{tcp, udp, web};
 
@@ -34,6 +35,8 @@ pub struct Parts {
     pub switch: Switch,
     /// Open SIP listeners.
     pub sockets: Sockets,
+    /// What SIP over TLS is done with.
+    pub tls: TlsParts,
     /// The data plane.
     pub media: MediaThreads,
     /// What the data plane says.
@@ -72,13 +75,16 @@ impl Control {
     }
 
     async fn serve(self) -> std::io::Result<()> {
-        let Parts { switch, sockets, media, mut media_events, clock, store, acks, observer } = self.parts;
+        let Parts { switch, sockets, tls, media, mut media_events, clock, store, acks, observer } =
+            self.parts;
         let mut bound = HashMap::new();
         for (address, socket) in sockets.udp {
             bound.insert(address, Rc::new(UdpSocket::from_std(socket)?));
         }
+        let (dialler, secured) = tls::start(sockets.tls, tls)?;
         let core = Rc::new(Core {
             clock,
+            dialler,
             udp: bound,
             plane: RefCell::new(Plane {
                 switch,
@@ -103,6 +109,7 @@ impl Control {
         for (_, listener) in sockets.tcp {
             tokio::task::spawn_local(tcp::accept(Rc::clone(&core), udp::register(listener)?));
         }
+        tokio::task::spawn_local(tls::take(Rc::clone(&core), secured));
         tokio::task::spawn_local(keep_time(Rc::clone(&core)));
         tokio::task::spawn_local(tick(Rc::clone(&core)));
         tokio::task::spawn_local(listen_to_store(Rc::clone(&core)));
@@ -171,6 +178,7 @@ async fn listen_to_store(core: Rc<Core>) {
 /// What every task of the control thread shares. No lock: there is one thread, and no borrow lives across an `await`.
 pub(crate) struct Core {
     clock: Clock,
+    dialler: tls::Dialler,
     udp: HashMap<SocketAddr, Rc<UdpSocket>>,
     plane: RefCell<Plane>,
     flows: RefCell<HashMap<FlowId, mpsc::Sender<Bytes>>>,
@@ -260,8 +268,12 @@ impl Core {
             Output::Transmit { path, bytes } => {
                 self.transmit(plane, path.transport, path.local, path.remote, path.flow, bytes);
             }
-            Output::Connect { local, remote, flow } => {
-                tokio::task::spawn_local(tcp::connect(Rc::clone(self), local, remote, flow));
+            Output::Connect { local, remote, flow, server_name, .. } => {
+                let core = Rc::clone(self);
+                match server_name {
+                    Some(name) => tokio::task::spawn_local(tls::connect(core, local, remote, flow, name)),
+                    None => tokio::task::spawn_local(tcp::connect(core, local, remote, flow)),
+                };
             }
             Output::Disconnect { flow } => self.remove_flow(flow),
             Output::Media { shard, command } => {
@@ -308,7 +320,7 @@ impl Core {
             (Transport::Udp, _) => {
                 self.udp.get(&local).is_some_and(|socket| udp::send(socket, &bytes, remote))
             }
-            (Transport::Tcp | Transport::Ws | Transport::Wss, Some(flow)) => {
+            (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, Some(flow)) => {
                 let full =
                     self.flows.borrow().get(&flow).is_none_or(|sender| sender.try_send(bytes).is_err());
                 if full {
@@ -317,12 +329,13 @@ impl Core {
                 }
                 !full
             }
-            (Transport::Tcp | Transport::Ws | Transport::Wss, None) => false,
+            (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, None) => false,
         };
         if !sent {
             let name = match transport {
                 Transport::Udp => "udp",
                 Transport::Tcp => "tcp",
+                Transport::Tls => "tls",
                 Transport::Ws | Transport::Wss => "ws",
             };
             plane.observer.on_transport_error(name);
@@ -374,6 +387,10 @@ impl Core {
             }
             Request::Stop => {}
         }
+    }
+
+    pub(crate) const fn dialler(&self) -> &tls::Dialler {
+        &self.dialler
     }
 
     pub(crate) fn transport_error(&self, transport: &'static str) {

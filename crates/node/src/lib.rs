@@ -12,12 +12,15 @@ mod control;
 mod icmp;
 pub mod media;
 mod observer;
+mod stream;
 mod tcp;
+mod tls;
 mod udp;
 mod web;
 
 pub use command::{Handle, Request};
 pub use control::{Control, Parts};
 pub use observer::Observer;
+pub use tls::{TlsCounters, TlsParts};
 pub use udp::{BindError, Sockets};
 pub use web::WebSocket;

@@ -19,7 +19,7 @@ pub trait Observer {
     fn on_refused(&mut self, status: u16, why: &'static str, trunk: Option<&TrunkId>);
     /// How a leg sounds, every few seconds and at its end.
     fn on_quality(&mut self, report: &QualityReport);
-    /// A packet or connection failed; `transport` is `udp`, `tcp` or `ws`.
+    /// A packet or connection failed; `transport` is `udp`, `tcp`, `tls` or `ws`.
     fn on_transport_error(&mut self, transport: &'static str);
     /// No new calls are taken from now on.
     fn on_drain(&mut self, now: Now);

@@ -1,23 +1,22 @@
 //! SIP over TCP: one task per connection on the control thread, bounded both ways.
 
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use havre_model::{FlowId, limits};
+use havre_sip::Link;
 use havre_switch::Input;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::control::Core;
+use crate::stream::{self, MAX_QUEUED};
 
-/// Messages that wait for a slow reader; beyond that the connection is closed.
-const MAX_QUEUED: usize = 256;
-/// A connection that says nothing for this long is closed. Registrations refresh within five minutes.
-const IDLE: Duration = Duration::from_secs(15 * 60);
+/// Connections, TLS included, beyond which strangers find no place: the last quarter is for advocates who have logged in.
+pub(crate) const STRANGERS: usize = limits::MAX_FLOWS - limits::MAX_FLOWS / 4;
 /// Time to open a connection: within the client transaction's own patience (RFC 3261 §17.1.1.2, 64·T1 = 32 s).
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -26,8 +25,8 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                if core.flows() >= limits::MAX_FLOWS - limits::MAX_FLOWS / 4 {
-                    // Dropped at once: established connections come first, and the last quarter is for advocates.
+                if core.flows() >= STRANGERS {
+                    // Dropped at once: established connections come first.
                     core.transport_error("tcp");
                     continue;
                 }
@@ -45,19 +44,20 @@ pub(crate) async fn accept(core: Rc<Core>, listener: TcpListener) {
 
 /// Opens the connection that the endpoint asked for.
 pub(crate) async fn connect(core: Rc<Core>, local: SocketAddr, remote: SocketAddr, flow: FlowId) {
-    match timeout(CONNECT, dial(local, remote)).await {
-        Ok(Ok(stream)) => open(&core, flow, stream, remote),
-        Ok(Err(_)) | Err(_) => {
+    match dial(local, remote).await {
+        Ok(stream) => open(&core, flow, stream, remote),
+        Err(_) => {
             core.transport_error("tcp");
             core.step(Input::Closed { flow });
         }
     }
 }
 
-async fn dial(local: SocketAddr, remote: SocketAddr) -> std::io::Result<TcpStream> {
+/// From the address of `local` and any port, in time.
+pub(crate) async fn dial(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream> {
     let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.bind(SocketAddr::new(local.ip(), 0))?;
-    socket.connect(remote).await
+    timeout(CONNECT, socket.connect(remote)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 fn open(core: &Rc<Core>, flow: FlowId, stream: TcpStream, remote: SocketAddr) {
@@ -65,36 +65,18 @@ fn open(core: &Rc<Core>, flow: FlowId, stream: TcpStream, remote: SocketAddr) {
         core.step(Input::Closed { flow });
         return;
     };
-    let _ = stream.set_nodelay(true);
-    let (sender, receiver) = mpsc::channel(MAX_QUEUED);
+    stream::tune(&stream);
+    let (sender, outgoing) = mpsc::channel(MAX_QUEUED);
     core.add_flow(flow, sender);
-    core.step(Input::Connected { flow, local: core.listener_of(local), remote, owner: None });
-    tokio::task::spawn_local(serve(Rc::clone(core), flow, stream, receiver));
-}
-
-async fn serve(core: Rc<Core>, flow: FlowId, stream: TcpStream, mut outgoing: mpsc::Receiver<Bytes>) {
-    let (mut reader, mut writer) = stream.into_split();
-    let write = async {
-        while let Some(bytes) = outgoing.recv().await {
-            if writer.write_all(&bytes).await.is_err() {
-                break;
-            }
-        }
-        let _ = writer.shutdown().await;
-    };
-    let read = async {
-        let mut buffer = vec![0; 16 * 1024];
-        while let Ok(Ok(length)) = timeout(IDLE, reader.read(&mut buffer)).await {
-            if length == 0 {
-                break;
-            }
-            core.step(Input::Stream { flow, bytes: &buffer[..length] });
-        }
-    };
-    tokio::select! {
-        () = write => {}
-        () = read => {}
-    }
-    core.remove_flow(flow);
-    core.step(Input::Closed { flow });
+    core.step(Input::Connected { flow, local: core.listener_of(local), remote, link: Link::Tcp });
+    let core = Rc::clone(core);
+    tokio::task::spawn_local(async move {
+        let deliver = async |bytes: &[u8]| {
+            core.step(Input::Stream { flow, bytes });
+            true
+        };
+        stream::carry(stream, outgoing, deliver).await;
+        core.remove_flow(flow);
+        core.step(Input::Closed { flow });
+    });
 }

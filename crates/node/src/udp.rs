@@ -36,6 +36,7 @@ pub struct BindError {
 pub struct Sockets {
     pub(crate) udp: Vec<(SocketAddr, std::net::UdpSocket)>,
     pub(crate) tcp: Vec<(SocketAddr, std::net::TcpListener)>,
+    pub(crate) tls: Vec<(SocketAddr, std::net::TcpListener)>,
 }
 
 impl Sockets {
@@ -54,6 +55,25 @@ impl Sockets {
             sockets.tcp.push((bound, tcp));
         }
         Ok(sockets)
+    }
+
+    /// Opens TCP for TLS on each address, beside what is open.
+    ///
+    /// # Errors
+    /// The first address that cannot be opened.
+    pub fn bind_tls(mut self, listen: &[SocketAddr]) -> Result<Self, BindError> {
+        for address in listen {
+            let failed = |source| BindError { address: *address, transport: "TLS", source };
+            let tls = bind_tcp(*address).map_err(failed)?;
+            let bound = tls.local_addr().map_err(failed)?;
+            self.tls.push((bound, tls));
+        }
+        Ok(self)
+    }
+
+    /// Where TLS is spoken, with the ports that the system chose.
+    pub fn tls_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tls.iter().map(|(address, _)| *address)
     }
 
     /// The addresses, with the ports that the system chose.

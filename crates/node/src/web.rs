@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use havre_model::limits;
-use havre_sip::FlowOwner;
+use havre_sip::{FlowOwner, Link};
 use havre_switch::Input;
 use tokio::sync::mpsc;
 
@@ -31,7 +31,7 @@ pub(crate) async fn serve(core: Rc<Core>, owner: FlowOwner, remote: SocketAddr, 
     let flow = core.next_flow();
     let (sender, mut queued) = mpsc::channel(MAX_QUEUED);
     core.add_flow(flow, sender);
-    core.step(Input::Connected { flow, local, remote, owner: Some(owner) });
+    core.step(Input::Connected { flow, local, remote, link: Link::Web(owner) });
     let read = async {
         while let Some(bytes) = incoming.recv().await {
             if bytes.len() <= limits::MAX_SIP_MESSAGE {
