@@ -52,7 +52,7 @@ async fn main() -> Result<(), Failure> {
     };
     let reads = Arc::clone(&line);
     let clock = Arc::new(move || reads.clock.now());
-    let parts = Parts { line, events, keep: Arc::new(Nowhere), clock };
+    let parts = Parts { line, events, keep: Arc::new(Nowhere), clock, tls: None };
     let console = Console::bind(([127, 0, 0, 1], port).into(), config, parts).await?;
     println!("http://{}/ (token: demo-token), Ctrl-C ends", console.local_addr());
     console.serve(async { drop(tokio::signal::ctrl_c().await) }).await;

@@ -174,6 +174,7 @@ impl Shared {
             sessions: self.people.sessions(),
             sockets: self.config.limits.sockets - self.sockets.available_permits(),
             connections_refused: count(&self.counts.connections_refused),
+            handshakes_failed: count(&self.counts.handshakes_failed),
             subscribers: self.config.limits.subscribers - self.readers.available_permits(),
             readers_cut: count(&self.counts.readers_cut),
             events_published: self.events.last(),
@@ -218,6 +219,7 @@ pub(crate) struct Counts {
     unauthorized: AtomicU64,
     forbidden: AtomicU64,
     connections_refused: AtomicU64,
+    handshakes_failed: AtomicU64,
     readers_cut: AtomicU64,
 }
 
@@ -230,6 +232,10 @@ impl Counts {
 
     pub(crate) fn connection_refused(&self) {
         self.connections_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn handshake_failed(&self) {
+        self.handshakes_failed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn reader_cut(&self) {

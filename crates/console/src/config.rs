@@ -18,6 +18,10 @@ const MAX_TOKEN: usize = 512;
 /// Reads the process's clock.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
+/// What the next handshake is made with: asked for at each connection, so that a new certificate is used at once, and
+/// whoever is connected stays so. `None` refuses the connection.
+pub type Tls = Arc<dyn Fn() -> Option<Arc<tokio_rustls::rustls::ServerConfig>> + Send + Sync>;
+
 /// What the console is told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -63,6 +67,8 @@ pub struct Limits {
     pub head: usize,
     /// Bytes of a request's body: the largest real one is under 100.
     pub body: usize,
+    /// Time for a TLS handshake: a few round trips.
+    pub handshake: Duration,
     /// Time for a request's head to arrive, and for an idle connection to say something.
     pub head_time: Duration,
     /// Time for the line to answer a command. A reload reads and checks files meanwhile.
@@ -89,6 +95,7 @@ impl Default for Limits {
             silence: Duration::from_secs(40),
             head: 16 * 1024,
             body: 16 * 1024,
+            handshake: Duration::from_secs(5),
             head_time: Duration::from_secs(10),
             answer_time: Duration::from_secs(10),
             request_time: Duration::from_secs(15),
@@ -100,13 +107,16 @@ impl Default for Limits {
 }
 
 impl Config {
-    /// Whether the console may run like this at `address`.
+    /// Whether the console may run like this at `address`, with TLS (`secure`) or without.
     ///
     /// # Errors
-    /// Beyond loopback: if the token is short or something is open.
-    pub fn check(&self, address: SocketAddr) -> Result<(), StartError> {
+    /// Beyond loopback: if it is plain, the token is short, or something is open.
+    pub fn check(&self, address: SocketAddr, secure: bool) -> Result<(), StartError> {
         if address.ip().is_loopback() {
             return Ok(());
+        }
+        if !secure {
+            return Err(StartError::Plain { address });
         }
         if self.token.0.len() < MIN_TOKEN {
             return Err(StartError::ShortToken { address });
@@ -132,6 +142,15 @@ pub enum StartError {
          make one with `openssl rand -base64 24`"
     )]
     ShortToken {
+        /// Where it would have listened.
+        address: SocketAddr,
+    },
+    /// Tokens and passwords would travel in clear.
+    #[error(
+        "{address} is not loopback and HTTP is plain there; set [http] secure = true and give [tls] a certificate, or \
+         listen on 127.0.0.1 behind a TLS proxy"
+    )]
+    Plain {
         /// Where it would have listened.
         address: SocketAddr,
     },
@@ -233,11 +252,13 @@ mod tests {
         };
         let long = "0123456789abcdef";
         let [inside, outside] = ["[::1]:0", "192.0.2.1:80"].map(|a| a.parse::<SocketAddr>().unwrap());
-        assert!(config("x", true, true).check(inside).is_ok());
-        assert!(config(long, false, false).check(outside).is_ok());
-        assert!(matches!(config("x", false, false).check(outside), Err(StartError::ShortToken { .. })));
+        assert!(config("x", true, true).check(inside, false).is_ok());
+        assert!(config(long, false, false).check(outside, true).is_ok());
+        assert!(matches!(config("x", false, false).check(outside, true), Err(StartError::ShortToken { .. })));
+        let plain = config(long, false, false).check(outside, false);
+        assert!(matches!(plain, Err(StartError::Plain { .. })), "tokens in clear");
         for (page, metrics, named) in [(true, false, "page_open"), (false, true, "metrics_open")] {
-            let error = config(long, page, metrics).check(outside).unwrap_err();
+            let error = config(long, page, metrics).check(outside, true).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
         let account = havre_model::UserAccount {
@@ -251,7 +272,7 @@ mod tests {
         };
         let demo = DemoAccount { account, password: "known".into() };
         let config = Config { demo: vec![demo], ..config(long, false, false) };
-        assert!(config.check(inside).is_ok());
-        assert!(config.check(outside).unwrap_err().to_string().contains("demo_accounts"));
+        assert!(config.check(inside, false).is_ok());
+        assert!(config.check(outside, true).unwrap_err().to_string().contains("demo_accounts"));
     }
 }

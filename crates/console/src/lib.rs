@@ -30,7 +30,7 @@ pub use board::{
     AgentEntry, Alarm, AlarmKind, Attention, Board, CallEntry, LastTalk, LegEntry, PastCall, Reach, Ringing,
     Snapshot, Stage,
 };
-pub use config::{Clock, Config, Limits, StartError, Token, TokenError};
+pub use config::{Clock, Config, Limits, StartError, Tls, Token, TokenError};
 pub use events::{Events, System};
 pub use line::{Answer, CommandError, Finding, Line, Readiness, ReloadRefused, Reloaded, SipFlow};
 pub use metrics::{Counter, Histogram, Measures, Rtp};

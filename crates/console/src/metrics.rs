@@ -22,6 +22,8 @@ pub struct Measures {
     pub rtp: Rtp,
     /// Whether the shared store answers.
     pub store_up: bool,
+    /// When the TLS certificate ends, in seconds of Unix time; `None` without one.
+    pub certificate_ends: Option<i64>,
 }
 
 /// One machine's counter.
@@ -117,6 +119,7 @@ pub(crate) struct Own {
     pub(crate) sessions: usize,
     pub(crate) sockets: usize,
     pub(crate) connections_refused: u64,
+    pub(crate) handshakes_failed: u64,
     pub(crate) subscribers: usize,
     pub(crate) readers_cut: u64,
     pub(crate) events_published: u64,
@@ -138,6 +141,10 @@ pub(crate) fn render(
     text.gauge("havre_draining", "1 while new calls are refused and talks end.")
         .sample(&[], u8::from(readiness.draining));
     text.gauge("havre_store_up", "1 if the shared store answers.").sample(&[], u8::from(measures.store_up));
+    if let Some(ends) = measures.certificate_ends {
+        let help = "When the TLS certificate ends, in seconds since 1970.";
+        text.gauge("havre_tls_certificate_expiry_timestamp_seconds", help).sample(&[], ends);
+    }
     calls(&mut text, snapshot);
     waits(&mut text, snapshot);
     one_way(&mut text, snapshot);
@@ -253,6 +260,11 @@ fn console(text: &mut Text, own: &Own) {
     text.gauge("havre_console_sockets", "Open SIP WebSockets.").sample(&[], own.sockets);
     text.counter("havre_http_connections_refused_total", "Connections over the limit.")
         .sample(&[], own.connections_refused);
+    text.counter(
+        "havre_http_handshakes_failed_total",
+        "Connections that ended without a TLS handshake in time.",
+    )
+    .sample(&[], own.handshakes_failed);
     text.gauge("havre_event_stream_readers", "Open event streams.").sample(&[], own.subscribers);
     text.counter("havre_event_stream_readers_cut_total", "Event streams cut for reading too slowly.")
         .sample(&[], own.readers_cut);

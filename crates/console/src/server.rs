@@ -12,14 +12,16 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::access::{Keep, Origins, Peer, People};
 use crate::api::{self, Shared};
-use crate::config::{Clock, Config, Limits, StartError};
+use crate::config::{Clock, Config, Limits, StartError, Tls};
 use crate::connection::Impatient;
 use crate::events::Events;
 use crate::line::Line;
@@ -37,6 +39,12 @@ const SWEEP: Duration = Duration::from_secs(5);
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
+/// A TLS connection begins with this byte (RFC 8446 §5.1), and no request does.
+const HANDSHAKE_RECORD: u8 = 22;
+/// What whoever speaks plain HTTP here hears.
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 80\r\n\r\nThis is HTTPS: write https:// before the address. / Ici, c'est HTTPS : https://\n";
+
 /// What the console works with.
 pub struct Parts {
     /// The running line.
@@ -47,6 +55,8 @@ pub struct Parts {
     pub keep: Arc<dyn Keep>,
     /// The process's clock.
     pub clock: Clock,
+    /// HTTPS and WSS; without it, HTTP on loopback only.
+    pub tls: Option<Tls>,
 }
 
 /// The HTTP server, listening.
@@ -54,6 +64,7 @@ pub struct Console {
     listener: TcpListener,
     address: SocketAddr,
     shared: Shared,
+    tls: Option<Tls>,
     setup: Option<String>,
     stop: watch::Sender<bool>,
 }
@@ -64,16 +75,16 @@ impl Console {
     /// # Errors
     /// If something would be open beyond loopback, the accounts cannot be read, or the address cannot be had.
     pub async fn bind(address: SocketAddr, mut config: Config, parts: Parts) -> Result<Self, StartError> {
-        config.check(address)?;
+        config.check(address, parts.tls.is_some())?;
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let Parts { line, events, keep, clock } = parts;
+        let Parts { line, events, keep, clock, tls } = parts;
         let demo = std::mem::take(&mut config.demo);
         let people = People::load(Arc::clone(&keep), demo, config.sessions, clock).await;
         let (people, setup) = people.map_err(StartError::Accounts)?;
         let mut origins = Origins::new(config.origins.clone());
-        origins.add(address, false);
+        origins.add(address, tls.is_some());
         let stop = watch::Sender::new(false);
         let shared = Shared {
             readers: Arc::new(Semaphore::new(config.limits.subscribers)),
@@ -89,7 +100,7 @@ impl Console {
             counts: Arc::default(),
             stopping: stop.subscribe(),
         };
-        Ok(Self { listener, address, shared, setup, stop })
+        Ok(Self { listener, address, shared, tls, setup, stop })
     }
 
     /// The path of the link that makes the first account, once, where there is none yet. For the operator's eyes only.
@@ -128,11 +139,21 @@ impl Console {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, remote)) => match Arc::clone(&places).try_acquire_owned() {
                         Ok(place) => {
-                            let peer = Peer { remote, secure: false, private: self.address.ip().is_loopback() };
-                            let connection =
-                                serve(stream, peer, router.clone(), limits.clone(), self.stop.subscribe());
+                            let secure = self.tls.is_some();
+                            let private = secure || self.address.ip().is_loopback();
+                            let visit = Visit {
+                                peer: Peer { remote, secure, private },
+                                router: router.clone(),
+                                limits: limits.clone(),
+                                stop: self.stop.subscribe(),
+                            };
+                            let (tls, counts) = (self.tls.clone(), Arc::clone(&self.shared.counts));
                             connections.spawn(async move {
-                                connection.await;
+                                match tls {
+                                    None => visit.plain(stream).await,
+                                    Some(tls) if !visit.secure(stream, &tls).await => counts.handshake_failed(),
+                                    Some(_) => {}
+                                }
                                 drop(place);
                             });
                         }
@@ -171,37 +192,65 @@ impl Console {
     }
 }
 
-async fn serve(
-    stream: TcpStream,
+/// One connection, and what it is served with.
+struct Visit {
     peer: Peer,
     router: Router,
     limits: Limits,
-    mut stop: watch::Receiver<bool>,
-) {
-    let stream = TokioIo::new(Impatient::new(stream, limits.write_time));
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        router.call(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(limits.head.max(MIN_READ_BUFFER))
-        .serve_connection(stream, service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    stop: watch::Receiver<bool>,
+}
+
+impl Visit {
+    async fn plain(self, stream: TcpStream) {
+        let stream = Impatient::new(stream, self.limits.write_time);
+        self.serve(stream).await;
+    }
+
+    /// False if there was no handshake in time.
+    async fn secure(self, stream: TcpStream, tls: &Tls) -> bool {
+        let handshake = async {
+            let mut first = [0];
+            if stream.peek(&mut first).await.is_ok_and(|length| length > 0) && first != [HANDSHAKE_RECORD] {
+                let _ = stream.try_write(PLAIN);
+                return None;
+            }
+            let stream = Impatient::new(stream, self.limits.write_time);
+            TlsAcceptor::from(tls()?).accept(stream).await.ok()
+        };
+        match timeout(self.limits.handshake, handshake).await {
+            Ok(Some(stream)) => {
+                self.serve(stream).await;
+                true
+            }
+            _ => false,
         }
-    };
-    if let Err(error) = ended {
-        // What clients do wrong is theirs; the trace is for whoever looks for it.
-        tracing::debug!(%error, "HTTP connection ended");
+    }
+
+    async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let (peer, router) = (self.peer, TowerToHyperService::new(self.router));
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head_time)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(self.limits.head.max(MIN_READ_BUFFER))
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = stopped(&mut self.stop) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            // What clients do wrong is theirs; the trace is for whoever looks for it.
+            tracing::debug!(%error, "HTTP connection ended");
+        }
     }
 }
 

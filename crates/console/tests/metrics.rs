@@ -35,6 +35,7 @@ async fn what_happened_is_counted() {
         ("havre_build_info{version=\"9.8.7\"}", 1.0),
         ("havre_ready", 1.0),
         ("havre_store_up", 1.0),
+        ("havre_tls_certificate_expiry_timestamp_seconds", 1_800_000_000.0),
         ("havre_calls_offered_total", 3.0),
         ("havre_calls_answered_total{language=\"fr\",risk=\"standard\"}", 1.0),
         ("havre_calls_abandoned_total{language=\"en\",risk=\"standard\"}", 1.0),

@@ -39,7 +39,8 @@ fn text(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr, setup: Option<&st
             break;
         }
     }
-    let _ = writeln!(text, "  look at   http://{http}/   (live page; API under /api/v1)");
+    let scheme = if loaded.config.http_secure { "https" } else { "http" };
+    let _ = writeln!(text, "  look at   {scheme}://{http}/   (live page; API under /api/v1)");
     if loaded.config.console.demo {
         let (operator, password) = DEMO_OPERATOR;
         let _ = writeln!(
@@ -48,7 +49,7 @@ fn text(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr, setup: Option<&st
         );
     }
     if let Some(path) = setup {
-        let _ = writeln!(text, "  set up    http://{http}{path}");
+        let _ = writeln!(text, "  set up    {scheme}://{http}{path}");
         let _ = writeln!(text, "            makes the first account; works once, for a day");
     }
     let _ = writeln!(text, "\n{bold}Try next, each in a terminal of its own:{plain}");

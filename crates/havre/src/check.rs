@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use havre_node::clock::Clock;
 use serde_json::json;
 
 use crate::load;
 use crate::output::outln;
+use crate::tls;
 
 /// Check configuration, prompts and dialplan.
 #[derive(Debug, Args)]
@@ -39,6 +41,9 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
                 outln!("configuration: {} trunks, {} accounts", config.trunks.len(), config.agents.len());
                 outln!("dialplan:      {} lines, {}", plan.lines().len(), plan.hash());
                 outln!("{}", plan.proof());
+                if let Some(note) = tls::note(&loaded.material, Clock::new().now().unix) {
+                    outln!("warning: {note}");
+                }
                 outln!("ok");
             }
             Ok(ExitCode::SUCCESS)

@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use crate::config::Config;
 use crate::load::{self, Finding, Loaded};
+use crate::tls::Certificates;
 use crate::watch::Published;
 
 /// What the API asks of.
@@ -29,6 +30,7 @@ pub(crate) struct Running {
     /// Files are changed by one request at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
     force: Mutex<InForce>,
+    certificates: Arc<Certificates>,
 }
 
 /// What was read last and was good.
@@ -45,6 +47,7 @@ impl Running {
         path: Option<PathBuf>,
         loaded: &Loaded,
         roster: Roster,
+        certificates: Arc<Certificates>,
     ) -> Self {
         let (config, plan) = (Arc::new(loaded.config.clone()), Arc::clone(&loaded.plan));
         Self {
@@ -55,6 +58,7 @@ impl Running {
             roster: Mutex::new(Arc::new(roster)),
             changing: tokio::sync::Mutex::default(),
             force: Mutex::new(InForce { config, plan }),
+            certificates,
         }
     }
 
@@ -101,7 +105,8 @@ impl Running {
             warnings: loaded.plan.warnings().iter().cloned().map(Finding::from).map(to_api).collect(),
         };
         let in_force = InForce { config: Arc::new(loaded.config.clone()), plan: Arc::clone(&loaded.plan) };
-        if !self.control.reload(Box::new(loaded.into_reload())).await {
+        let (plan, material) = loaded.into_reload();
+        if !self.control.reload(Box::new(plan)).await {
             return Err(vec![Finding {
                 file: String::new(),
                 line: None,
@@ -110,6 +115,7 @@ impl Running {
                 remedy: "look at the log; the old plan stays".into(),
             }]);
         }
+        self.certificates.replace(material, in_force.config.tls.clone());
         *self.force.lock().unwrap_or_else(PoisonError::into_inner) = in_force;
         info!(
             dialplan = reloaded.dialplan,
@@ -129,7 +135,8 @@ impl Line for Running {
     }
 
     fn measures(&self) -> Measures {
-        self.published.measures()
+        let certificate_ends = self.certificates.ends().map(havre_model::Unix::as_secs);
+        Measures { certificate_ends, ..self.published.measures() }
     }
 
     fn readiness(&self) -> Readiness {
@@ -138,7 +145,7 @@ impl Line for Running {
             starting: false,
             draining: self.draining.load(Ordering::Relaxed),
             store_up,
-            notes: Vec::new(),
+            notes: self.certificates.note().into_iter().collect(),
         }
     }
 

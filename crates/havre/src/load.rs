@@ -8,14 +8,17 @@ use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Targets};
 use havre_model::{AgentProfile, Role};
 use havre_sip as sip;
 use havre_switch::{Library, ReloadPlan};
+use havre_tls::Material;
 
-use crate::config::{Config, ConfigError, ConfigErrors};
+use crate::config::{Config, ConfigError, ConfigErrors, DEMO_NAME};
+use crate::tls;
 
 /// Everything that the files say.
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) plan: Arc<Dialplan>,
     pub(crate) library: Arc<Library>,
+    pub(crate) material: Arc<Material>,
 }
 
 /// One thing wrong with a file, whichever reader found it.
@@ -57,8 +60,10 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, Vec<Finding>> {
     let config = Config::load(path).map_err(|ConfigErrors(errors)| findings(errors))?;
     let catalogue = Catalogue::load(&config.prompts).map_err(findings)?;
     let plan = Dialplan::load(&config.dialplan, &catalogue, targets(&config)).map_err(findings)?;
+    let name = path.map_or_else(|| DEMO_NAME.to_owned(), |path| path.display().to_string());
+    let material = tls::read(&config.tls, &name).map_err(|finding| vec![finding])?;
     let library = Arc::new(Library::new(&catalogue, &config.codecs));
-    Ok(Loaded { config, plan, library })
+    Ok(Loaded { config, plan, library, material })
 }
 
 /// Which optional steps of a dialplan have somebody to ring.
@@ -73,15 +78,16 @@ fn findings<T: Into<Finding>>(found: Vec<T>) -> Vec<Finding> {
 }
 
 impl Loaded {
-    /// The part that a reload can change.
-    pub(crate) fn into_reload(self) -> ReloadPlan {
-        ReloadPlan {
+    /// The part that a reload can change, and the certificates.
+    pub(crate) fn into_reload(self) -> (ReloadPlan, Arc<Material>) {
+        let plan = ReloadPlan {
             sip: sip_config(&self.config),
             agents: profiles(&self.config),
             ring_first: ring_first(&self.config),
             plan: self.plan,
             library: self.library,
-        }
+        };
+        (plan, self.material)
     }
 }
 
@@ -120,6 +126,7 @@ pub(crate) fn sip_config(config: &Config) -> sip::Config {
         id: trunk.id.clone(),
         sources: trunk.sources.clone(),
         digest: trunk.digest.clone().map(|(user, password)| (user, sip::Password::new(password))),
+        certificate: trunk.certificate.clone(),
         numbers: Vec::new(),
         strip_prefixes: trunk.strip_prefixes.clone(),
         overload: trunk.overload,

@@ -20,6 +20,7 @@ mod phone;
 mod prompts;
 mod report;
 mod run;
+mod tls;
 mod watch;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    havre_tls::install_provider();
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(&args),

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use havre_console::{Board, Console, Events, Limits, SessionTimes, System, Token};
+use havre_console::{Board, Console, Events, Limits, Origin, SessionTimes, System, Token};
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads};
-use havre_node::{Control, Handle, Parts, Sockets};
+use havre_node::{Control, Handle, Parts, Sockets, TlsCounters, TlsParts};
 use havre_queue::{Ack, Op};
 use havre_store::{Records, Redis, RedisConfig};
 use havre_switch::{BrowserMedia, Configuration, Switch};
+use havre_tls::Tls;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
@@ -24,6 +25,7 @@ use crate::config::Config;
 use crate::line::Running;
 use crate::load::{self, Loaded};
 use crate::people::{self, Kept};
+use crate::tls::Certificates;
 use crate::watch::{Published, Watcher};
 use crate::{banner, logging, office};
 
@@ -79,21 +81,29 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode
     board.on_system(System::Started, now.unix);
     let published = Published::new(board.snapshot(now));
     let trunks = loaded.config.trunks.iter().map(|trunk| trunk.id.clone()).collect();
-    let watcher = Watcher::new(board, Arc::clone(&published), records.clone(), trunks);
+    let tls_counters = Arc::new(TlsCounters::default());
+    let watcher =
+        Watcher::new(board, Arc::clone(&published), records.clone(), trunks, Arc::clone(&tls_counters));
+    let certificates =
+        Arc::new(Certificates::new(Arc::clone(&loaded.material), loaded.config.tls.clone(), clock));
+    let (tls, watched) = (certificates.tls.clone(), Arc::clone(&certificates));
+    tokio::spawn(async move { watched.watch().await });
 
-    let sockets = Sockets::bind(&loaded.config.sip_listen)?;
+    let sockets = Sockets::bind(&loaded.config.sip_listen)?.bind_tls(&loaded.config.sip_tls_listen)?;
     let sip: Vec<SocketAddr> = sockets.addresses().collect();
-    let (handle, control_ended) = start_control(&loaded, sockets, clock, store, acks, watcher)?;
+    let sip_tls: Vec<SocketAddr> = sockets.tls_addresses().collect();
+    let tls_parts = TlsParts { server: tls.sip(), client: tls.client(), counters: tls_counters };
+    let (handle, control_ended) = start_control(&loaded, sockets, tls_parts, clock, store, acks, watcher)?;
     let roster = office::read_roster(&loaded.config)?;
-    let running = Arc::new(Running::new(handle.clone(), published, path, &loaded, roster));
-    let console = open_console(&loaded.config, Arc::clone(&running), events, clock).await?;
+    let running = Arc::new(Running::new(handle.clone(), published, path, &loaded, roster, certificates));
+    let console = open_console(&loaded.config, Arc::clone(&running), events, &tls, clock).await?;
     let http = console.local_addr();
     let setup = console.setup_path();
     let (stop_console, console_stops) = oneshot::channel::<()>();
     let console_task = tokio::spawn(console.serve(async {
         let _ = console_stops.await;
     }));
-    info!(node = %loaded.config.node, ?sip, %http, dialplan = loaded.plan.hash(), "ready for calls");
+    info!(node = %loaded.config.node, ?sip, ?sip_tls, %http, dialplan = loaded.plan.hash(), "ready for calls");
     banner::print(&loaded, &sip, http, setup.as_deref());
 
     let drain = loaded.config.drain;
@@ -119,6 +129,7 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode
 fn start_control(
     loaded: &Loaded,
     sockets: Sockets,
+    tls: TlsParts,
     clock: Clock,
     store: Box<dyn FnMut(Op) + Send>,
     acks: mpsc::Receiver<Ack>,
@@ -158,7 +169,7 @@ fn start_control(
         let switch = Switch::new(configuration, rand::random(), clock.now());
         let observer = Box::new(watcher);
         let (control, handle) =
-            Control::new(Parts { switch, sockets, media, media_events, clock, store, acks, observer });
+            Control::new(Parts { switch, sockets, tls, media, media_events, clock, store, acks, observer });
         let _ = started.send(handle);
         if let Err(error) = control.run() {
             error!(%error, "the control thread cannot run");
@@ -181,6 +192,7 @@ async fn open_console(
     config: &Config,
     running: Arc<Running>,
     events: Arc<Events>,
+    tls: &Tls,
     clock: Clock,
 ) -> anyhow::Result<Console> {
     let keep = Arc::new(Kept::open(&config.console.accounts).await?);
@@ -192,13 +204,37 @@ async fn open_console(
         limits: Limits::default(),
         version: env!("CARGO_PKG_VERSION").into(),
         zone: "America/Toronto".into(),
-        origins: config.console.origins.clone(),
+        origins: origins(config, tls),
         realm: config.realm.clone(),
         sessions: SessionTimes { idle: most / 2, most },
         demo: if config.console.demo { people::demo(config) } else { Vec::new() },
     };
-    let parts = havre_console::Parts { line: running, events, keep, clock: Arc::new(move || clock.now()) };
+    let https = tls.https().filter(|_| config.http_secure);
+    let parts = havre_console::Parts {
+        line: running,
+        events,
+        keep,
+        clock: Arc::new(move || clock.now()),
+        tls: https.map(|server| Arc::new(move || server.config()) as havre_console::Tls),
+    };
     Ok(Console::bind(config.http_listen, console_config, parts).await?)
+}
+
+/// Those that are configured, and those that our certificate is for.
+fn origins(config: &Config, tls: &Tls) -> Vec<Origin> {
+    let mut origins = config.console.origins.clone();
+    if config.http_secure {
+        let port = config.http_listen.port();
+        let port = if port == 443 { String::new() } else { format!(":{port}") };
+        let material = tls.material();
+        let own = material.names().iter().filter_map(|name| format!("https://{name}{port}").parse().ok());
+        for origin in own {
+            if !origins.contains(&origin) {
+                origins.push(origin);
+            }
+        }
+    }
+    origins
 }
 
 /// Serves signals: SIGHUP reloads; the first SIGTERM or SIGINT drains, the second ends at once.

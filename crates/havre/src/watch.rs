@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use havre_console::{Board, Counter, Measures, Snapshot, System};
 use havre_model::{AgentId, AgentState, CallEvent, CallId, Digit, Mos, Now, Outcome, Quality, TrunkId, What};
-use havre_node::Observer;
 use havre_node::media::MediaThreads;
+use havre_node::{Observer, TlsCounters};
 use havre_store::Records;
 use havre_switch::{QualityReport, Switch};
 use tokio::sync::watch;
@@ -57,6 +57,7 @@ pub(crate) struct Watcher {
     trunks: Vec<TrunkId>,
     changed: bool,
     ticks: u32,
+    tls: Arc<TlsCounters>,
 }
 
 impl Watcher {
@@ -65,6 +66,7 @@ impl Watcher {
         published: Arc<Published>,
         records: Records,
         trunks: Vec<TrunkId>,
+        tls: Arc<TlsCounters>,
     ) -> Self {
         let measures = Measures { store_up: true, ..Measures::default() };
         Self {
@@ -77,6 +79,7 @@ impl Watcher {
             trunks,
             changed: true,
             ticks: 0,
+            tls,
         }
     }
 
@@ -229,7 +232,7 @@ impl Observer for Watcher {
             self.published.snapshot.send_replace(Arc::new(self.board.snapshot(now)));
         }
         if second {
-            self.measures.counters = gather(switch, media, &self.records);
+            self.measures.counters = gather(switch, media, &self.records, &self.tls);
             self.measures.trunk_errors = self
                 .trunks
                 .iter()
@@ -241,7 +244,7 @@ impl Observer for Watcher {
     }
 }
 
-fn gather(switch: &Switch, media: &MediaThreads, records: &Records) -> Vec<Counter> {
+fn gather(switch: &Switch, media: &MediaThreads, records: &Records, tls: &TlsCounters) -> Vec<Counter> {
     let named = |component: &'static str| {
         move |(name, value): (&'static str, u64)| Counter { component, name, value }
     };
@@ -254,5 +257,6 @@ fn gather(switch: &Switch, media: &MediaThreads, records: &Records) -> Vec<Count
         .chain(switch.counters().iter().map(named("switch")))
         .chain(media.counters().into_iter().map(named("media")))
         .chain(records.counters().iter().map(named("record")))
+        .chain(tls.iter().map(named("tls")))
         .collect()
 }

@@ -78,6 +78,7 @@ impl Server {
             events,
             keep: Arc::clone(&keep) as _,
             clock: Arc::new(move || reads.now()),
+            tls: None,
         };
         let console = Console::bind(([127, 0, 0, 1], 0).into(), config, parts).await.unwrap();
         let address = console.local_addr();
@@ -292,6 +293,7 @@ impl Line for TestLine {
             trunk_errors: vec![("demo".parse().unwrap(), "timeout", 1)],
             transport_errors: vec![("udp", 4)],
             rtp,
+            certificate_ends: Some(1_800_000_000),
             store_up: self.readiness.lock().unwrap().store_up,
         }
     }

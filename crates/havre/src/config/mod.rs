@@ -16,10 +16,11 @@ use havre_media::Codec;
 use havre_model::{AgentId, AgentProfile, NodeId, Role, Spoken, TrunkId, WrapUp, limits};
 use havre_node::media::MAX_SHARDS;
 use havre_sip::digest::Algorithm;
+use havre_tls::Files;
 use ipnet::IpNet;
 
 use locate::line_of;
-use raw::{RawAgent, RawConfig, RawConsole, RawTrunk, RawWrapUp};
+use raw::{OneOrMany, RawAgent, RawConfig, RawConsole, RawTls, RawTrunk, RawWrapUp};
 
 /// The demo profile: loopback only, what `havre run` starts without a file.
 pub(crate) const DEMO: &str = include_str!("../../../../config/demo.toml");
@@ -37,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) drain: Duration,
     /// SIP listeners, each UDP and TCP.
     pub(crate) sip_listen: Vec<SocketAddr>,
+    /// SIP listeners for TLS.
+    pub(crate) sip_tls_listen: Vec<SocketAddr>,
     /// Bound address to the address that peers are told.
     pub(crate) advertise: BTreeMap<IpAddr, IpAddr>,
     /// Digest realm.
@@ -59,6 +62,10 @@ pub(crate) struct Config {
     pub(crate) suppress_silence: bool,
     /// HTTP listener.
     pub(crate) http_listen: SocketAddr,
+    /// It speaks TLS.
+    pub(crate) http_secure: bool,
+    /// Certificates.
+    pub(crate) tls: Files,
     /// Bearer token.
     pub(crate) http_token: String,
     /// `/metrics` without a token.
@@ -109,6 +116,8 @@ pub(crate) struct Trunk {
     pub(crate) sources: Vec<IpNet>,
     /// What it authenticates with.
     pub(crate) digest: Option<(String, String)>,
+    /// Whom its certificate is for.
+    pub(crate) certificate: Option<String>,
     /// Prefixes it puts before numbers.
     pub(crate) strip_prefixes: Vec<String>,
     /// Whether it wants a 180 before the 200.
@@ -296,14 +305,13 @@ impl Check<'_> {
         }
         let sip_listen: Vec<SocketAddr> =
             listen.iter().map(|text| self.value("sip.listen", text, nowhere, address)).collect();
-        for bound in sip_listen.iter().filter(|bound| bound.ip().is_unspecified()) {
-            let what = format!("{bound} is a wildcard: peers could not be told where to answer");
-            self.error(
-                "sip.listen",
-                what,
-                "name the interface's own address; list several for several interfaces",
-            );
-        }
+        self.no_wildcards("sip.listen", &sip_listen);
+        let listen: Vec<String> = raw.sip.tls_listen.map(OneOrMany::into_vec).unwrap_or_default();
+        let address_tls = "write an IP address and a port, as 203.0.113.10:5061";
+        let sip_tls_listen: Vec<SocketAddr> =
+            listen.iter().map(|text| self.value("sip.tls_listen", text, nowhere, address_tls)).collect();
+        self.no_wildcards("sip.tls_listen", &sip_tls_listen);
+        let tls = self.tls(raw.tls, base, !sip_tls_listen.is_empty(), raw.http.secure);
         let ip = "write an IP address, as 203.0.113.7";
         let advertise: BTreeMap<IpAddr, IpAddr> = raw
             .sip
@@ -322,6 +330,11 @@ impl Check<'_> {
             None => advertise.get(&rtp_listen).copied().unwrap_or(rtp_listen),
         };
         let http_listen: SocketAddr = self.value("http.listen", &raw.http.listen, nowhere, address);
+        if !http_listen.ip().is_loopback() && !raw.http.secure {
+            let remedy =
+                "set `secure = true` and give [tls] a certificate, or listen on 127.0.0.1 behind a TLS proxy";
+            self.error("http.listen", "is not loopback, and HTTP is plain there", remedy);
+        }
         let node_name = "use letters, digits, '.', '_' or '-'";
         let node = match raw.node.name.parse::<NodeId>() {
             Ok(node) => Some(node),
@@ -331,7 +344,7 @@ impl Check<'_> {
             }
         };
         let redis = self.store_url(&raw.store.url);
-        let trunks = self.trunks(&raw.trunks);
+        let trunks = self.trunks(&raw.trunks, &tls);
         let agents = self.agents(&raw.agents);
         let pairs = "write first-last, as 20000-29999; each call takes four ports (two legs, RTP and RTCP)";
         let rtp_ports = self.ports("rtp.ports", &raw.rtp.ports, pairs).unwrap_or(20_000..=29_999);
@@ -354,6 +367,7 @@ impl Check<'_> {
             shards,
             drain: Duration::from_secs(raw.node.drain),
             sip_listen,
+            sip_tls_listen,
             advertise,
             realm: raw.sip.realm,
             digest: self.digest(&raw.sip.digest),
@@ -365,6 +379,8 @@ impl Check<'_> {
             codecs: self.codecs(&raw.rtp.codecs),
             suppress_silence: raw.rtp.suppress_silence,
             http_listen,
+            http_secure: raw.http.secure,
+            tls,
             http_token,
             metrics_open: raw.http.metrics_open,
             open_page: raw.http.page_open,
@@ -379,6 +395,40 @@ impl Check<'_> {
             trunks,
             agents,
         }
+    }
+
+    fn no_wildcards(&mut self, key: &str, listen: &[SocketAddr]) {
+        for bound in listen.iter().filter(|bound| bound.ip().is_unspecified()) {
+            let what = format!("{bound} is a wildcard: peers could not be told where to answer");
+            self.error(key, what, "name the interface's own address; list several for several interfaces");
+        }
+    }
+
+    /// Whether the files are there and go together is seen when they are read.
+    fn tls(&mut self, raw: RawTls, base: &Path, sip: bool, http: bool) -> Files {
+        let path = |file: Option<String>| file.map(|file| base.join(file));
+        let identity = match (path(raw.certificate), path(raw.key)) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => {
+                for (key, wanted) in [("sip.tls_listen", sip), ("http.secure", http)] {
+                    if wanted {
+                        let remedy = "give `certificate` and `key` in [tls], as certbot's fullchain.pem and privkey.pem";
+                        self.error(key, "needs a certificate and there is none", remedy);
+                    }
+                }
+                None
+            }
+            (certificate, _) => {
+                let missing = if certificate.is_none() { "tls.certificate" } else { "tls.key" };
+                self.error(
+                    missing,
+                    "is missing: a certificate and its key go together",
+                    "give both or neither",
+                );
+                None
+            }
+        };
+        Files { identity, client_ca: path(raw.client_ca), ca: path(raw.ca) }
     }
 
     fn token(&mut self, token: Option<String>, bound: IpAddr) -> String {
@@ -503,7 +553,7 @@ impl Check<'_> {
         parsed
     }
 
-    fn trunks(&mut self, raw: &[RawTrunk]) -> Vec<Trunk> {
+    fn trunks(&mut self, raw: &[RawTrunk], tls: &Files) -> Vec<Trunk> {
         let mut names = HashSet::new();
         let mut trunks = Vec::new();
         for (i, trunk) in raw.iter().enumerate() {
@@ -538,8 +588,18 @@ impl Check<'_> {
                     None
                 }
             };
-            if sources.is_empty() && digest.is_none() {
-                let remedy = "list the carrier's addresses in `sources`, or give `user` and `password`";
+            if trunk.certificate.is_some() && tls.client_ca.is_none() {
+                let remedy = "name in [tls] client_ca the file with the authorities that certify carriers";
+                self.error(&key("certificate"), "nobody could vouch for it", remedy);
+            }
+            let name = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+            if !trunk.certificate.as_ref().is_none_or(name) {
+                let remedy =
+                    "write the domain of the carrier's certificate, as sip.carrier.example, without `*`";
+                self.error(&key("certificate"), "is no domain name", remedy);
+            }
+            if sources.is_empty() && digest.is_none() && trunk.certificate.is_none() {
+                let remedy = "list the carrier's addresses in `sources`, or give `user` and `password`, or `certificate`";
                 self.error(&key("sources"), "nothing identifies this trunk", remedy);
             }
             let overload = match trunk.overload.as_str() {
@@ -557,6 +617,7 @@ impl Check<'_> {
                 id,
                 sources,
                 digest,
+                certificate: trunk.certificate.clone(),
                 strip_prefixes: trunk.strip_prefixes.clone(),
                 ring_first: trunk.ring_first,
             });

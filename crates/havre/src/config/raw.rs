@@ -14,6 +14,8 @@ pub(super) struct RawConfig {
     pub(super) rtp: RawRtp,
     pub(super) http: RawHttp,
     #[serde(default)]
+    pub(super) tls: RawTls,
+    #[serde(default)]
     pub(super) console: RawConsole,
     #[serde(default)]
     pub(super) store: RawStore,
@@ -54,6 +56,9 @@ impl Default for RawNode {
 pub(super) struct RawSip {
     /// `IP:port`, each opened for UDP and TCP.
     pub(super) listen: OneOrMany,
+    /// `IP:port`, each opened for TLS; needs `[tls]`.
+    #[serde(default)]
+    pub(super) tls_listen: Option<OneOrMany>,
     /// Listening IP to the IP that peers are told (1:1 NAT), per interface.
     #[serde(default)]
     pub(super) advertise: BTreeMap<String, String>,
@@ -131,6 +136,9 @@ fn default_codecs() -> Vec<String> {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
     pub(super) listen: String,
+    /// HTTPS and WSS; needs `[tls]`. Plain HTTP is for loopback only.
+    #[serde(default)]
+    pub(super) secure: bool,
     /// Bearer token of the API.
     #[serde(default)]
     pub(super) token: Option<String>,
@@ -140,6 +148,20 @@ pub(super) struct RawHttp {
     /// The live page gets the token by itself (loopback only: the demo).
     #[serde(default)]
     pub(super) page_open: bool,
+}
+
+/// Certificates, in PEM. Read again on SIGHUP and when the files change.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTls {
+    /// Our chain, our own certificate first.
+    pub(super) certificate: Option<String>,
+    /// Its private key.
+    pub(super) key: Option<String>,
+    /// Who may certify carriers that call us over TLS.
+    pub(super) client_ca: Option<String>,
+    /// Who may certify servers that we call over TLS; by default whom the system trusts.
+    pub(super) ca: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -246,6 +268,9 @@ pub(super) struct RawTrunk {
     pub(super) user: Option<String>,
     #[serde(default)]
     pub(super) password: Option<String>,
+    /// The name in the certificate that the carrier shows over TLS, where it is known by that.
+    #[serde(default)]
+    pub(super) certificate: Option<String>,
     /// Prefixes that this carrier puts before a number (`00`, `+1`-less forms are understood without).
     #[serde(default)]
     pub(super) strip_prefixes: Vec<String>,

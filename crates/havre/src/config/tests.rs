@@ -38,7 +38,9 @@ fn the_production_example_is_accepted_once_its_secrets_are_set() {
     let addresses: Vec<String> =
         crate::load::media_addresses(&config).iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["203.0.113.10", "10.0.0.10"], "for browsers outside, and in the house");
-    assert_eq!(config.trunks.len(), 2);
+    assert_eq!(config.trunks.len(), 3);
+    assert_eq!(config.trunks[2].certificate.as_deref(), Some("sip.carrier.example"));
+    assert!(config.http_secure && config.tls.identity.is_some());
     assert_eq!(config.agents[0].profile.wrap_up, WrapUp::Manual);
     assert_eq!(config.agents[0].profile.ui_language, Spoken::Fr);
 }
@@ -122,7 +124,36 @@ fn several_errors_are_said_at_once() {
 #[test]
 fn a_short_token_is_refused_off_loopback() {
     let text = demo_with("127.0.0.1:8080", "192.0.2.1:8080");
-    assert!(errors(&text)[0].starts_with("http.token"));
+    let errors = errors(&text);
+    assert!(errors.iter().any(|error| error.starts_with("http.token")), "{errors:?}");
+    assert!(
+        errors.iter().any(|error| error.starts_with("http.listen")),
+        "and HTTP is plain there: {errors:?}"
+    );
+}
+
+#[test]
+fn what_speaks_tls_needs_a_certificate_and_who_is_known_by_one_an_authority() {
+    let plain = "listen = [\"127.0.0.1:5060\"]";
+    let listener = format!("{plain}\ntls_listen = \"127.0.0.1:5061\"");
+    assert!(errors(&demo_with(plain, &listener))[0].starts_with("sip.tls_listen"));
+    assert!(errors(&demo_with("[http]", "[http]\nsecure = true"))[0].starts_with("http.secure"));
+    let half = demo_with("[http]", "[tls]\ncertificate = \"chain.pem\"\n\n[http]");
+    assert!(errors(&half)[0].starts_with("tls.key"), "{:?}", errors(&half));
+    let trunk = "sources = [\"127.0.0.0/8\"]";
+    assert!(errors(&demo_with(trunk, "certificate = \"a.example\""))[0].starts_with("trunks.0.certificate"));
+
+    let files = "[tls]\ncertificate = \"chain.pem\"\nkey = \"/run/key.pem\"\nclient_ca = \"ca.pem\"\n\n[http]\nsecure = true";
+    let text = demo_with("[http]", files).replacen(plain, &listener, 1);
+    let config = parse(&text.replacen(trunk, "certificate = \"a.example\"", 1)).unwrap();
+    assert_eq!(config.sip_tls_listen, ["127.0.0.1:5061".parse::<SocketAddr>().unwrap()]);
+    let (chain, key) = config.tls.identity.unwrap();
+    assert_eq!(
+        (chain.as_path(), key.as_path()),
+        (Path::new("/etc/havre/chain.pem"), Path::new("/run/key.pem"))
+    );
+    assert!(config.http_secure && config.trunks[0].sources.is_empty());
+    assert_eq!(errors(&text.replacen(trunk, "certificate = \"*.example\"", 1)).len(), 1);
 }
 
 #[test]
