@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::audio::{self, RATE, Tone};
-use crate::{Host, Line, Process, Scratch, Signal, until};
+use crate::{Authority, Host, Line, Process, Scratch, Signal, until};
 
 /// The port of `ctrl_tcp` on the phone's host.
 const CONTROL: u16 = 4_444;
@@ -39,6 +39,7 @@ pub struct Setup {
     account: String,
     tone: (f64, f64),
     codec: &'static str,
+    ca: Option<PathBuf>,
 }
 
 impl Setup {
@@ -71,6 +72,15 @@ impl Setup {
         self
     }
 
+    /// Signals over TLS, with a line whose certificate this authority has made.
+    #[must_use]
+    pub fn over_tls(mut self, line: &Line, authority: &Authority) -> Self {
+        let (plain, tls) = (line.sip().to_string(), line.sip_tls());
+        self.account = self.account.replace(&plain, &format!("{tls};transport=tls"));
+        self.ca = Some(authority.path());
+        self
+    }
+
     /// Starts the phone.
     #[must_use]
     pub fn start(self) -> Baresip {
@@ -87,6 +97,7 @@ impl Baresip {
             account: "<sip:caller@HOST>;regint=0".into(),
             tone: (hz, -12.0),
             codec: "PCMU",
+            ca: None,
         }
     }
 
@@ -106,13 +117,13 @@ impl Baresip {
     #[must_use]
     pub fn answering_machine(hz: f64) -> Setup {
         let account = "<sip:machine@HOST>;regint=0;answermode=auto".into();
-        Setup { name: "machine".into(), account, tone: (hz, -12.0), codec: "PCMU" }
+        Setup { name: "machine".into(), account, tone: (hz, -12.0), codec: "PCMU", ca: None }
     }
 
     fn account(line: &Line, account: &str, hz: f64, more: &str) -> Setup {
         let password = line.password(account);
         let account_line = format!("<sip:{account}@{}>;auth_pass={password};regint=60{more}", line.sip());
-        Setup { name: account.into(), account: account_line, tone: (hz, -12.0), codec: "PCMU" }
+        Setup { name: account.into(), account: account_line, tone: (hz, -12.0), codec: "PCMU", ca: None }
     }
 
     fn start(setup: &Setup) -> Self {
@@ -127,7 +138,11 @@ impl Baresip {
         let tone = audio::sine(setup.tone.0, setup.tone.1, rate, rate as usize * TONE_SECONDS);
         audio::write_channels(&files.file("tone.wav"), rate, channels, &tone)
             .expect("a file in our own directory");
-        files.write("config", configuration(&ip, &files));
+        let mut config = configuration(&ip, &files);
+        if let Some(ca) = &setup.ca {
+            let _ = writeln!(config, "sip_cafile {}", ca.display());
+        }
+        files.write("config", config);
         let account = format!("{};audio_codecs={}\n", setup.account.replace("HOST", &ip), setup.codec);
         files.write("accounts", account);
         files.write("contacts", "");

@@ -18,6 +18,7 @@ mod process;
 mod record;
 mod redis;
 mod sipp;
+mod tls;
 mod wait;
 mod weather;
 
@@ -32,6 +33,7 @@ pub use process::{Process, Signal};
 pub use record::Report;
 pub use redis::Redis;
 pub use sipp::{Logged, Run, Sipp};
+pub use tls::{Authority, Identity, TlsClient, connect_from};
 pub use wait::{holds_for, until};
 pub use weather::{Carried, Relay, Weather};
 

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use toml::{Table, Value};
 
-use crate::{Api, Baresip, Events, Host, Process, Report, Scratch, Signal, until};
+use crate::{Api, Authority, Baresip, Events, Host, Identity, Process, Report, Scratch, Signal, until};
 
 /// The token of every line here.
 pub const TOKEN: &str = "end-to-end-test-token";
 /// Longest time from start to ready: prompts are decoded and measured once per codec in it.
 const START: Duration = Duration::from_secs(30);
 const SIP: u16 = 5060;
+const SIP_TLS: u16 = 5061;
 const HTTP: u16 = 8080;
 
 /// A running line.
@@ -63,6 +64,18 @@ impl Line {
     #[must_use]
     pub fn sip(&self) -> SocketAddr {
         self.host.at(SIP)
+    }
+
+    /// Where SIP is answered over TLS (see [`LineBuilder::secure`]).
+    #[must_use]
+    pub fn sip_tls(&self) -> SocketAddr {
+        self.host.at(SIP_TLS)
+    }
+
+    /// Where HTTP is answered.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.host.at(HTTP)
     }
 
     /// Its address.
@@ -210,6 +223,29 @@ impl LineBuilder {
         });
         let tables: Vec<Value> = tables.collect();
         self.with("agents", tables)
+    }
+
+    /// With a certificate of this authority for its address, and a SIP listener for TLS.
+    #[must_use]
+    pub fn secure(self, authority: &Authority) -> Self {
+        let ip = self.host.ip().to_string();
+        let Identity { chain, key } = authority.issue("line", &[&ip, "havre.example"]);
+        let listener = self.host.at(SIP_TLS).to_string();
+        let ca = authority.path().display().to_string();
+        self.with("tls.certificate", chain.display().to_string())
+            .with("tls.key", key.display().to_string())
+            .with("tls.ca", ca)
+            .with("sip.tls_listen", listener)
+    }
+
+    /// One trunk, known by a certificate of this authority for this name alone.
+    #[must_use]
+    pub fn certified_trunk(self, authority: &Authority, name: &str) -> Self {
+        let mut trunk = Table::new();
+        trunk.insert("id".into(), "secure".into());
+        trunk.insert("certificate".into(), name.into());
+        let ca = authority.path().display().to_string();
+        self.with("tls.client_ca", ca).with("trunks", vec![Value::Table(trunk)])
     }
 
     /// A dialplan of this test: the shipped one with `key` (as `section.key`) set.

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::audio::{self, RATE, Tone};
-use crate::{Host, Line, Process, Scratch, until};
+use crate::{Authority, Host, Line, Process, Scratch, until};
 
 /// Longest wait for the program to start.
 const START: Duration = Duration::from_secs(10);
@@ -20,18 +20,34 @@ impl Linphone {
     /// Starts one that plays `hz` into its calls and records what it hears.
     #[must_use]
     pub fn start(hz: f64) -> Self {
+        Self::start_with(hz, "")
+    }
+
+    /// The same, believing this authority where it speaks TLS.
+    #[must_use]
+    pub fn start_secure(hz: f64, authority: &Authority) -> Self {
+        // Its library knows no addresses in certificates, only names.
+        let ca = authority.path();
+        Self::start_with(
+            hz,
+            &format!("root_ca={}\nverify_server_certs=1\nverify_server_cn=0\n", ca.display()),
+        )
+    }
+
+    fn start_with(hz: f64, sip: &str) -> Self {
         let (host, files) = (Host::claim(), Scratch::new("linphone"));
         // Its call history lives under its home; without the directory it complains.
         std::fs::create_dir_all(files.file(".local/share/linphone")).expect("a directory of our own");
         let ip = host.ip();
+        let tls = if sip.is_empty() { 0 } else { -1 };
         audio::write_wav(&files.file("tone.wav"), RATE, &audio::sine(hz, -12.0, RATE, RATE as usize * 60))
             .expect("a file in our own directory");
         files.write(
             "linphonerc",
             format!(
                 // 5060 makes it open no port at all when an address is given; any other port does.
-                "[sip]\nsip_port=15060\nsip_tcp_port=0\nsip_tls_port=0\nbind_address={ip}\nguess_hostname=0\n\
-                 contact=sip:linphone@{ip}\nuse_ipv6=0\n[rtp]\nbind_address={ip}\n[sound]\nechocancellation=0\n",
+                "[sip]\nsip_port=15060\nsip_tcp_port=0\nsip_tls_port={tls}\nbind_address={ip}\nguess_hostname=0\n\
+                 contact=sip:linphone@{ip}\nuse_ipv6=0\n{sip}[rtp]\nbind_address={ip}\n[sound]\nechocancellation=0\n",
             ),
         );
         let mut command = Command::new("linphonec");
@@ -83,6 +99,13 @@ impl Linphone {
         let password = line.password(account);
         self.types("autoanswer enable");
         self.types(&format!("register sip:{account}@{} sip:{} {password}", line.sip(), line.sip()));
+    }
+
+    /// The same over TLS.
+    pub fn register_secure(&mut self, line: &Line, account: &str) {
+        let (password, at) = (line.password(account), line.sip_tls());
+        self.types("autoanswer enable");
+        self.types(&format!("register sip:{account}@{at} sip:{at};transport=tls {password}"));
     }
 
     /// Waits until it printed `text`.

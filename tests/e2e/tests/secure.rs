@@ -1,0 +1,313 @@
+//! TLS as phones, carriers and browsers meet it: registration and calls, trunks known by certificate, certificates renewed
+//! in the middle of a call, and whoever speaks the wrong thing to the wrong port.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use havre_e2e::{
+    Authority, Baresip, Host, Identity, Line, Linphone, Media, Signal, TlsClient, connect_from, until,
+};
+
+const SOON: Duration = Duration::from_secs(10);
+/// Longest time for a reload, and for changed files to be noticed.
+const RELOAD: Duration = Duration::from_secs(60);
+
+#[test]
+fn baresip_is_rung_over_tls_and_heard() {
+    let authority = Authority::new();
+    let line = Line::demo().secure(&authority).start();
+    let events = line.events();
+    let advocate = Baresip::advocate(&line, "advocate-en", 700.0).over_tls(&line, &authority).start();
+    line.api().wait_for_state("advocate-en", "ready");
+    let mut caller = Baresip::caller(440.0).start();
+    caller.dial_line(&line, havre_e2e::TOLL_FREE);
+    caller.talks(SOON);
+    caller.press("1");
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    caller.hears_tone(700.0, SOON);
+    advocate.hears_tone(440.0, SOON);
+    assert!(advocate.wire().contains("SIP/2.0/TLS"), "{}", advocate.wire());
+    caller.hang_up();
+    until("the advocate to be hung up on", SOON, || advocate.has_hung_up().then_some(()));
+}
+
+#[test]
+fn linphone_is_rung_over_tls_and_heard() {
+    let authority = Authority::new();
+    let line = Line::demo().secure(&authority).start();
+    let events = line.events();
+    // No carrier is known by certificate here: this program stops to ask its user for one where it is asked.
+    let mut advocate = Linphone::start_secure(900.0, &authority);
+    advocate.register_secure(&line, "advocate-fr");
+    line.api().wait_for_state("advocate-fr", "ready");
+    let mut caller = Baresip::caller(440.0).start();
+    caller.dial_line(&line, havre_e2e::TOLL_FREE);
+    caller.talks(SOON);
+    caller.press("2");
+    assert_eq!(events.answered_by(1, SOON), "advocate-fr");
+    advocate.talks(SOON);
+    caller.hears_tone(900.0, SOON * 2);
+    advocate.hears_tone(440.0, SOON * 2);
+}
+
+#[test]
+fn a_trunk_by_certificate_keeps_its_call_while_certificates_are_renewed() {
+    let authority = Authority::new();
+    let line = Line::demo().secure(&authority).certified_trunk(&authority, "sip.carrier.example").start();
+    let events = line.events();
+    let host = Host::claim();
+    let media = Media::open(host.ip(), None);
+    let carrier = authority.issue("carrier", &["sip.carrier.example"]);
+    let mut call = Call::new(&authority, &line, &host, Some(&carrier));
+    call.invite(media.port());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("1");
+    events.wait("joined", 1, SOON);
+
+    // Renewed in place, as certbot's hook does; and told by SIGHUP.
+    let before = call.client.certificate();
+    let ip = line.ip().to_string();
+    authority.issue("line", &[&ip, "havre.example"]);
+    line.signal(Signal::Hup);
+    let newcomer = || authority.connect(host.ip().into(), line.sip_tls(), Some(&carrier));
+    let shown = || {
+        let mut newcomer = newcomer().expect("TLS is open");
+        newcomer.send("\r\n\r\n");
+        newcomer.hears("\r\n");
+        newcomer.certificate()
+    };
+    // It reads dialplan and prompts again, too.
+    until("the reload", RELOAD, || line.log().contains("reloaded: new calls").then_some(()));
+    assert!(shown() != before, "the old certificate is shown");
+    call.client.send("\r\n\r\n");
+    call.client.hears("\r\n");
+    assert!(events.of("ended").is_empty(), "{}", events.log());
+    call.bye();
+    events.wait("ended", 1, SOON);
+
+    // Renewed without a word: it is noticed.
+    let before = shown();
+    authority.issue("line", &[&ip, "havre.example"]);
+    until("the certificate to be noticed", RELOAD, || (shown() != before).then_some(()));
+    assert!(line.api().metric("havre_tls_certificate_expiry_timestamp_seconds", "") > 2e9);
+}
+
+#[test]
+fn no_other_certificate_is_that_trunk_s() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let line = Line::demo().secure(&authority).certified_trunk(&authority, "sip.carrier.example").start();
+    let host = Host::claim();
+    // Without one, or with another's, the connection stands, and the call is a stranger's.
+    let another = authority.issue("another", &["sip.other.example"]);
+    for identity in [None, Some(&another)] {
+        let mut call = Call::new(&authority, &line, &host, identity);
+        call.send_invite(9);
+        call.client.hears("SIP/2.0 403");
+    }
+    // With one that is over, or that nobody we know has made, there is no connection.
+    let expired = authority.issue_until("expired", &["sip.carrier.example"], 2020);
+    let unknown = stranger.issue("unknown", &["sip.carrier.example"]);
+    for (identity, refused) in [(&expired, 1.0), (&unknown, 2.0)] {
+        let connected = authority.connect(host.ip().into(), line.sip_tls(), Some(identity));
+        if let Ok(mut client) = connected {
+            assert!(client.read().is_err(), "an alert is awaited");
+        }
+        until("the refusal to be counted", SOON, || {
+            let count = line.api().metric("havre_component_events_total", "certificates_refused");
+            (count >= refused).then_some(())
+        });
+    }
+    // Over plain TCP and UDP the trunk is not known at all.
+    let mut plain = connect_from(host.ip().into(), line.sip()).expect("TCP is open");
+    let local = plain.local_addr().expect("connected");
+    plain.write_all(invite(local, line.sip(), 9, "TCP").as_bytes()).expect("an open connection");
+    assert!(read_some(&mut plain).starts_with("SIP/2.0 403"));
+}
+
+#[test]
+fn the_wrong_thing_on_the_wrong_port_is_cut_at_once_and_counted() {
+    let authority = Authority::new();
+    let line = Line::demo().secure(&authority).start();
+    let host = Host::claim();
+    let from: IpAddr = host.ip().into();
+    let loud = || line.log().matches("WARN").count() + line.log().matches("ERROR").count();
+    let (start, before) = (Instant::now(), loud());
+    // SIP where TLS is spoken.
+    let mut plain = connect_from(from, line.sip_tls()).expect("the port is open");
+    let local = plain.local_addr().expect("connected");
+    plain.write_all(invite(local, line.sip_tls(), 9, "TCP").as_bytes()).expect("an open connection");
+    assert!(is_cut(&mut plain), "nothing is answered");
+    // TLS where SIP is plain.
+    assert!(authority.connect(from, line.sip(), None).is_err());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    for (component, event) in [("tls", "not_tls"), ("sip", "tls_on_plain_port")] {
+        until(&format!("{component} {event}"), SOON, || {
+            (line.api().metric("havre_component_events_total", event) >= 1.0).then_some(())
+        });
+    }
+    assert_eq!(loud(), before, "nobody is woken for it: {}", line.log());
+    // Whoever connects and says nothing has five seconds, and whoever says half of a ClientHello, too.
+    let mut silent = connect_from(from, line.sip_tls()).expect("the port is open");
+    let mut half = connect_from(from, line.sip_tls()).expect("the port is open");
+    half.write_all(&[22, 3, 1, 2, 0, 1]).expect("an open connection");
+    assert!(is_cut(&mut silent) && is_cut(&mut half));
+    until("slow handshakes to be counted", SOON, || {
+        (line.api().metric("havre_component_events_total", "handshakes_too_slow") >= 2.0).then_some(())
+    });
+}
+
+#[test]
+fn the_console_speaks_https_and_wss() {
+    let authority = Authority::new();
+    let line = Line::demo().secure(&authority).with("http.secure", true).launch();
+    let host = Host::claim();
+    let open = || authority.connect(host.ip().into(), line.http(), None);
+    until("HTTPS", Duration::from_secs(60), || {
+        let mut client = open().ok()?;
+        client.send(&format!("GET /ready HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", line.http()));
+        client.hears("HTTP/1.1 200").ends_with("200").then_some(())
+    });
+    let origin = format!("https://{}", line.http());
+    let sign_in = |origin: &str| {
+        let mut client = open().expect("HTTPS");
+        let body = r#"{"user":"advocate-en","password":"demo-en"}"#;
+        client.send(&format!(
+            "POST /api/v1/session HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            line.http(),
+            body.len()
+        ));
+        client.hears("\r\n\r\n")
+    };
+    let head = sign_in(&origin);
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let lower = head.to_lowercase();
+    assert!(lower.contains("strict-transport-security: max-age="), "{head}");
+    let cookie = head.lines().find(|line| line.to_lowercase().starts_with("set-cookie:")).expect("a cookie");
+    assert!(cookie.contains("; Secure") && cookie.contains("HttpOnly"), "{cookie}");
+    assert!(sign_in(&format!("http://{}", line.http())).starts_with("HTTP/1.1 403"), "another's origin");
+    assert!(sign_in("https://havre.example:8080").starts_with("HTTP/1.1 200"), "the certificate's name");
+
+    // SIP over WSS, behind that login.
+    let secret = cookie.split([':', ';']).nth(1).expect("a pair").trim();
+    let mut socket = open().expect("WSS");
+    socket.send(&format!(
+        "GET /sip HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nCookie: {secret}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+         Sec-WebSocket-Protocol: sip\r\n\r\n",
+        line.http()
+    ));
+    let upgraded = socket.hears("\r\n\r\n");
+    assert!(upgraded.starts_with("HTTP/1.1 101"), "{upgraded}");
+    // The endpoint knows it as WSS, and answers through it.
+    socket.send_frame(
+        "OPTIONS sip:havre SIP/2.0\r\nVia: SIP/2.0/WSS x.invalid;branch=z9hG4bKwss\r\nFrom: <sip:advocate-en@havre>;tag=x\r\n\
+         To: <sip:havre>\r\nCall-ID: wss\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+    );
+    socket.hears("SIP/2.0 200");
+
+    // Plain HTTP there is told so.
+    let mut plain = connect_from(host.ip().into(), line.http()).expect("the port is open");
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("an open connection");
+    assert!(read_some(&mut plain).starts_with("HTTP/1.1 400"));
+}
+
+#[test]
+fn a_certificate_that_is_of_no_use_refuses_the_start_and_says_what_to_do() {
+    let authority = Authority::new();
+    let other = authority.issue("other", &["other.example"]);
+    let refused = |builder: havre_e2e::LineBuilder, wanted: &str| {
+        let printed = builder.refuses(Duration::from_secs(60));
+        assert!(printed.contains(wanted), "{wanted:?} is awaited: {printed}");
+    };
+    let secure = || Line::demo().secure(&authority);
+    refused(secure().with("tls.key", other.key.display().to_string()), "tls.key");
+    refused(secure().with("tls.certificate", "/nowhere/fullchain.pem"), "/nowhere/fullchain.pem");
+    refused(Line::demo().with("http.secure", true), "http.secure");
+}
+
+/// A carrier's gateway with one call over TLS.
+struct Call {
+    client: TlsClient,
+    to: SocketAddr,
+    tag: String,
+}
+
+impl Call {
+    fn new(authority: &Authority, line: &Line, host: &Host, identity: Option<&Identity>) -> Self {
+        let client = authority.connect(host.ip().into(), line.sip_tls(), identity).expect("TLS is open");
+        Self { client, to: line.sip_tls(), tag: String::new() }
+    }
+
+    fn send_invite(&mut self, media: u16) {
+        let text = invite(self.client.local(), self.to, media, "TLS");
+        self.client.send(&text);
+    }
+
+    fn invite(&mut self, media: u16) {
+        self.send_invite(media);
+        let answer = self.answer();
+        let to = answer.lines().find(|line| line.starts_with("To:")).expect("a To header");
+        self.tag = to.split("tag=").nth(1).expect("a tag").trim().to_owned();
+        self.request(1, "ACK");
+    }
+
+    /// The next final answer, which is a 200.
+    fn answer(&mut self) -> String {
+        loop {
+            let message = self.client.message();
+            if !message.starts_with("SIP/2.0 1") {
+                assert!(message.starts_with("SIP/2.0 200"), "{message}");
+                return message;
+            }
+        }
+    }
+
+    fn bye(&mut self) {
+        self.request(2, "BYE");
+        assert!(self.answer().contains("2 BYE"));
+    }
+
+    fn request(&mut self, seq: u32, method: &str) {
+        let (local, to, tag) = (self.client.local(), self.to, &self.tag);
+        let text = format!(
+            "{method} sip:havre@{to};transport=tls SIP/2.0\r\nVia: SIP/2.0/TLS {local};branch=z9hG4bK{method}{seq}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:+15145550123@sip.carrier.example>;tag=carrier\r\n\
+             To: <sip:+18335550100@{to}>;tag={tag}\r\nCall-ID: secure-{local}\r\nCSeq: {seq} {method}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.client.send(&text);
+    }
+}
+
+fn invite(local: SocketAddr, to: SocketAddr, media: u16, transport: &str) -> String {
+    let ip = local.ip();
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {media} RTP/AVP 0 101\r\n\
+         a=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
+    );
+    format!(
+        "INVITE sip:+18335550100@{to} SIP/2.0\r\nVia: SIP/2.0/{transport} {local};branch=z9hG4bKinvite\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:+15145550123@sip.carrier.example>;tag=carrier\r\n\
+         To: <sip:+18335550100@{to}>\r\nCall-ID: secure-{local}\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:gateway@{local};transport={}>\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{sdp}",
+        transport.to_lowercase(),
+        sdp.len()
+    )
+}
+
+fn read_some(stream: &mut std::net::TcpStream) -> String {
+    let mut buffer = [0; 4096];
+    let length = stream.read(&mut buffer).expect("an answer");
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+/// Whether the far end closes without a word.
+fn is_cut(stream: &mut std::net::TcpStream) -> bool {
+    match stream.read(&mut [0; 64]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
