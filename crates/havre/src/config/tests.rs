@@ -1,3 +1,5 @@
+use havre_model::{Spoken, WrapUp};
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, ConfigErrors> {

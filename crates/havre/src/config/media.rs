@@ -1,0 +1,62 @@
+//! `[rtp]`: codecs and ports.
+
+use std::ops::RangeInclusive;
+
+use havre_media::Codec;
+
+use super::Check;
+
+impl Check<'_> {
+    pub(super) fn codecs(&mut self, names: &[String]) -> Vec<Codec> {
+        let remedy = "write some of \"pcmu\", \"pcma\", \"g722\", \"opus\" and \"l16\", each once, the preferred one first";
+        if names.is_empty() {
+            self.error("rtp.codecs", "is empty", remedy);
+        }
+        let mut codecs = Vec::new();
+        for name in names {
+            match Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name)) {
+                Some(codec) if !codecs.contains(&codec) => codecs.push(codec),
+                Some(_) => self.error("rtp.codecs", format!("{name:?} stands twice"), remedy),
+                None => self.error("rtp.codecs", format!("{name:?} is no codec"), remedy),
+            }
+        }
+        codecs
+    }
+
+    /// One port for each data thread: those written, or the last ones of `rtp`, which a firewall lets through anyway.
+    pub(super) fn browser_ports(
+        &mut self,
+        text: Option<&str>,
+        rtp: &RangeInclusive<u16>,
+        shards: usize,
+    ) -> Option<RangeInclusive<u16>> {
+        let key = "rtp.browser_ports";
+        let remedy = "write first-last, as 19000-19007; each data thread takes one";
+        let Some(text) = text else {
+            // A range that has hardly room for calls gives none away.
+            let spare = rtp.len() / 32 >= shards;
+            let first = rtp.end() - u16::try_from(shards).unwrap_or(u16::MAX).min(*rtp.end()) + 1;
+            return spare.then(|| first..=*rtp.end());
+        };
+        let ports = self.ports(key, text, remedy)?;
+        if ports.len() < shards {
+            self.error(
+                key,
+                format!("{text:?} has fewer ports than there are data threads ({shards})"),
+                remedy,
+            );
+        }
+        Some(ports)
+    }
+
+    pub(super) fn ports(&mut self, key: &str, text: &str, remedy: &str) -> Option<RangeInclusive<u16>> {
+        let parsed = text.split_once('-').and_then(|(first, last)| {
+            let (first, last) = (first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?);
+            (first >= 1024 && last >= first).then_some(first..=last)
+        });
+        if parsed.is_none() {
+            self.error(key, format!("{text:?} is no range of ports from 1024 up"), remedy);
+        }
+        parsed
+    }
+}
