@@ -142,6 +142,7 @@ pub(crate) fn sip_config(config: &Config) -> sip::Config {
         advertised: config.advertise.iter().map(|(bound, told)| (*bound, *told)).collect(),
         accounts: accounts.collect(),
         trunks: trunks.collect(),
+        session: config.session,
         registration: sip::RegistrationTimes {
             max: config.max_expires,
             default: config.max_expires,

@@ -8,6 +8,7 @@ mod locate;
 mod media;
 mod raw;
 mod tls;
+mod session;
 mod trunk;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use havre_media::Codec;
 use havre_model::NodeId;
 use havre_node::media::MAX_SHARDS;
+use havre_sip::SessionTimers;
 use havre_sip::digest::Algorithm;
 use havre_tls::Files;
 
@@ -55,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) digest: Vec<Algorithm>,
     /// Longest registration.
     pub(crate) max_expires: Duration,
+    /// RFC 4028.
+    pub(crate) session: SessionTimers,
     /// Ports for RTP and RTCP.
     pub(crate) rtp_ports: RangeInclusive<u16>,
     /// One for each data thread; `None` where the range is too small to spare any.
@@ -286,6 +290,7 @@ impl Check<'_> {
             realm: raw.sip.realm,
             digest: self.digest(&raw.sip.digest),
             max_expires: Duration::from_secs(u64::from(raw.sip.max_expires.max(60))),
+            session: self.session(raw.sip.session_expires, raw.sip.session_min),
             rtp_ports,
             browser_ports,
             rtp_listen,

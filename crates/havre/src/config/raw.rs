@@ -71,6 +71,12 @@ pub(super) struct RawSip {
     /// Seconds a registration lives at most.
     #[serde(default = "default_expires")]
     pub(super) max_expires: u32,
+    /// Seconds of a session (RFC 4028) that advocates' phones are asked to agree to; 0 asks for none.
+    #[serde(default)]
+    pub(super) session_expires: u32,
+    /// The shortest session that a carrier or phone may ask for.
+    #[serde(default = "default_session_min")]
+    pub(super) session_min: u32,
 }
 
 fn default_realm() -> String {
@@ -80,6 +86,11 @@ fn default_realm() -> String {
 fn default_digest() -> Vec<String> {
     // Phones built on libre before 2.0 (Debian 12's baresip) give up at a challenge that offers SHA-256 at all.
     vec!["md5".into()]
+}
+
+fn default_session_min() -> u32 {
+    // RFC 4028 §4 forbids less.
+    90
 }
 
 fn default_expires() -> u32 {

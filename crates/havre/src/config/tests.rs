@@ -165,3 +165,15 @@ fn a_store_password_is_never_shown() {
     let shown = errors(&demo_with("\"embedded\"", "\"rediss://user:secret@host\"")).join("\n");
     assert!(!shown.contains("secret"), "{shown}");
 }
+
+#[test]
+fn session_timers_have_the_rfcs_least() {
+    let keys = |expires: u32, min: u32| {
+        demo_with("[sip]\n", &format!("[sip]\nsession_expires = {expires}\nsession_min = {min}\n"))
+    };
+    let session = parse(&keys(1800, 120)).unwrap().session;
+    assert_eq!((session.expires, session.min), (Some(Duration::from_secs(1800)), Duration::from_secs(120)));
+    assert_eq!(parse(&keys(0, 90)).unwrap().session.expires, None);
+    assert!(errors(&keys(0, 60))[0].starts_with("sip.session_min:Some("));
+    assert!(errors(&keys(100, 120))[0].starts_with("sip.session_expires:Some("));
+}
