@@ -14,9 +14,9 @@ use havre_console::{
     Parts, Readiness, ReloadRefused, Reloaded, SessionTimes, SipFlow, Snapshot, System, Token,
 };
 use havre_model::{
-    AccountChange, AgentCommand, AgentId, AgentProfile, AgentState, AuditEntry, CallEvent, CallId, Cause,
-    KeptAccounts, Language, Mode, Mono, Now, OfferId, OfferKind, Outcome, Risk, Role, Spoken, StateReason,
-    Unix, What, WrapUp,
+    AccountChange, AgentCommand, AgentId, AgentProfile, AgentState, Attempt, AuditEntry, CallEvent, CallId,
+    Cause, KeptAccounts, Ladder, Language, Mode, Mono, Now, OfferId, OfferKind, Outcome, Risk, Role, Spoken,
+    StateReason, Unix, What, WrapUp,
 };
 
 use tokio::sync::watch;
@@ -136,6 +136,14 @@ impl Line for MadeUp {
                 board.snapshot(now).calls.iter().any(|entry| entry.id == call)
             }))
         })
+    }
+
+    fn ladder(&self, _call: CallId) -> Answer<'_, Option<Option<Ladder>>> {
+        Box::pin(async { Some(None) })
+    }
+
+    fn attempts(&self) -> Answer<'_, Option<Vec<Attempt>>> {
+        Box::pin(async { Some(Vec::new()) })
     }
 
     fn sip_flow(&self, _agent: AgentId, _remote: SocketAddr, _secure: bool) -> Option<SipFlow> {

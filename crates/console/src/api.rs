@@ -15,6 +15,7 @@ mod session;
 mod sip;
 mod stream;
 mod today;
+mod trace;
 mod trunks;
 
 use std::sync::Arc;
@@ -85,6 +86,8 @@ pub(crate) fn routes() -> Vec<Route> {
         (GET, "/api/v1/desk/history", Desk, get(desk::history)),
         (GET, "/api/v1/provinces", ANY, get(provinces::provinces)),
         (GET, "/api/v1/calls/{id}/events", WATCH, get(calls::log)),
+        (GET, "/api/v1/calls/{id}/trace", WATCH, get(trace::call)),
+        (GET, "/api/v1/attempts", WATCH, get(trace::attempts)),
         (GET, "/api/v1/today", WATCH, get(today::today)),
         (GET, "/api/v1/roster", WATCH, get(today::roster)),
         (PUT, "/api/v1/roster", ACT, put(today::set_roster)),

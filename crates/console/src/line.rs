@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use havre_model::{AgentCommand, AgentId, AgentState, CallId};
+use havre_model::{AgentCommand, AgentId, AgentState, Attempt, CallId, Ladder};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use utoipa::ToSchema;
@@ -36,6 +36,12 @@ pub trait Line: Office {
 
     /// Makes a call urgent, for good. `Some(false)` if it is not in progress; `None` if the line does not answer.
     fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>>;
+
+    /// The signalling of a call, `Some(None)` if it is not, or no longer, known; `None` if the line does not answer.
+    fn ladder(&self, call: CallId) -> Answer<'_, Option<Option<Ladder>>>;
+
+    /// INVITEs that became no call, the oldest first; `None` if the line does not answer.
+    fn attempts(&self) -> Answer<'_, Option<Vec<Attempt>>>;
 
     /// A flow for SIP messages over the WebSocket of `agent`'s signed-in browser at `remote`. `None` if there is no such
     /// agent, or no room.

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use havre_model::{Language, Outcome, Risk, Side, TrunkId, Way};
+use havre_model::{Kind, Language, Outcome, Risk, Side, Traffic, TrunkId, Way};
 
 use crate::board::{Snapshot, Stage};
 use crate::line::Readiness;
@@ -18,6 +18,8 @@ pub struct Measures {
     pub trunk_errors: Vec<(TrunkId, &'static str, u64)>,
     /// Failures to send or receive, by transport.
     pub transport_errors: Vec<(&'static str, u64)>,
+    /// SIP messages by direction, transport and kind.
+    pub traffic: Vec<Traffic>,
     /// Media as received.
     pub rtp: Rtp,
     /// Whether the shared store answers.
@@ -148,6 +150,7 @@ pub(crate) fn render(
     calls(&mut text, snapshot);
     waits(&mut text, snapshot);
     one_way(&mut text, snapshot);
+    signalling(&mut text, &measures.traffic);
     media_and_faults(&mut text, measures);
     console(&mut text, own);
     text.0
@@ -218,6 +221,26 @@ fn one_way(text: &mut Text, snapshot: &Snapshot) {
             let labels = [("side", side.as_str()), ("way", way.as_str())];
             family.sample(&labels, snapshot.tally.one_way[side as usize][way as usize]);
         }
+    }
+}
+
+fn signalling(text: &mut Text, traffic: &[Traffic]) {
+    let direction = |sent| if sent { "out" } else { "in" };
+    let mut family = text.counter("havre_sip_requests_total", "SIP requests, repetitions included.");
+    for Traffic { sent, transport, what, count } in traffic {
+        if let Kind::Method(method) = what {
+            let labels = [("direction", direction(*sent)), ("transport", *transport), ("method", *method)];
+            family.sample(&labels, count);
+        }
+    }
+    let mut family = text.counter("havre_sip_responses_total", "SIP responses, repetitions included.");
+    for Traffic { sent, transport, what, count } in traffic {
+        let code = match what {
+            Kind::Method(_) => continue,
+            Kind::Status(code) => code.to_string(),
+            Kind::OtherStatus => "other".to_owned(),
+        };
+        family.sample(&[("direction", direction(*sent)), ("transport", *transport), ("code", &*code)], count);
     }
 }
 

@@ -74,6 +74,36 @@ async fn a_call_in_progress_is_made_urgent_and_no_other() {
 }
 
 #[tokio::test]
+async fn the_signalling_of_calls_and_of_what_became_none_is_told() {
+    let server = busy().await;
+    let trace = server.get("/api/v1/calls/c0000000000000003/trace").await.json();
+    assert_eq!((&trace["call"], &trace["left_out"]), (&json!("c0000000000000003"), &json!(3)));
+    let ringing = json!({
+        "at": NOW.unix.as_millis() + 12, "after_ms": 12, "peer": {"kind": "trunk", "id": "demo"}, "dialog": 0,
+        "sent": true, "transport": "udp", "method": "INVITE", "status": 180, "seq": 1, "again": false,
+        "sdp": false, "cause": null
+    });
+    assert_eq!(trace["messages"][1], ringing);
+    assert_eq!(trace["messages"][0]["status"], Value::Null);
+    for gone in ["c0000000000000009", "x"] {
+        problem(&server.get(&format!("/api/v1/calls/{gone}/trace")).await, 404, "not-found");
+    }
+    let attempts = server.get("/api/v1/attempts").await.json();
+    assert_eq!(
+        (&attempts["attempts"][0]["status"], attempts["attempts"].as_array().unwrap().len()),
+        (&json!(404), 1)
+    );
+    let metrics = server.get("/metrics").await;
+    for line in [
+        "havre_sip_requests_total{direction=\"in\",transport=\"udp\",method=\"INVITE\"} 7",
+        "havre_sip_responses_total{direction=\"out\",transport=\"udp\",code=\"200\"} 6",
+        "havre_sip_responses_total{direction=\"out\",transport=\"udp\",code=\"other\"} 1",
+    ] {
+        assert!(metrics.text().lines().any(|known| known == line), "{line}: {}", metrics.text());
+    }
+}
+
+#[tokio::test]
 async fn agents_are_listed_with_state_and_reason() {
     let server = Server::start().await;
     let until = Some(NOW.mono + Duration::from_secs(90));
@@ -281,6 +311,8 @@ async fn every_answer_is_as_described() {
         ("/api/v1/calls", "Calls"),
         ("/api/v1/calls/c0000000000000003", "Call"),
         ("/api/v1/agents", "Agents"),
+        ("/api/v1/calls/c0000000000000003/trace", "CallTrace"),
+        ("/api/v1/attempts", "Attempts"),
         ("/page/token", "PageToken"),
         ("/nothing", "Problem"),
     ] {

@@ -168,6 +168,8 @@ async fn every_route_is_for_its_roles_and_no_others() {
         ("GET", "/api/v1/queues", WATCH),
         ("GET", "/api/v1/calls", WATCH),
         ("GET", "/api/v1/calls/{id}", WATCH),
+        ("GET", "/api/v1/calls/{id}/trace", WATCH),
+        ("GET", "/api/v1/attempts", WATCH),
         ("POST", "/api/v1/calls/{id}/escalate", "supervisor token"),
         ("GET", "/api/v1/agents", WATCH),
         ("GET", "/api/v1/agents/{id}", WATCH),

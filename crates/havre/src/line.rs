@@ -9,7 +9,7 @@ use havre_console::{
     Answer, CommandError, Line, Measures, Readiness, ReloadRefused, Reloaded, Roster, SipFlow, Snapshot,
 };
 use havre_dialplan::Dialplan;
-use havre_model::{AgentCommand, AgentId, AgentState, CallId};
+use havre_model::{AgentCommand, AgentId, AgentState, Attempt, CallId, Ladder};
 use havre_node::Handle;
 use havre_queue as queue;
 use tokio::sync::watch;
@@ -162,6 +162,14 @@ impl Line for Running {
 
     fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>> {
         Box::pin(self.control.escalate(call))
+    }
+
+    fn ladder(&self, call: CallId) -> Answer<'_, Option<Option<Ladder>>> {
+        Box::pin(self.control.ladder(call))
+    }
+
+    fn attempts(&self) -> Answer<'_, Option<Vec<Attempt>>> {
+        Box::pin(self.control.attempts())
     }
 
     fn sip_flow(&self, agent: AgentId, remote: SocketAddr, secure: bool) -> Option<SipFlow> {

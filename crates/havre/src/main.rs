@@ -21,6 +21,7 @@ mod prompts;
 mod report;
 mod run;
 mod tls;
+mod trace;
 mod watch;
 
 use std::process::ExitCode;
@@ -57,6 +58,8 @@ enum Command {
     Answer(phone::AnswerArgs),
     /// Count a day's calls: offered = answered + abandoned + lost + in progress
     Report(report::ReportArgs),
+    /// Show what passed over the wire in a call: who sent what when
+    Trace(trace::TraceArgs),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Call(args) => block_on(phone::call(args)),
         Command::Answer(args) => block_on(phone::answer(args)),
         Command::Report(args) => block_on(report::report(args)),
+        Command::Trace(args) => block_on(trace::trace(args)),
     };
     done.unwrap_or_else(|error| {
         eprintln!("havre: {error:#}");

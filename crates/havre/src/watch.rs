@@ -1,6 +1,7 @@
 //! What watches the control plane: the board of the console, the record, the metrics and the log.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use havre_console::{Board, Counter, Measures, Snapshot, System};
@@ -175,6 +176,10 @@ impl Observer for Watcher {
         }
     }
 
+    fn on_guessing(&mut self, source: IpAddr, failures: u32) {
+        warn!(%source, failures, "somebody guesses passwords of SIP accounts, and is slowed down");
+    }
+
     fn on_quality(&mut self, report: &QualityReport) {
         let QualityReport { party, quality, received, lost, last } = report;
         let rtp = &mut self.measures.rtp;
@@ -233,6 +238,7 @@ impl Observer for Watcher {
         }
         if second {
             self.measures.counters = gather(switch, media, &self.records, &self.tls);
+            self.measures.traffic = switch.sip().traffic().collect();
             self.measures.trunk_errors = self
                 .trunks
                 .iter()

@@ -9,6 +9,7 @@ mod cause;
 mod digit;
 mod event;
 mod id;
+mod ladder;
 mod language;
 pub mod limits;
 mod mode;
@@ -29,6 +30,7 @@ pub use event::{CallEvent, OfferKind, Outcome, What, WithdrawReason};
 pub use id::{
     AgentId, CallId, ConferenceId, FlowId, LegId, LineId, NodeId, OfferId, ParseIdError, PlayId, TrunkId,
 };
+pub use ladder::{Attempt, Kind, Ladder, Passed, Peer, Said, Traffic};
 pub use language::{Language, Spoken, SpokenSet};
 pub use mode::{Mode, WaitingSound};
 pub use pii::Pii;

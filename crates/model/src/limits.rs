@@ -27,3 +27,13 @@ pub const MAX_TRANSACTIONS: usize = 65_536;
 pub const MAX_USERS: usize = 10_000;
 /// Sessions in the console at once: every advocate of a large line with a spare tab.
 pub const MAX_SESSIONS: usize = 2_000;
+/// Calls of which the signalling is remembered: as many as can be in progress.
+pub const MAX_TRACED_CALLS: usize = MAX_CALLS;
+/// Dialogs remembered of one call: its own, and the first and last offers of a long wait.
+pub const MAX_TRACED_DIALOGS: usize = 64;
+/// Messages remembered of one dialog: the first, which set it up, and the last.
+pub const MAX_TRACED_MESSAGES: usize = 64;
+/// Messages remembered in all, at 24 bytes each: a day of a busy line. The oldest call makes room.
+pub const MAX_TRACED_IN_ALL: usize = 131_072;
+/// INVITEs remembered that became no call. A flood of them displaces only one another.
+pub const MAX_TRACED_ATTEMPTS: usize = 512;

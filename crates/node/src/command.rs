@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use havre_model::{AgentCommand, AgentId, AgentState, CallId};
+use havre_model::{AgentCommand, AgentId, AgentState, Attempt, CallId, Ladder};
 use havre_queue::{CommandError, TakeError};
 use havre_switch::ReloadPlan;
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +39,18 @@ pub enum Request {
         agent: AgentId,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<(), TakeError>>,
+    },
+    /// What passed in a call.
+    Ladder {
+        /// Which.
+        call: CallId,
+        /// Where the answer goes; `None` if the call is not, or no longer, known.
+        answer: oneshot::Sender<Option<Ladder>>,
+    },
+    /// INVITEs that became no call.
+    Attempts {
+        /// Where the answer goes.
+        answer: oneshot::Sender<Vec<Attempt>>,
     },
     /// A new plan, checked already.
     Reload {
@@ -133,6 +145,20 @@ impl Handle {
     pub async fn take(&self, call: CallId, agent: AgentId) -> Option<Result<(), TakeError>> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Request::Take { call, agent, answer }).ok()?;
+        answered.await.ok()
+    }
+
+    /// What passed in a call, `Some(None)` if it is not known; `None` if the control thread has too much to do or is gone.
+    pub async fn ladder(&self, call: CallId) -> Option<Option<Ladder>> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Request::Ladder { call, answer }).ok()?;
+        answered.await.ok()
+    }
+
+    /// INVITEs that became no call; `None` if the control thread has too much to do or is gone.
+    pub async fn attempts(&self) -> Option<Vec<Attempt>> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Request::Attempts { answer }).ok()?;
         answered.await.ok()
     }
 

@@ -303,6 +303,7 @@ impl Core {
             }
             Output::Degraded(degraded) => plane.observer.on_degraded(degraded, now),
             Output::Refused { status, why, trunk } => plane.observer.on_refused(status, why, trunk.as_ref()),
+            Output::Guessing { source, failures } => plane.observer.on_guessing(source, failures),
             Output::Quality(report) => plane.observer.on_quality(&report),
         }
     }
@@ -360,6 +361,12 @@ impl Core {
                 self.last_reply.set(reply);
                 self.plane.borrow_mut().taking.insert(reply, answer);
                 self.step(Input::Take { call, agent, reply });
+            }
+            Request::Ladder { call, answer } => {
+                let _ = answer.send(self.plane.borrow().switch.sip().ladder(call));
+            }
+            Request::Attempts { answer } => {
+                let _ = answer.send(self.plane.borrow().switch.sip().attempts());
             }
             Request::Reload { plan, done } => {
                 self.step(Input::Reload(plan));

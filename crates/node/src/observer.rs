@@ -1,5 +1,7 @@
 //! What the outside may watch of the control plane. Called on the control thread: it must be quick and never block.
 
+use std::net::IpAddr;
+
 use havre_model::{AgentId, AgentState, CallEvent, CallId, Digit, Now, TrunkId};
 use havre_switch::{QualityReport, Switch};
 
@@ -17,6 +19,8 @@ pub trait Observer {
     fn on_degraded(&mut self, degraded: bool, now: Now);
     /// The edge refused an INVITE.
     fn on_refused(&mut self, status: u16, why: &'static str, trunk: Option<&TrunkId>);
+    /// Somebody at `source` guesses passwords of SIP accounts, and has been wrong so often.
+    fn on_guessing(&mut self, source: IpAddr, failures: u32);
     /// How a leg sounds, every few seconds and at its end.
     fn on_quality(&mut self, report: &QualityReport);
     /// A packet or connection failed; `transport` is `udp`, `tcp`, `tls` or `ws`.

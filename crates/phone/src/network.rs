@@ -45,6 +45,7 @@ impl Phone {
             | SipEvent::Detached { .. }
             | SipEvent::Registered { .. }
             | SipEvent::Unregistered { .. }
+            | SipEvent::Guessing { .. }
             | SipEvent::Refused { .. } => {}
         }
     }

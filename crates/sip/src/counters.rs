@@ -52,6 +52,8 @@ counters! {
     challenges;
     /// Credentials that were wrong.
     authentication_failures;
+    /// Reports of somebody who guesses passwords, and has to wait between guesses.
+    guessers;
     /// Connections refused at the limit.
     flows_full;
     /// Connections closed for silence, or for what they sent.

@@ -4,13 +4,16 @@ use havre_model::{AgentId, LineId, TrunkId};
 
 use crate::Method;
 use crate::config::{Config, Trunk};
-use crate::digest::{Guard, Verdict};
-use crate::endpoint::{Caller, Origin, Path};
+use crate::digest::{Guard, Guessing, Verdict};
+use crate::endpoint::{Caller, Event, Origin, Path};
 use crate::number::{caller_number, e164};
 use crate::registrar::Registrar;
 use crate::scanner::is_scanner;
 use crate::stack::Stack;
 use crate::wire::{Host, Name, Request, Uri};
+
+/// Diversions that are looked at; a call that went further round is a loop.
+const MAX_TARGETS: usize = 16;
 
 /// What becomes of an INVITE.
 #[derive(Debug, PartialEq)]
@@ -169,8 +172,9 @@ fn judge_trunk(
     };
     let called = request.uri.user().unwrap_or_default();
     let usable: Vec<_> = trunks.iter().filter(|trunk| may_use(trunk)).collect();
+    let targets = targets(request);
     for trunk in &usable {
-        if let Some((number, line)) = find_line(config, trunk, &called) {
+        if let Some((number, line)) = targets.iter().find_map(|target| find_line(config, trunk, target)) {
             return Ruling::Admit {
                 origin: Origin::Trunk(trunk.id.clone()),
                 called: number,
@@ -202,9 +206,18 @@ fn prove(
         Verdict::Missing => Err(Ruling::Challenge { stale: false }),
         Verdict::Stale => Err(Ruling::Challenge { stale: true }),
         Verdict::Refused => {
-            stack.counters.authentication_failures += 1;
+            on_wrong(stack, guard);
             Err(Ruling::Challenge { stale: false })
         }
+    }
+}
+
+/// Wrong credentials: counted, and reported where somebody guesses.
+pub(crate) fn on_wrong(stack: &mut Stack, guard: &mut Guard) {
+    stack.counters.authentication_failures += 1;
+    if let Some(Guessing { source, failures }) = guard.take_alarm() {
+        stack.counters.guessers += 1;
+        stack.emit(Event::Guessing { source, failures });
     }
 }
 
@@ -228,6 +241,18 @@ fn claimed_user(config: &Config, request: &Request, path: Path) -> Option<String
         Host::Ip(ip) => *ip == path.local.ip() || config.advertised.values().any(|ours| ours == ip),
     };
     uri.user().filter(|_| ours).map(std::borrow::Cow::into_owned)
+}
+
+/// The numbers that the call was for, the first one dialled first: a carrier that brings a toll-free number by way of
+/// another says so in `History-Info` (RFC 7044) or, the last first, `Diversion` (RFC 5806). Only our own numbers are
+/// looked for among them; the others, which may be people's, are forgotten with the request.
+fn targets(request: &Request) -> Vec<String> {
+    let headers = &request.headers;
+    let history = headers.history();
+    let diversions = headers.diversions().unwrap_or_default();
+    let before = history.iter().chain(diversions.iter().rev()).map(|address| &address.uri);
+    let uris = before.take(MAX_TARGETS).chain(std::iter::once(&request.uri));
+    uris.filter_map(|uri| uri.user().map(std::borrow::Cow::into_owned)).collect()
 }
 
 fn is_from_anywhere(trunk: &Trunk) -> bool {

@@ -15,6 +15,7 @@ mod registration;
 mod scanner;
 mod stack;
 mod timer;
+mod trace;
 mod transaction;
 pub mod wire;
 

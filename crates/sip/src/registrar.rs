@@ -16,7 +16,7 @@ use crate::Method;
 use crate::config::Config;
 use crate::dialog::PRODUCT;
 use crate::digest::{Guard, Verdict};
-use crate::edge::account_password;
+use crate::edge::{account_password, on_wrong};
 use crate::endpoint::{Event, Path, Transport};
 use crate::stack::{Inbound, Outcome, Stack, Timer};
 use crate::timer::Alarm;
@@ -377,7 +377,7 @@ fn prove(stack: &mut Stack, guard: &mut Guard, inbound: &Inbound) -> Option<Agen
         Verdict::Missing => false,
         Verdict::Stale => true,
         Verdict::Refused => {
-            stack.counters.authentication_failures += 1;
+            on_wrong(stack, guard);
             false
         }
     };

@@ -206,6 +206,53 @@ fn the_callers_number_is_the_asserted_one_and_withheld_when_asked() {
 }
 
 #[test]
+fn the_number_that_was_dialled_first_decides_the_line() {
+    let mut config = gateway();
+    config
+        .lines
+        .push(LineNumbers { line: "french".parse().unwrap(), numbers: vec!["+18335550101".to_owned()] });
+    for (uri, more, line) in [
+        (TO_LINE, "", Some("hotline")),
+        (TO_LINE, "Diversion: <tel:+1-833-555-0101>;reason=unconditional\n", Some("french")),
+        // The last diversion stands first.
+        (TO_LINE, "Diversion: <sip:+15145550100@c.example>,<sip:8335550101@c.example>\n", Some("french")),
+        (
+            TO_LINE,
+            "History-Info: <sip:+18335550101@c.example>;index=1,<sip:+18335550100@192.0.2.10>;index=1.1\n",
+            Some("french"),
+        ),
+        // A person's own telephone, forwarded to the line, is no number of ours.
+        (TO_LINE, "Diversion: <sip:+15145550177@c.example>\n", Some("hotline")),
+        // A routing number that only the carrier knows.
+        ("sip:7775550000@192.0.2.10", "History-Info: <sip:+18335550101@c.example>;index=1\n", Some("french")),
+        ("sip:7775550000@192.0.2.10", "Diversion: <sip:+15145550177@c.example>\n", None),
+        (TO_LINE, "History-Info: ;;<,\"\nDiversion: <<\n", Some("hotline")),
+    ] {
+        let (mut net, at) = havre_with(config.clone());
+        let (_, events) = outcome(&mut net, at, CARRIER, &invite(uri, CARRIER, more));
+        let reached = match &events[0] {
+            Event::Incoming { line, .. } => line.as_ref().map(havre_model::LineId::as_str),
+            _ => None,
+        };
+        assert_eq!(reached, line, "{more}");
+        assert!(!format!("{events:?}").contains("5145550177"), "{events:?}");
+    }
+}
+
+#[test]
+fn only_a_trunk_is_believed_about_who_calls() {
+    let (mut net, at) = havre();
+    let more = "From: <sip:advocate-fr@havre.example>;tag=a\nP-Asserted-Identity: <tel:+16045550199>\n";
+    let challenge = net.answer_to(PHONE, &invite("sip:*40@havre.example", PHONE, more));
+    let proof =
+        authorization(&challenge, Method::Invite, "sip:*40@havre.example", "advocate-fr", "secret-fr");
+    let text = invite("sip:*40@havre.example", PHONE, &format!("{proof}{more}CSeq: 2 INVITE\n"));
+    let (_, events) = outcome(&mut net, at, PHONE, &text);
+    let Event::Incoming { caller, .. } = &events[0] else { panic!("{events:?}") };
+    assert_eq!(caller.expose().number, None);
+}
+
+#[test]
 fn events_do_not_print_a_caller() {
     let (mut net, at) = havre();
     let (_, events) = outcome(&mut net, at, CARRIER, &invite(TO_LINE, CARRIER, ""));

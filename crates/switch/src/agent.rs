@@ -63,6 +63,7 @@ impl Switch {
         };
         let sdp = Some(sdp.into());
         self.command_sip(sip::Command::Dial { leg, target, from, sdp, account: None }, now);
+        self.sip.belongs(leg, call);
     }
 
     /// SIP said something about an agent's leg.

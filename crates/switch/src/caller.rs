@@ -37,6 +37,7 @@ impl Switch {
         let library = Arc::clone(&self.library);
         self.calls.insert(id, Box::new(Entry { call, leg, library }));
         self.legs.insert(leg, Leg::new(self.shard_of(id.0), Role::Caller { call: id, offer }));
+        self.sip.belongs(leg, id);
         self.carry_call(id, now);
     }
 

@@ -243,6 +243,13 @@ pub enum Output {
         /// Whose, where known.
         trunk: Option<TrunkId>,
     },
+    /// Somebody guesses passwords of SIP accounts.
+    Guessing {
+        /// From where.
+        source: IpAddr,
+        /// Wrong ones so far.
+        failures: u32,
+    },
     /// How a leg sounds, every few seconds and at its end.
     Quality(Box<QualityReport>),
 }

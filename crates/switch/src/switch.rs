@@ -278,6 +278,9 @@ impl Switch {
             sip::Event::Refused { status, why, trunk } => {
                 self.outputs.push_back(Output::Refused { status, why, trunk });
             }
+            sip::Event::Guessing { source, failures } => {
+                self.outputs.push_back(Output::Guessing { source, failures });
+            }
             sip::Event::RegisterResult { .. } => {}
             event => {
                 let Some(leg) = event.leg() else { return };

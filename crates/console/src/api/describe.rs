@@ -11,7 +11,7 @@ use utoipa::openapi::{ComponentsBuilder, ContentBuilder, OpenApi, Ref, ResponseB
 
 use super::{
     Shared, accounts, agents, board, calls, desk, plan, probes, prompts, provinces, reload, routes, session,
-    sip, stream, today, trunks,
+    sip, stream, today, trace, trunks,
 };
 use crate::access::Access;
 use crate::events::{AgentNews, CallNews, SystemNews};
@@ -32,7 +32,7 @@ use crate::views::Change;
         probes::health, probes::ready, probes::metrics, openapi,
         calls::queues, calls::calls, calls::call, calls::escalate, agents::agents, agents::agent, agents::set_state, stream::events, reload::reload,
         board::board, board::events, desk::desk, desk::events, desk::set_state, desk::escalate, desk::history, provinces::provinces,
-        calls::log, today::today, today::roster, today::set_roster, today::coverage, trunks::trunks,
+        calls::log, trace::call, trace::attempts, today::today, today::roster, today::set_roster, today::coverage, trunks::trunks,
         plan::plan, plan::check, plan::replace, prompts::prompts, prompts::recording, prompts::replace,
         session::ways, session::sign_in, session::read, session::sign_out, session::set_language,
         session::set_password, session::set_up, accounts::list, accounts::add, accounts::change, accounts::remove,

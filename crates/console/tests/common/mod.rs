@@ -14,8 +14,9 @@ use havre_console::{
     Measures, Parts, Readiness, ReloadRefused, Reloaded, Roster, Rtp, SessionTimes, SipFlow, Snapshot, Token,
 };
 use havre_model::{
-    AccountChange, AgentCommand, AgentId, AgentProfile, AgentState, AuditEntry, CallEvent, CallId,
-    KeptAccounts, Language, Mono, Now, Risk, Role, Spoken, Unix, What, WrapUp,
+    AccountChange, AgentCommand, AgentId, AgentProfile, AgentState, Attempt, AuditEntry, CallEvent, CallId,
+    KeptAccounts, Kind, Ladder, Language, Mono, Now, Passed, Peer, Risk, Role, Said, Spoken, Traffic, Unix,
+    What, WrapUp,
 };
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -275,6 +276,31 @@ impl TestLine {
 pub const NOW: Now =
     Now { mono: Mono::from_start(Duration::from_secs(50)), unix: Unix::from_millis(100_000) };
 
+fn traffic(sent: bool, what: Kind, count: u64) -> Traffic {
+    Traffic { sent, transport: "udp", what, count }
+}
+
+fn made_up_ladder() -> Ladder {
+    let passed = |millis, sent, said| Passed {
+        at: NOW.unix + Duration::from_millis(millis),
+        after: Duration::from_millis(millis),
+        peer: Peer::Trunk("demo".parse().unwrap()),
+        dialog: 0,
+        sent,
+        transport: "udp",
+        said,
+        seq: 1,
+        again: false,
+        described: !sent,
+        cause: None,
+    };
+    let ringing = Said::Response { status: 180, to: "INVITE" };
+    Ladder {
+        messages: vec![passed(0, false, Said::Request("INVITE")), passed(12, true, ringing)],
+        left_out: 3,
+    }
+}
+
 impl Line for TestLine {
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.published.borrow())
@@ -292,6 +318,11 @@ impl Line for TestLine {
             counters: vec![Counter { component: "sip", name: "parse_error", value: 2 }],
             trunk_errors: vec![("demo".parse().unwrap(), "timeout", 1)],
             transport_errors: vec![("udp", 4)],
+            traffic: vec![
+                traffic(false, Kind::Method("INVITE"), 7),
+                traffic(true, Kind::Status(200), 6),
+                traffic(true, Kind::OtherStatus, 1),
+            ],
             rtp,
             certificate_ends: Some(1_800_000_000),
             store_up: self.readiness.lock().unwrap().store_up,
@@ -322,6 +353,21 @@ impl Line for TestLine {
     fn escalate(&self, call: CallId) -> Answer<'_, Option<bool>> {
         let known = self.board.lock().unwrap().snapshot(NOW).calls.iter().any(|entry| entry.id == call);
         Box::pin(async move { Some(known) })
+    }
+
+    fn ladder(&self, call: CallId) -> Answer<'_, Option<Option<Ladder>>> {
+        let known = self.board.lock().unwrap().snapshot(NOW).calls.iter().any(|entry| entry.id == call);
+        Box::pin(async move { Some(known.then(made_up_ladder)) })
+    }
+
+    fn attempts(&self) -> Answer<'_, Option<Vec<Attempt>>> {
+        let attempt = Attempt {
+            at: NOW.unix,
+            peer: Peer::Trunk("demo".parse().unwrap()),
+            status: Some(404),
+            ladder: made_up_ladder(),
+        };
+        Box::pin(async move { Some(vec![attempt]) })
     }
 
     fn sip_flow(&self, agent: AgentId, _remote: SocketAddr, _secure: bool) -> Option<SipFlow> {

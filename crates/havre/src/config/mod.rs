@@ -7,8 +7,8 @@ mod error;
 mod locate;
 mod media;
 mod raw;
-mod tls;
 mod session;
+mod tls;
 mod trunk;
 
 use std::collections::BTreeMap;

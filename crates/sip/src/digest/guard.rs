@@ -8,6 +8,7 @@ use havre_model::Now;
 use subtle::ConstantTimeEq;
 
 use super::nonce::{Mint, Stamp};
+use super::patience::{Guessing, Patience};
 use super::{Algorithm, Proof};
 use crate::Method;
 use crate::wire::{Auth, Uri, method_name};
@@ -28,6 +29,9 @@ pub struct Guard {
     counts: BTreeMap<Stamp, u32>,
     /// Nonces up to this one are stale.
     retired: Option<Stamp>,
+    patience: Patience,
+    /// Responses computed: what a verdict costs.
+    computed: u64,
 }
 
 /// What credentials were worth.
@@ -42,8 +46,8 @@ pub enum Verdict {
     Stale,
     /// There are no Digest credentials for this realm: challenge.
     Missing,
-    /// Wrong, or not what was asked for. An unknown user and a wrong password are the same here, in result and
-    /// in work done.
+    /// Wrong, not what was asked for, or too soon after others that were. An unknown user and a wrong password are
+    /// the same here, in result and in work done.
     Refused,
 }
 
@@ -57,6 +61,8 @@ impl Guard {
             mint: Mint::new(key),
             counts: BTreeMap::new(),
             retired: None,
+            patience: Patience::default(),
+            computed: 0,
         }
     }
 
@@ -89,17 +95,28 @@ impl Guard {
         let proof = Proof { method: method_name(method), ..claim.proof };
         // An unknown user costs the same hashes and the same comparison.
         let expected = proof.response(known.as_deref().unwrap_or("no such user"));
+        self.computed += 1;
         let right: bool = expected.as_bytes().ct_eq(claim.response.to_ascii_lowercase().as_bytes()).into();
         let offered = self.algorithms.contains(&proof.algorithm);
+        if self.patience.is_spent(proof.username, source, now.mono) {
+            return Verdict::Refused;
+        }
         if !right || known.is_none() || !offered || !same_target(proof.uri, uri) {
+            self.patience.failed(proof.username, source, now.mono);
             return Verdict::Refused;
         }
         match self.mint.recognise(proof.nonce, source) {
             Some(stamp) if self.count(stamp, claim.nc, now) => {
+                self.patience.succeeded(proof.username, source, now.mono);
                 Verdict::Genuine { username: proof.username.to_owned() }
             }
             _ => Verdict::Stale,
         }
+    }
+
+    /// Somebody who guesses passwords, to be reported.
+    pub(crate) const fn take_alarm(&mut self) -> Option<Guessing> {
+        self.patience.take_alarm()
     }
 
     /// Notes the use of a nonce; false if it is too old or `nc` is not beyond what was seen (RFC 7616 §3.4.5).
@@ -228,6 +245,34 @@ mod tests {
             let auth = session.authorize(user, password, Method::Register, &uri(), "c");
             assert_eq!(verify(&mut guard, &auth, Now::default()), Verdict::Refused, "{user}");
         }
+    }
+
+    #[test]
+    fn a_verdict_costs_the_same_whoever_is_asked_for() {
+        let mut work = Vec::new();
+        for user in ["advocate-en", "nobody"] {
+            let mut guard = guard();
+            let mut session = session(&mut guard, Now::default());
+            let auth = session.authorize(user, "wrong", Method::Register, &uri(), "c");
+            for _ in 0..10 {
+                assert_eq!(verify(&mut guard, &auth, Now::default()), Verdict::Refused);
+            }
+            work.push((guard.computed, guard.take_alarm().map(|guessing| guessing.failures)));
+        }
+        assert_eq!(work, [(10, Some(6)); 2], "counted, and slowed from the sixth on");
+    }
+
+    #[test]
+    fn the_right_password_is_not_told_from_a_wrong_one_to_whoever_has_guessed_too_often() {
+        let mut guard = guard();
+        let mut session = session(&mut guard, Now::default());
+        for _ in 0..6 {
+            let wrong = session.authorize("advocate-en", "wrong", Method::Register, &uri(), "c");
+            assert_eq!(verify(&mut guard, &wrong, Now::default()), Verdict::Refused);
+        }
+        let right = answer(&mut session);
+        assert_eq!(verify(&mut guard, &right, Now::default()), Verdict::Refused);
+        assert_eq!(verify(&mut guard, &right, Now::default().after(Duration::from_secs(1))), genuine());
     }
 
     #[test]

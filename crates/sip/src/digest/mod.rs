@@ -5,12 +5,14 @@
 
 mod guard;
 mod nonce;
+mod patience;
 mod session;
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
 pub use guard::{Guard, NONCE_LIFETIME, Verdict};
+pub(crate) use patience::Guessing;
 pub use session::{Session, Unanswerable};
 
 /// A hash that a challenge may name.

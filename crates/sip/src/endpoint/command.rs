@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use havre_model::{Cause, LegId};
+use havre_model::{Cause, LegId, Peer};
 
 use super::{Account, Command, EndedBy, Endpoint, Event, Identity, Target};
 use crate::config::Config;
@@ -65,6 +65,10 @@ impl Endpoint {
             self.stack.emit(Event::Ended { leg, by, status, cause });
             return;
         }
+        let peer = match &target {
+            Target::Agent(agent) | Target::Browser { agent, .. } => Peer::Agent(agent.clone()),
+            Target::Uri { .. } => Peer::Unknown,
+        };
         let phone = |b: &Binding| Destination { uri: b.uri.clone(), path: b.path, phone: true };
         let (to, call) = match target {
             Target::Uri { uri, path } => (vec![Destination { uri, path, phone: false }], None),
@@ -73,7 +77,7 @@ impl Endpoint {
                 (self.registrar.browsers(&agent).map(phone).collect(), Some(ForCall { call, resume }))
             }
         };
-        let leg = Dialling::begin(&mut self.stack, leg, Party::Agent, to, from, call, sdp, account);
+        let leg = Dialling::begin(&mut self.stack, leg, Party::Agent, &peer, to, from, call, sdp, account);
         self.legs.insert(leg);
     }
 

@@ -27,6 +27,18 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// As logs, metrics and ladders name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
     /// Nothing gets lost on it, and its requests are answered where they came from.
     #[must_use]
     pub const fn is_reliable(self) -> bool {

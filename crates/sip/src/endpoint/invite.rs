@@ -1,6 +1,6 @@
 //! A new INVITE: what is wrong with it, whether there is room, and who may ring here.
 
-use havre_model::{LegId, Pii, TrunkId};
+use havre_model::{LegId, Peer, Pii, TrunkId};
 
 use super::receive::unsupported;
 use super::{Endpoint, Event, Origin};
@@ -61,7 +61,9 @@ impl Endpoint {
     /// A carrier's refusal is repeated until it is acknowledged; a stranger's costs no state.
     fn refuse(&mut self, mut inbound: Inbound, status: u16, why: &'static str, trunk: Option<TrunkId>) {
         self.stack.counters.edge_refusals += 1;
-        if trunk.is_some() {
+        if let Some(trunk) = &trunk {
+            let call_id = inbound.request.headers.call_id().unwrap_or_default();
+            self.stack.trace.name(call_id, Peer::Trunk(trunk.clone()));
             self.stack.begin_server(&mut inbound);
         }
         self.stack.respond_stateless(&inbound, status);
@@ -100,6 +102,12 @@ impl Endpoint {
         let id = LegId(self.stack.random_u64() | INCOMING);
         let caller = Pii::new(edge::caller(&config, &origin, request));
         let path = inbound.path;
+        let peer = match &origin {
+            Origin::Trunk(trunk) => Peer::Trunk(trunk.clone()),
+            Origin::Agent(agent) => Peer::Agent(agent.clone()),
+            Origin::Anyone => Peer::Unknown,
+        };
+        self.stack.trace.assign(inbound.request.headers.call_id().unwrap_or_default(), id, peer);
         self.stack.begin_server(&mut inbound);
         self.stack.set_server_leg(inbound.reply, id);
         let trying = inbound.request.respond(100, None);

@@ -13,7 +13,7 @@ pub use output::{Caller, EndedBy, Event, Origin, Output};
 
 use std::sync::Arc;
 
-use havre_model::{AgentId, LegId, Now, Wakeup};
+use havre_model::{AgentId, Attempt, CallId, Ladder, LegId, Now, Traffic, Wakeup};
 
 use crate::config::Config;
 use crate::counters::Counters;
@@ -120,6 +120,28 @@ impl Endpoint {
     #[must_use]
     pub fn legs(&self) -> usize {
         self.legs.len()
+    }
+
+    /// Says of which call a leg is that has just begun, for [`Self::ladder`].
+    pub fn belongs(&mut self, leg: LegId, call: CallId) {
+        self.stack.trace.belongs(leg, call);
+    }
+
+    /// What passed in a call, whoever's leg it was; `None` if it is not, or no longer, known.
+    #[must_use]
+    pub fn ladder(&self, call: CallId) -> Option<Ladder> {
+        self.stack.trace.ladder(call)
+    }
+
+    /// INVITEs that became no call, the oldest first.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.stack.trace.attempts()
+    }
+
+    /// Messages by direction, transport and kind.
+    pub fn traffic(&self) -> impl Iterator<Item = Traffic> {
+        self.stack.trace.counts.iter()
     }
 
     /// Tells users of transactions what came of them, until nobody has anything more to say.

@@ -1,7 +1,7 @@
 //! What an endpoint tells the outside: bytes to send, connections to open or close, and events.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,6 +173,13 @@ pub enum Event {
         /// Lifetime granted.
         expires: Duration,
     },
+    /// Somebody guesses passwords, and has to wait longer and longer between guesses.
+    Guessing {
+        /// From where.
+        source: IpAddr,
+        /// Wrong ones so far.
+        failures: u32,
+    },
     /// The edge refused an INVITE.
     Refused {
         /// With what.
@@ -243,6 +250,7 @@ impl Event {
             Self::Registered { .. }
             | Self::Unregistered { .. }
             | Self::RegisterResult { .. }
+            | Self::Guessing { .. }
             | Self::Refused { .. } => None,
         }
     }
@@ -288,6 +296,7 @@ impl fmt::Debug for Event {
             Self::Registered { agent, first } => write!(f, "Registered({agent}, first {first})"),
             Self::Unregistered { agent } => write!(f, "Unregistered({agent})"),
             Self::RegisterResult { status, expires } => write!(f, "RegisterResult({status}, {expires:?})"),
+            Self::Guessing { source, failures } => write!(f, "Guessing({source}, {failures})"),
             Self::Refused { status, why, trunk } => write!(f, "Refused({status}, {why}, {trunk:?})"),
         }
     }

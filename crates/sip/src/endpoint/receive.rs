@@ -7,10 +7,11 @@ use havre_model::FlowId;
 
 use super::{Endpoint, Path};
 use crate::Method;
-use crate::dialog::{ALLOW, SUPPORTED};
+use crate::dialog::{ALLOW, PRODUCT, SUPPORTED};
 use crate::edge::is_unwelcome;
 use crate::leg::options_answer;
 use crate::stack::{Arrival, Inbound};
+use crate::trace::Seen;
 use crate::wire::{KEEP_ALIVE, Message, Name, ParseError, Request, Tokens, parse_datagram};
 
 impl Endpoint {
@@ -42,6 +43,9 @@ impl Endpoint {
     }
 
     fn on_message(&mut self, path: Path, message: Result<Message, ParseError>) {
+        if let Some(seen) = message.as_ref().ok().and_then(Seen::received) {
+            self.stack.trace.pass(false, path.transport, &seen, self.stack.now);
+        }
         match message {
             Ok(Message::Response(response)) => {
                 self.stack.counters.received += 1;
@@ -74,7 +78,15 @@ impl Endpoint {
             Arrival::Absorbed => {}
             Arrival::Ack(ack) => self.on_ack(&ack),
             Arrival::Cancel { cancel, matched, leg } => {
-                self.stack.respond_stateless(&cancel, if matched { 200 } else { 481 });
+                // RFC 3261 §9.2: with the tag that the INVITE's answers have.
+                match leg.and_then(|leg| self.legs.tag(leg)) {
+                    Some(tag) => {
+                        let mut response = cancel.request.respond(200, Some(&tag));
+                        response.headers.push(Name::Server, PRODUCT);
+                        self.stack.respond(cancel.reply, &response);
+                    }
+                    None => self.stack.respond_stateless(&cancel, if matched { 200 } else { 481 }),
+                }
                 if let Some(id) = leg {
                     self.with_leg(id, |leg, stack| leg.on_cancel(stack, &cancel));
                 }

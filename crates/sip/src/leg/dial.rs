@@ -1,7 +1,7 @@
 //! Calling: one INVITE for each contact of an account, or one to a URI; the first 2xx wins (RFC 3261 §13.2).
 
 use bytes::Bytes;
-use havre_model::{CallId, Cause, LegId};
+use havre_model::{CallId, Cause, LegId, Peer};
 
 use super::credentials::{Credentials, challenge_headers};
 use super::established::{Established, Exchange};
@@ -70,6 +70,7 @@ impl Dialling {
         stack: &mut Stack,
         id: LegId,
         party: Party,
+        peer: &Peer,
         to: Vec<Destination>,
         from: &Identity,
         call: Option<ForCall>,
@@ -92,7 +93,9 @@ impl Dialling {
             if let Some(call) = call {
                 call.write(&mut invite);
             }
+            let call_id = invite.headers.call_id().unwrap_or_default().to_owned();
             let client = stack.send_request(invite, to.path, User::Leg(id, Purpose::Dial));
+            stack.trace.assign(&call_id, id, peer.clone());
             forks.push(Fork { client, to, proved: false, lengthened: false, early: EarlyDialogs::default() });
         }
         let dialling = Self { id, party, forks, sdp, account, rang: false, failure: None };

@@ -40,6 +40,11 @@ impl Legs {
         self.table.get_mut(&id)
     }
 
+    /// Our tag in the dialog of a leg that came in.
+    pub(crate) fn tag(&self, id: LegId) -> Option<String> {
+        self.table.get(&id)?.tags.first().map(|tag| tag_text(*tag))
+    }
+
     /// The leg that a request's `To` tag names. Whether the rest of the dialog matches is for the leg to say.
     pub(crate) fn named_by(&self, headers: &Headers) -> Option<LegId> {
         let to = headers.to().ok()?;

@@ -22,6 +22,7 @@ use crate::config::{Config, Overload, Timers};
 use crate::counters::Counters;
 use crate::endpoint::{Event, Output, Path, Transport};
 use crate::timer::{Alarm, TimerQueue, Why};
+use crate::trace::{Seen, Trace};
 use crate::wire::{Headers, Name, Request, Response, reason_phrase};
 use client::Clients;
 use flow::Flows;
@@ -31,6 +32,7 @@ use server::Servers;
 pub(crate) struct Stack {
     pub(crate) config: Arc<Config>,
     pub(crate) counters: Counters,
+    pub(crate) trace: Trace,
     /// The moment of the input that is being handled.
     pub(crate) now: Now,
     /// What transactions have to tell their users, told before the next input.
@@ -107,6 +109,7 @@ impl Stack {
         Self {
             config,
             counters: Counters::default(),
+            trace: Trace::default(),
             now,
             outcomes: VecDeque::new(),
             closed: VecDeque::new(),
@@ -233,6 +236,9 @@ impl Stack {
     /// False if the path is gone.
     pub(crate) fn transmit(&mut self, path: Path, bytes: Bytes) -> bool {
         self.counters.sent += 1;
+        if let Some(seen) = Seen::sent(&bytes) {
+            self.trace.pass(true, path.transport, &seen, self.now);
+        }
         match path.transport {
             Transport::Udp => {
                 self.outbox.push_back(Output::Transmit { path, bytes });

@@ -78,6 +78,13 @@ impl Headers {
         self.addresses(&Name::Diversion)
     }
 
+    /// `History-Info` (RFC 7044), the first target first. What cannot be read is left out: it is a hint.
+    #[must_use]
+    pub fn history(&self) -> Vec<NameAddr> {
+        let values = self.all(&Name::HistoryInfo).filter_map(|line| scan::split(line, b',').ok());
+        values.flatten().filter_map(|value| NameAddr::parse(value).ok()).collect()
+    }
+
     /// `Privacy`.
     #[must_use]
     pub fn privacy(&self) -> Privacy {
