@@ -61,10 +61,23 @@ impl Sipp {
     /// An advocate made of SIPp: it answers by itself, answers OPTIONS, and sends silence, or nothing once muted.
     #[must_use]
     pub fn advocate(line: &Line, account: &str) -> (Run, Media) {
+        Self::phone(line, account, "advocate")
+    }
+
+    /// The same, with a scenario of the test's own.
+    #[must_use]
+    pub fn phone(line: &Line, account: &str, scenario: &str) -> (Run, Media) {
         let host = Self::register(line, account, &line.password(account), Host::claim());
         line.api().wait_for_state(account, "ready");
         let media = Media::open(host.ip(), None);
-        (Self::new("advocate").on_host(host, 5060).audio(media.port()).start(line.sip()), media)
+        (Self::new(scenario).on_host(host, 5060).audio(media.port()).start(line.sip()), media)
+    }
+
+    /// Repeats nothing, and takes what is repeated to it for messages of their own.
+    #[must_use]
+    pub fn seeing_repetitions(mut self) -> Self {
+        self.arguments.push("-nr".into());
+        self
     }
 
     /// Registers `account` at `host`, for two minutes. SIPp cannot wait for an INVITE with another Call-ID in the same

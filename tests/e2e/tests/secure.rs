@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use havre_e2e::{
-    Authority, Baresip, Host, Identity, Line, Linphone, Media, Signal, TlsClient, connect_from, until,
+    Authority, Baresip, Host, Identity, Line, Linphone, Media, Signal, TlsClient, connect_from, havre, until,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -206,6 +206,11 @@ fn the_console_speaks_https_and_wss() {
          To: <sip:havre>\r\nCall-ID: wss\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
     );
     socket.hears("SIP/2.0 200");
+
+    // Whoever debugs it asks over HTTPS, too.
+    let trace =
+        havre().args(["trace", "--attempts", "--config"]).arg(line.config()).output().expect("havre runs");
+    assert!(trace.status.success(), "{}", String::from_utf8_lossy(&trace.stderr));
 
     // Plain HTTP there is told so.
     let mut plain = connect_from(host.ip().into(), line.http()).expect("the port is open");

@@ -34,7 +34,7 @@ fn call(line: &Line, arguments: &[&str]) -> Process {
 
 #[test]
 fn help_is_for_newcomers() {
-    for command in ["run", "check", "dialplan", "prompts", "call", "answer", "report"] {
+    for command in ["run", "check", "dialplan", "prompts", "call", "answer", "report", "trace"] {
         let output = havre().args([command, "--help"]).output().unwrap();
         assert!(output.status.success(), "havre {command} --help");
         assert!(output.stdout.len() > 100, "havre {command} --help says almost nothing");

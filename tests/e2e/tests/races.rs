@@ -1,0 +1,105 @@
+//! Signalling as it really comes: late, twice, crossing, and with every extension that carriers use. Each scenario file
+//! says what it expects; SIPp ends with an error otherwise.
+
+use std::time::Duration;
+
+use havre_e2e::{Host, Line, LineBuilder, Media, Signal, Sipp, until};
+
+const SOON: Duration = Duration::from_secs(8);
+
+/// Rings for a while before it answers.
+fn ringing(seconds: u32) -> LineBuilder {
+    let mut trunk = toml::Table::new();
+    trunk.insert("id".into(), "demo".into());
+    trunk.insert("sources".into(), toml::Value::Array(vec!["127.0.0.0/8".into()]));
+    trunk.insert("ring_first".into(), true.into());
+    Line::demo().with("trunks", vec![toml::Value::Table(trunk)]).plan("answer.after", i64::from(seconds))
+}
+
+/// A call by this scenario, which the caller ends at the cue, leaves nothing behind.
+fn call(line: &Line, sipp: Sipp) {
+    let events = line.events();
+    let mut call = sipp.start(line.sip());
+    events.wait("picked", 1, SOON);
+    // The last thing before the cue is awaited is an ACK.
+    until("the last ACK", SOON, || {
+        let log = call.log();
+        log.last().filter(|last| last.sent && last.text.starts_with("ACK")).map(drop)
+    });
+    call.cue();
+    call.finish(SOON);
+    events.wait("ended", 1, SOON);
+    until("nothing to be left", SOON, || line.api().calls().is_empty().then_some(()));
+}
+
+#[test]
+fn provisional_answers_are_repeated_until_their_prack() {
+    call(&ringing(2).start(), Sipp::new("prack").seeing_repetitions());
+}
+
+#[test]
+fn an_update_before_the_answer_is_taken_and_an_offer_in_it_has_to_wait() {
+    call(&ringing(2).start(), Sipp::new("early_update"));
+}
+
+#[test]
+fn sessions_are_as_long_as_we_take_and_are_refreshed_both_ways() {
+    call(&Line::demo().start(), Sipp::new("session_timer"));
+}
+
+#[test]
+fn a_200_is_repeated_until_its_ack() {
+    call(&Line::demo().start(), Sipp::new("lost_ack").seeing_repetitions());
+}
+
+#[test]
+fn a_cancel_that_crosses_the_200_changes_nothing() {
+    call(&Line::demo().start(), Sipp::new("late_cancel"));
+}
+
+#[test]
+fn a_bye_may_come_instead_of_the_ack_of_a_reinvite() {
+    call(&Line::demo().start(), Sipp::new("reinvite_bye"));
+}
+
+#[test]
+fn both_hang_up_at_once() {
+    let mut line = Line::demo().start();
+    let events = line.events();
+    let mut call = Sipp::new("both_hang_up").start(line.sip());
+    until("the ACK", SOON, || call.log().iter().any(|m| m.sent && m.text.starts_with("ACK")).then_some(()));
+    events.wait("picked", 1, SOON);
+    // Told twice, the line ends its calls at once.
+    line.signal(Signal::Term);
+    until("the first to be heard", SOON, || (line.api().ready()?.status == 503).then_some(()));
+    line.signal(Signal::Term);
+    call.finish(SOON);
+    assert!(line.ends(SOON).success(), "{}", line.log());
+}
+
+#[test]
+fn a_fork_that_answers_second_is_acknowledged_and_ended() {
+    advocate("advocate_forks");
+}
+
+#[test]
+fn a_phones_reliable_ringing_gets_its_prack() {
+    advocate("advocate_pracked");
+}
+
+/// A caller talks to an advocate whose phone follows this scenario, and leaves.
+fn advocate(scenario: &str) {
+    let line = Line::demo().start();
+    let events = line.events();
+    let (mut phone, _audio) = Sipp::phone(&line, "advocate-en", scenario);
+    let host = Host::claim();
+    let media = Media::open(host.ip(), None);
+    let mut caller = Sipp::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("1");
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    caller.cue();
+    caller.finish(SOON);
+    phone.finish(SOON);
+    assert!(events.of("agent_lost").is_empty(), "{}", events.log());
+}
