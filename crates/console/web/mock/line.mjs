@@ -54,14 +54,14 @@ export function calm() {
       id,
       texts: { en: "You're still in line. Someone will be with you.", fr: "Vous êtes toujours en ligne. Quelqu'un va vous répondre." },
       languages: {
-        en: { file: `${id}.en.wav`, duration_ms: 3_200 + 700 * n, loudness_lufs: -19.2, findings: [] },
-        fr: { file: `${id}.fr.wav`, duration_ms: 3_900 + 700 * n, loudness_lufs: -23.8, findings: n === 1 ? [{ file: `${id}.fr.wav`, line: null, key: "loudness", what: "It is 3 dB softer than the English one.", remedy: "Record it closer." }] : [] },
+        en: { file: `${id}.en.wav`, duration_ms: 3_200 + 700 * n, loudness_lufs: -19.2, source: "human", findings: [] },
+        fr: { file: `${id}.fr.wav`, duration_ms: 3_900 + 700 * n, loudness_lufs: -23.8, source: "espeak", findings: n === 1 ? [{ file: `${id}.fr.wav`, line: null, key: "loudness", what: "It is 3 dB softer than the English one.", remedy: "Record it closer." }] : [] },
       },
     })),
     accounts: [
-      { user: "supervisor", name: "Dana Roy", roles: ["supervisor"], agent: "supervisor", language: "en", disabled: false },
-      { user: "advocate-bi", name: "Camille Tremblay", roles: ["advocate"], agent: "advocate-bi", language: "fr", disabled: false },
-      { user: "ops", name: "Sam Okafor", roles: ["operator", "auditor"], agent: null, language: "en", disabled: true },
+      { user: "supervisor", name: "Dana Roy", roles: ["supervisor"], agent: "supervisor", language: "en", disabled: false, password: true },
+      { user: "advocate-bi", name: "Camille Tremblay", roles: ["advocate"], agent: "advocate-bi", language: "fr", disabled: false, password: false },
+      { user: "ops", name: "Sam Okafor", roles: ["operator", "auditor"], agent: null, language: "en", disabled: true, password: true },
     ],
     audit: [
       { id: 3, at: now - 5 * MINUTE, user: "supervisor", act: "agent_state", target: "advocate-en", detail: "break" },

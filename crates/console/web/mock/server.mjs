@@ -24,7 +24,8 @@ export class Mock {
     this.asked = [];
     this.down = false;
     this.server = createServer((request, response) => void this.#serve(request, response).catch(() => response.destroy()));
-    this.server.keepAliveTimeout = 500;
+    // A connection that closes just as the browser uses it again would be a fault of the mock.
+    this.server.keepAliveTimeout = 60_000;
   }
 
   listen(port = 0) {
@@ -48,7 +49,7 @@ export class Mock {
 
   signIn(roles = ["advocate"], user = "advocate-bi") {
     const agent = roles.some((role) => role === "advocate" || role === "supervisor") ? user : null;
-    this.session = { user, name: this.name ?? "Camille Tremblay", roles, agent, language: "en", csrf: "c".repeat(32), expires: Date.now() + 12 * 3600e3, sip: agent && { uri: `sip:${agent}@havre`, realm: "havre" } };
+    this.session = { user, name: this.name ?? "Camille Tremblay", roles, agent, language: "en", password: this.provided !== true, csrf: "c".repeat(32), expires: Date.now() + 12 * 3600e3, sip: agent && { uri: `sip:${agent}@havre`, realm: "havre" } };
     return this.session;
   }
 

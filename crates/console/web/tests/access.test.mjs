@@ -56,6 +56,38 @@ test("the set-up link makes the first account and does not stay in the history",
   assert.ok(!page.url().includes("good-token"));
 }));
 
+const provided = (mock) => (mock.offer = { password: true, oidc: { name: "Azure", sign_out: `${mock.base}/bye` }, setup: false, demo: false });
+
+test("a provider that is down is said in both languages, and the password works beside it", on.as([], "#/sign-in/oidc_down", async (page, mock) => {
+  await page.waitForSelector("text=The sign-in service does not answer");
+  assert.equal(await page.getAttribute("a.button", "href"), "/auth/oidc");
+  await page.click("text=Français");
+  await page.waitForSelector("text=Le service de connexion ne répond pas");
+  await page.fill("#user", "advocate-bi");
+  await page.fill("#password", "right");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".state");
+  assert.match(page.url(), /#\/desk$/);
+  assert.ok(sent(mock, "POST /api/v1/session"));
+}, { set: provided }));
+
+test("only words of ours are said for what stands in the address", async (t) => {
+  for (const hash of ["#/sign-in/Call%20me%20at%20555", "#/sign-in/oidc_call_me", "#/sign-in/wrong_password", "#/sign-in/%3Cb%3E"]) {
+    await t.test(hash, on.as([], hash, async (page) => {
+      await page.waitForSelector("#user");
+      assert.equal(await page.locator(".banner").count(), 0);
+    }, { set: provided }));
+  }
+});
+
+test("whoever came by the provider is told where they are still signed in, and has no password to change", on.as(["auditor"], "#/me", async (page, mock) => {
+  await page.waitForSelector("text=kept by the sign-in service");
+  assert.equal(await page.locator("#current").count(), 0);
+  await page.click("text=Sign out");
+  await page.waitForSelector("text=perhaps still signed in at Azure");
+  assert.equal(await page.getAttribute("text=Sign out at Azure too", "href"), `${mock.base}/bye`);
+}, { set: (mock) => (provided(mock), (mock.session.password = false)) }));
+
 test("a session that ended asks to sign in again", on.as(["operator"], "#/trunks", async (page, mock) => {
   await page.waitForSelector("table");
   mock.session = null;

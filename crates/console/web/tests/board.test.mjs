@@ -61,7 +61,7 @@ test("a call is taken and made urgent from its dialog, which gives the focus bac
   await page.keyboard.press("Enter");
   await page.waitForSelector("dialog[open]");
   await page.waitForSelector("dialog li");
-  await page.click("text=Ring me with it");
+  await page.click("dialog >> text=Take the call");
   await until(() => mock.asked.some((one) => /POST .*\/take$/.test(one.what)), "taken");
   await page.click("dialog >> text=Make it urgent");
   await until(() => mock.asked.some((one) => /POST .*\/escalate$/.test(one.what)), "escalated");
@@ -73,7 +73,7 @@ test("a call is taken and made urgent from its dialog, which gives the focus bac
 test("an advocate's state is changed", board(async (page, mock) => {
   await page.goto(`${mock.base}/#/board/agent/advocate-3`);
   await page.click("dialog >> text=Set ready");
-  await until(() => sent(mock, "PUT /api/v1/agents/advocate-3/state")?.command === "end_wrap_up", "changed");
+  await until(() => sent(mock, "PUT /api/v1/agents/advocate-3/state")?.state === "end_wrap_up", "changed");
 }));
 
 test("figures that are old say so, and their return is noticed", board(async (page, mock) => {

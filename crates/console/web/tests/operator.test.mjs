@@ -70,6 +70,16 @@ test("accounts are added, changed and removed", operator("#/accounts", async (pa
   await until(() => mock.asked.some((one) => one.what === "DELETE /api/v1/accounts/new"), "removed");
 }));
 
+test("an account for somebody whom the provider lets in needs no password", operator("#/accounts", async (page, mock) => {
+  await page.getByRole("button", { name: "Add an account" }).click();
+  await page.waitForSelector("text=signs in with Azure");
+  await page.fill("#user", "new");
+  await page.fill("#name", "New Person");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.waitForSelector("text=New Person");
+  assert.ok(!("password" in sent(mock, "POST /api/v1/accounts")));
+}, { set: (mock) => (mock.offer = { ...mock.offer, oidc: { name: "Azure", sign_out: null } }) }));
+
 /** Ways to smuggle script, multiplied to a thousand. */
 const SCRIPTS = Array.from({ length: 1_000 }, (_, n) => {
   const run = `window.pwned=${n}`;

@@ -7,7 +7,8 @@ const now = () => Date.now();
 
 export const SCENES = [
   { name: "sign-in" },
-  { name: "sign-in-sso", set: (mock) => (mock.offer = { password: true, oidc: { name: "Azure" }, setup: true, demo: false }) },
+  { name: "sign-in-sso", set: (mock) => (mock.offer = { password: true, oidc: { name: "Azure", sign_out: null }, setup: true, demo: false }) },
+  { name: "sign-in-down", set: (mock) => (mock.offer = { password: true, oidc: { name: "Azure", sign_out: null }, setup: false, demo: false }), hash: "#/sign-in/oidc_down" },
   { name: "setup", hash: "#/setup/good-token" },
   { name: "desk-ready", set: as("advocate"), hash: "#/desk" },
   { name: "desk-out", set: (mock) => (as("advocate")(mock), mock.setDesk({ state: { name: "not_ready", reason: "signed_in", since: now(), until: null } })), hash: "#/desk" },

@@ -15,7 +15,8 @@ function fields(value, other, path = "") {
   return Object.keys(value).flatMap((key) => fields(value[key], key in other ? other[key] : null, `${path}.${key}`)).sort();
 }
 
-const desk = line.calm().desk;
+const calm = line.calm();
+const desk = calm.desk;
 const talk = line.call(1, "fr", "urgent", "talking", 0, { agent: "a" });
 for (const [name, value] of Object.entries({
   "desk-ready": desk,
@@ -23,6 +24,15 @@ for (const [name, value] of Object.entries({
   "desk-talking": { ...desk, talk: { ...line.talking(), mode: { ...line.talking().mode, sound: "full" } } },
   "desk-wrap-up": { ...desk, wrap_up_of: { call: "c", language: "fr", risk: "urgent", ended: 0 } },
   key: { call: "c", digit: "1", at: 0 },
+  history: { calls: calm.history },
+  today: calm.today,
+  coverage: calm.coverage,
+  roster: calm.roster,
+  trunks: { trunks: calm.trunks },
+  prompts: { prompts: calm.prompts },
+  dialplan: calm.dialplan,
+  "dialplan-check": line.checked(""),
+  "dialplan-check-bad": line.checked("broken"),
   board: line.board([talk], line.agents(1), [{ kind: "one_way", since: 0, call: null, agent: null, trunk: null, language: null }]),
 })) {
   test(name, () => assert.deepEqual(fields(value, shape(name)), fields(shape(name), value)));

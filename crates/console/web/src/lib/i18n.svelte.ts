@@ -71,7 +71,8 @@ export function length(ms: number): string {
 
 /** A number with the language's own comma or point. */
 export function number(value: number, digits = 0): string {
-  return value.toLocaleString(`${tongue.current}-CA`, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const text = value.toLocaleString(`${tongue.current}-CA`, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return text.replace("-", "\u2212");
 }
 
 export function percent(part: number, of: number): string {

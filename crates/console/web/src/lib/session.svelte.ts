@@ -14,6 +14,8 @@ class Sessions {
   unreachable = $state(false);
   /** Somebody was signed in until a moment ago. */
   ended = $state(false);
+  /** Whoever left came by the identity provider, where they may still be signed in. */
+  left = $state(false);
 
   constructor() {
     onExpired(() => this.#over());
@@ -50,8 +52,10 @@ class Sessions {
     try {
       await remove("/api/v1/session");
     } finally {
+      this.left = this.current?.password === false;
       this.current = null;
       this.ended = false;
+      this.offer = null;
       useCsrf("");
       await this.check();
     }
@@ -70,6 +74,7 @@ class Sessions {
   #enter(session: Session) {
     useCsrf(session.csrf);
     this.unreachable = false;
+    this.left = false;
     // The same session again must not restart the page's streams.
     if (this.current?.user === session.user && this.current.csrf === session.csrf) return;
     this.current = session;

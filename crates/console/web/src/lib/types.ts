@@ -8,13 +8,15 @@ export type Reason = "signed_in" | "break" | "no_answer" | "hard_call";
 export type Role = "advocate" | "supervisor" | "operator" | "auditor";
 export type Command = "ready" | "break" | "end_wrap_up" | "hard_call";
 
-export interface SignIn { password: boolean; oidc: { name: string } | null; setup: boolean; demo: boolean }
+export interface SignIn { password: boolean; oidc: { name: string; sign_out: string | null } | null; setup: boolean; demo: boolean }
 export interface Session {
   user: string;
   name: string;
   roles: Role[];
   agent: string | null;
   language: Tongue;
+  /** Whether there is one here; without it, an identity provider vouches for them. */
+  password: boolean;
   csrf: string;
   expires: number;
   sip: { uri: string; realm: string } | null;
@@ -202,6 +204,7 @@ export interface Account {
   agent: string | null;
   language: Tongue;
   disabled: boolean;
+  password: boolean;
 }
 export interface AuditEntry { id: number; at: number; user: string; act: string; target: string; detail: string }
 export interface Province {

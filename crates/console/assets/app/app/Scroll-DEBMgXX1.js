@@ -1,1 +1,0 @@
-import{B as e,Dt as t,J as n,R as r,T as i,X as a,j as o,ot as s,ut as c}from"./index-CGpzrh8Z.js";var l=a(`<div tabindex="0" role="group"><!></div>`);function u(a,u){let d=i(u,`tall`,3,!1);var f=l();let p;var m=c(f);e(m,()=>u.children),t(f),s(()=>{p=r(f,1,`scroll svelte-oe7j11`,null,p,{tall:d()}),o(f,`aria-label`,u.label)}),n(a,f)}export{u as t};
