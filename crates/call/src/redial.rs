@@ -4,7 +4,7 @@
 //! hours, keys rotate daily and the previous one is kept two hours more. Nothing here is ever printed or stored, and
 //! a withheld number makes no token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use havre_model::{Mono, Pii, Risk};
@@ -38,6 +38,8 @@ pub struct Redial {
     key_since: Mono,
     previous: Option<[u8; 32]>,
     seen: HashMap<Token, Seen>,
+    /// When each token was noted, in that order; one that was noted again stands here twice.
+    order: VecDeque<(Mono, Token)>,
 }
 
 impl Redial {
@@ -47,7 +49,7 @@ impl Redial {
         let mut random = ChaCha20Rng::from_seed(seed);
         let mut key = [0; 32];
         random.fill_bytes(&mut key);
-        Self { random, key, key_since: now, previous: None, seen: HashMap::new() }
+        Self { random, key, key_since: now, previous: None, seen: HashMap::new(), order: VecDeque::new() }
     }
 
     /// Whether this caller called within two hours, and in which class the new call therefore begins:
@@ -68,12 +70,20 @@ impl Redial {
     pub fn remember(&mut self, number: Option<&Pii<String>>, urgent_cut_off: bool, now: Mono) {
         self.tidy(now);
         let Some(number) = number else { return };
-        if self.seen.len() >= MAX_TOKENS
-            && let Some(oldest) = self.seen.iter().min_by_key(|(_, seen)| seen.ended).map(|(token, _)| *token)
-        {
-            self.seen.remove(&oldest);
+        let token = token(&self.key, number);
+        self.seen.insert(token, Seen { ended: now, urgent_cut_off });
+        self.order.push_back((now, token));
+        if self.order.len() > MAX_TOKENS {
+            self.forget_oldest();
         }
-        self.seen.insert(token(&self.key, number), Seen { ended: now, urgent_cut_off });
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((noted, token)) = self.order.pop_front()
+            && self.seen.get(&token).is_some_and(|seen| seen.ended == noted)
+        {
+            self.seen.remove(&token);
+        }
     }
 
     fn tidy(&mut self, now: Mono) {
@@ -85,8 +95,8 @@ impl Redial {
         } else if age >= MEMORY {
             self.previous = None;
         }
-        if self.seen.len() > MAX_TOKENS / 2 {
-            self.seen.retain(|_, seen| now.since(seen.ended) < MEMORY);
+        while self.order.front().is_some_and(|(noted, _)| now.since(*noted) >= MEMORY) {
+            self.forget_oldest();
         }
     }
 }
