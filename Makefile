@@ -43,6 +43,9 @@ bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test
 	@$(CARGO) build --release --locked --package havre --package havre-load
 	@$(CARGO) bench --locked --package havre-bench --package havre-e2e
+	@$(CARGO) bench --locked --package havre-console --bench viewers
+	@tests/setup/install web
+	@cd crates/console/web && export PATH="$(CURDIR)/target/node/node_modules/.bin:$$PATH" && npm ci --no-audit --no-fund --silent && npm run --silent measure
 	@tests/setup/install bench
 	@$(CARGO) bench --locked --package havre-media --bench codecs
 	@$(CARGO) bench --locked --package havre-media --bench mixing

@@ -6,6 +6,7 @@ mod board;
 mod calls;
 mod describe;
 mod desk;
+mod oidc;
 mod plan;
 mod probes;
 mod prompts;
@@ -34,7 +35,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::access::{Access, Audit, Keep, Origins, Peer, People, guard};
+use crate::access::{Access, Audit, Keep, Origins, Peer, People, Provider, guard};
 use crate::config::{Config, Limits};
 use crate::events::Events;
 use crate::line::{Answer, Line};
@@ -73,6 +74,7 @@ pub(crate) fn routes() -> Vec<Route> {
         (GET, "/api/v1/calls", WATCH, get(calls::calls)),
         (GET, "/api/v1/calls/{id}", WATCH, get(calls::call)),
         (POST, "/api/v1/calls/{id}/escalate", ACT, post(calls::escalate)),
+        (POST, "/api/v1/calls/{id}/take", ACT, post(calls::take)),
         (GET, "/api/v1/agents", WATCH, get(agents::agents)),
         (GET, "/api/v1/agents/{id}", WATCH, get(agents::agent)),
         (PUT, "/api/v1/agents/{id}/state", ACT, put(agents::set_state)),
@@ -107,17 +109,16 @@ pub(crate) fn routes() -> Vec<Route> {
         (PUT, "/api/v1/session/language", Session, put(session::set_language)),
         (PUT, "/api/v1/session/password", Session, put(session::set_password)),
         (POST, "/api/v1/setup", Open, post(session::set_up)),
+        (GET, "/auth/oidc", Open, get(oidc::begin)),
+        (GET, "/auth/oidc/callback", Open, get(oidc::finish)),
         (GET, "/api/v1/accounts", OPERATE, get(accounts::list)),
         (POST, "/api/v1/accounts", OPERATE, post(accounts::add)),
         (PUT, "/api/v1/accounts/{user}", OPERATE, put(accounts::change)),
         (DELETE, "/api/v1/accounts/{user}", OPERATE, delete(accounts::remove)),
         (GET, "/api/v1/audit", REVIEW, get(accounts::audit)),
         (GET, "/sip", Desk, get(sip::socket)),
-        (GET, "/", Open, get(page::any)),
-        (GET, "/en", Open, get(page::en)),
-        (GET, "/fr", Open, get(page::fr)),
-        (GET, "/page/token", Open, get(page::token)),
-        (GET, "/page/{file}", Open, get(page::file)),
+        (GET, "/", Open, get(page::index)),
+        (GET, "/app/{file}", Open, get(page::file)),
     ]
 }
 
@@ -145,6 +146,7 @@ pub(crate) struct Shared {
     pub(crate) line: Arc<dyn Line>,
     pub(crate) events: Arc<Events>,
     pub(crate) people: Arc<People>,
+    pub(crate) provider: Option<Arc<Provider>>,
     pub(crate) keep: Arc<dyn Keep>,
     pub(crate) origins: Arc<Origins>,
     pub(crate) readers: Arc<Semaphore>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use havre_model::Now;
 use subtle::ConstantTimeEq;
 
-use crate::access::{DemoAccount, KeepError, Origin, SessionTimes};
+use crate::access::{DemoAccount, KeepError, Oidc, Origin, SessionTimes};
 
 /// Shortest token taken beyond loopback: 16 random characters of base64 are 96 bits.
 const MIN_TOKEN: usize = 16;
@@ -27,8 +27,6 @@ pub type Tls = Arc<dyn Fn() -> Option<Arc<tokio_rustls::rustls::ServerConfig>> +
 pub struct Config {
     /// What a request must bear.
     pub token: Token,
-    /// The live page gets the token by itself. For the demo, on loopback only.
-    pub open_page: bool,
     /// `/metrics` needs no token. On loopback only.
     pub open_metrics: bool,
     /// The version shown in the metrics and the API description.
@@ -41,6 +39,8 @@ pub struct Config {
     pub realm: String,
     /// How long people stay signed in.
     pub sessions: SessionTimes,
+    /// An identity provider that people may sign in by.
+    pub oidc: Option<Oidc>,
     /// Accounts with known passwords, on loopback only.
     pub demo: Vec<DemoAccount>,
     /// Bounds.
@@ -121,11 +121,8 @@ impl Config {
         if self.token.0.len() < MIN_TOKEN {
             return Err(StartError::ShortToken { address });
         }
-        let open = [
-            (self.open_page, "[http] page_open"),
-            (self.open_metrics, "[http] metrics_open"),
-            (!self.demo.is_empty(), "[console] demo_accounts"),
-        ];
+        let open =
+            [(self.open_metrics, "[http] metrics_open"), (!self.demo.is_empty(), "[console] demo_accounts")];
         match open.into_iter().find(|(on, _)| *on) {
             Some((_, key)) => Err(StartError::Open { key, address }),
             None => Ok(()),
@@ -165,6 +162,9 @@ pub enum StartError {
     /// Accounts and sessions cannot be read.
     #[error(transparent)]
     Accounts(KeepError),
+    /// The identity provider could not be asked over TLS.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
     /// The address cannot be had.
     #[error(
         "cannot listen on {address} for HTTP; is another program using it? Change [http] listen or stop it"
@@ -200,11 +200,6 @@ impl Token {
     pub(crate) fn is(&self, offered: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(offered).into()
     }
-
-    /// For the page of the loopback demo.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
 }
 
 impl fmt::Debug for Token {
@@ -238,29 +233,27 @@ mod tests {
 
     #[test]
     fn beyond_loopback_nothing_is_open_and_tokens_are_long() {
-        let config = |token: &str, open_page, open_metrics| Config {
+        let config = |token: &str, open_metrics| Config {
             token: Token::new(token).unwrap(),
-            open_page,
             open_metrics,
             version: String::new(),
             zone: String::new(),
             origins: Vec::new(),
             realm: String::new(),
             sessions: SessionTimes::default(),
+            oidc: None,
             demo: Vec::new(),
             limits: Limits::default(),
         };
         let long = "0123456789abcdef";
         let [inside, outside] = ["[::1]:0", "192.0.2.1:80"].map(|a| a.parse::<SocketAddr>().unwrap());
-        assert!(config("x", true, true).check(inside, false).is_ok());
-        assert!(config(long, false, false).check(outside, true).is_ok());
-        assert!(matches!(config("x", false, false).check(outside, true), Err(StartError::ShortToken { .. })));
-        let plain = config(long, false, false).check(outside, false);
+        assert!(config("x", true).check(inside, false).is_ok());
+        assert!(config(long, false).check(outside, true).is_ok());
+        assert!(matches!(config("x", false).check(outside, true), Err(StartError::ShortToken { .. })));
+        let plain = config(long, false).check(outside, false);
         assert!(matches!(plain, Err(StartError::Plain { .. })), "tokens in clear");
-        for (page, metrics, named) in [(true, false, "page_open"), (false, true, "metrics_open")] {
-            let error = config(long, page, metrics).check(outside, true).unwrap_err();
-            assert!(error.to_string().contains(named), "{error}");
-        }
+        let error = config(long, true).check(outside, true).unwrap_err();
+        assert!(error.to_string().contains("metrics_open"), "{error}");
         let account = havre_model::UserAccount {
             user: "anne".parse().unwrap(),
             name: "Anne".into(),
@@ -269,9 +262,10 @@ mod tests {
             language: havre_model::Spoken::En,
             disabled: false,
             password: None,
+            subject: None,
         };
         let demo = DemoAccount { account, password: "known".into() };
-        let config = Config { demo: vec![demo], ..config(long, false, false) };
+        let config = Config { demo: vec![demo], ..config(long, false) };
         assert!(config.check(inside, false).is_ok());
         assert!(config.check(outside, true).unwrap_err().to_string().contains("demo_accounts"));
     }

@@ -1,4 +1,4 @@
-//! The HTTP API, the event stream, the metrics and the live page.
+//! The HTTP API, the event stream, the metrics and the console's pages.
 //!
 //! Three pieces. [`Board`] is a plain value that the control thread feeds with what happens and asks for a
 //! [`Snapshot`]. [`Events`] is the ring that the event stream reads. [`Console`] is the server; what it needs of
@@ -25,14 +25,16 @@ mod today;
 mod views;
 mod words;
 
-pub use access::{DemoAccount, Keep, KeepError, Origin, OriginError, SessionTimes};
+pub use access::{
+    DemoAccount, Keep, KeepError, Oidc, OidcFault, OidcSecret, Origin, OriginError, SessionTimes,
+};
 pub use board::{
     AgentEntry, Alarm, AlarmKind, Attention, Board, CallEntry, LastTalk, LegEntry, PastCall, Reach, Ringing,
     Snapshot, Stage,
 };
 pub use config::{Clock, Config, Limits, StartError, Tls, Token, TokenError};
 pub use events::{Events, System};
-pub use line::{Answer, CommandError, Finding, Line, Readiness, ReloadRefused, Reloaded, SipFlow};
+pub use line::{Answer, CommandError, Finding, Line, Readiness, ReloadRefused, Reloaded, SipFlow, TakeError};
 pub use metrics::{Counter, Histogram, Measures, Rtp};
 pub use office::{
     Office, OfficeError, PlanChecked, PlanDifference, PlanEdge, PlanInForce, PlanNode, PromptEntry,

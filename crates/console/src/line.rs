@@ -43,6 +43,9 @@ pub trait Line: Office {
     /// INVITEs that became no call, the oldest first; `None` if the line does not answer.
     fn attempts(&self) -> Answer<'_, Option<Vec<Attempt>>>;
 
+    /// Lets a call that waits ring for this agent at once. `None` if the line does not answer.
+    fn take(&self, call: CallId, agent: AgentId) -> Answer<'_, Option<Result<(), TakeError>>>;
+
     /// A flow for SIP messages over the WebSocket of `agent`'s signed-in browser at `remote`. `None` if there is no such
     /// agent, or no room.
     fn sip_flow(&self, agent: AgentId, remote: SocketAddr, secure: bool) -> Option<SipFlow>;
@@ -90,6 +93,23 @@ pub enum CommandError {
     /// The line does not answer.
     #[error("the line does not answer")]
     Unavailable,
+}
+
+/// Why a call does not ring for whoever wants to take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TakeError {
+    /// No such account.
+    #[error("there is no such advocate any more")]
+    UnknownAgent,
+    /// They have no live phone.
+    #[error("no phone of yours can be reached")]
+    Unreachable,
+    /// They are with another caller, or about to be.
+    #[error("you are with another caller")]
+    Busy,
+    /// The call is over, in a talk, or being answered just now.
+    #[error("the call does not wait any more")]
+    NotWaiting,
 }
 
 /// What a reload brought.

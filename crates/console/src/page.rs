@@ -1,152 +1,72 @@
-//! The live page: our own embedded files, one catalogue of texts, no script or style inline, nothing from outside.
+//! The console's pages: our own files, built from `web/` and embedded, so that this build needs no Node. Nothing is inline
+//! and nothing comes from outside.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::LazyLock;
-
-use axum::Json;
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::api::{Part, Shared};
+use crate::api::Part;
 use crate::problem::Problem;
 
-const TEMPLATE: &str = include_str!("../assets/page.html");
-const TEXTS: &str = include_str!("../assets/texts.json");
-const SCRIPT: &str = include_str!("../assets/live.js");
-const STYLE: &str = include_str!("../assets/style.css");
-const ICON: &str = include_str!("../assets/icon.svg");
-
-/// One language's page and texts.
-struct Edition {
-    html: String,
-    texts: String,
+/// One file of the build.
+struct File {
+    path: &'static str,
+    kind: &'static str,
+    plain: &'static [u8],
+    brotli: &'static [u8],
 }
 
-/// One text in both languages.
-#[derive(Deserialize)]
-struct Text {
-    en: String,
-    fr: String,
-}
+/// All of them, sorted by path.
+static FILES: &[File] = include!("../assets/app/files.rs");
 
-static EN: LazyLock<Edition> = LazyLock::new(|| Edition::new("en-CA", |text| &text.en));
-static FR: LazyLock<Edition> = LazyLock::new(|| Edition::new("fr-CA", |text| &text.fr));
+/// What a browser may do with a file whose name tells its content.
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-impl Edition {
-    fn new(tag: &str, pick: fn(&Text) -> &String) -> Self {
-        let texts = catalogue();
-        let texts: BTreeMap<_, _> =
-            texts.iter().map(|(key, text)| (key.as_str(), pick(text).as_str())).collect();
-        let mut html = TEMPLATE.replace("{{lang}}", tag);
-        for (key, text) in &texts {
-            html = html.replace(&format!("{{{{{key}}}}}"), &escaped(text));
-        }
-        Self { html, texts: serde_json::to_string(&texts).unwrap_or_default() }
-    }
-}
-
-/// A test reads the embedded catalogue, so it is never empty.
-fn catalogue() -> BTreeMap<String, Text> {
-    serde_json::from_str(TEXTS).unwrap_or_default()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// The live page in the browser's language.
+/// The console. Every page of it is this file, which asks who is signed in.
 #[utoipa::path(get, path = "/", tag = "page", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
-pub(crate) async fn any(headers: HeaderMap) -> Response {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let edition = if french_first(accepted.unwrap_or_default()) { &FR } else { &EN };
-    let mut response = html(edition);
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-language"));
-    response
+pub(crate) async fn index(headers: HeaderMap) -> Result<Response, Problem> {
+    find("index.html").map(|file| file.answer(&headers)).ok_or_else(Problem::no_such_path)
 }
 
-/// The live page in English.
-#[utoipa::path(get, path = "/en", tag = "page", security(()),
-    responses((status = 200, content_type = "text/html", body = String)))]
-pub(crate) async fn en() -> Response {
-    html(&EN)
-}
-
-/// The live page in French.
-#[utoipa::path(get, path = "/fr", tag = "page", security(()),
-    responses((status = 200, content_type = "text/html", body = String)))]
-pub(crate) async fn fr() -> Response {
-    html(&FR)
-}
-
-fn html(edition: &'static Edition) -> Response {
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], edition.html.as_str()).into_response()
-}
-
-/// The live page's files: `live.js`, `style.css`, `icon.svg`, and its texts `en.json` and `fr.json`.
-#[utoipa::path(get, path = "/page/{file}", tag = "page", security(()), params(("file" = String, Path)), responses(
+/// A file of the console, named after its content.
+#[utoipa::path(get, path = "/app/{file}", tag = "page", security(()), params(("file" = String, Path)), responses(
     (status = 200, content_type = "application/octet-stream", body = String),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn file(Part(file): Part) -> Result<Response, Problem> {
-    let (kind, body): (_, &'static str) = match file.as_str() {
-        "live.js" => ("text/javascript; charset=utf-8", SCRIPT),
-        "style.css" => ("text/css; charset=utf-8", STYLE),
-        "icon.svg" => ("image/svg+xml", ICON),
-        "en.json" => ("application/json", &EN.texts),
-        "fr.json" => ("application/json", &FR.texts),
-        _ => return Err(Problem::no_such_path()),
-    };
-    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+pub(crate) async fn file(Part(file): Part, headers: HeaderMap) -> Result<Response, Problem> {
+    let file = find(&format!("app/{file}")).ok_or_else(Problem::no_such_path)?;
+    let mut response = file.answer(&headers);
+    response.headers_mut().insert(header::CACHE_CONTROL, FOR_GOOD);
+    Ok(response)
 }
 
-/// What the page may start with.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct PageToken {
-    /// The token, in the loopback demo (`open_page`); otherwise null, and the page asks for it.
-    token: Option<String>,
+fn find(path: &str) -> Option<&'static File> {
+    FILES.iter().find(|file| file.path == path)
 }
 
-/// The token for the page of the loopback demo.
-#[utoipa::path(get, path = "/page/token", tag = "page", security(()), responses((status = 200, body = PageToken)))]
-pub(crate) async fn token(State(shared): State<Shared>, headers: HeaderMap) -> Json<PageToken> {
-    let open = shared.config.open_page && from_own_page(&headers);
-    Json(PageToken { token: open.then(|| shared.config.token.expose().to_owned()) })
+impl File {
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        let small = takes_brotli(headers);
+        let body = if small { self.brotli } else { self.plain };
+        let mut response = ([(header::CONTENT_TYPE, self.kind)], body).into_response();
+        let told = response.headers_mut();
+        told.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if small {
+            told.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
+        }
+        response
+    }
 }
 
-/// Whether the request comes from a page of this server. A foreign site that points its own name at 127.0.0.1
-/// (DNS rebinding) has that name in `Host`; one that asks across origins says so in `Sec-Fetch-Site`.
-fn from_own_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
-    let own_host = text(header::HOST).is_some_and(|host| {
-        let name = host
-            .rsplit_once(':')
-            .filter(|(_, port)| port.parse::<u16>().is_ok())
-            .map_or(host, |(name, _)| name);
-        let address = name.trim_start_matches('[').trim_end_matches(']');
-        name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-    });
-    let same_site = text(header::HeaderName::from_static("sec-fetch-site"));
-    own_host && same_site.is_none_or(|site| site == "same-origin" || site == "none")
-}
-
-/// Whether French is wanted before English (RFC 9110 §12.5.4).
-fn french_first(accepted: &str) -> bool {
-    let wish = |language: &str| {
-        let ranges = accepted.split(',').enumerate().filter_map(|(place, range)| {
-            let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
-            let tag = tag.trim().split('-').next()?;
-            let weight: f32 = weight.trim().strip_prefix("q=")?.parse().ok()?;
-            (tag.eq_ignore_ascii_case(language) && weight > 0.0).then_some((weight, -(place as i64)))
-        });
-        ranges.max_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal))
-    };
-    wish("fr").partial_cmp(&wish("en")) == Some(std::cmp::Ordering::Greater)
+/// Whether the browser says that it takes Brotli (RFC 9110 §12.5.3).
+fn takes_brotli(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("br") && weight.is_some_and(|weight| weight > 0.0)
+    })
 }
 
 #[cfg(test)]
@@ -155,102 +75,89 @@ mod tests {
 
     use super::*;
     use crate::words::AGENT_STATES;
-    use crate::{Attention, Stage};
+    use crate::{AlarmKind, Attention, Stage};
 
-    #[test]
-    fn every_text_is_there_in_both_languages() {
-        let texts = catalogue();
-        assert!(texts.len() > 40, "the catalogue cannot be read");
-        for (key, text) in &texts {
-            for (language, words) in [("en", &text.en), ("fr", &text.fr)] {
-                assert!(!words.trim().is_empty(), "{key} has no {language} text");
-                assert!(!words.contains("{{"), "{key}");
-            }
-            let places = |words: &str| words.matches("{0}").count();
-            assert_eq!(places(&text.en), places(&text.fr), "{key}: a place is missing in one language");
-        }
-    }
-
-    #[test]
-    fn every_text_used_exists_and_every_text_is_used() {
-        let mut used: BTreeSet<String> = between(TEMPLATE, "{{", "}}").into_iter().collect();
-        used.remove("lang");
-        used.extend(between(SCRIPT, "say(\"", "\""));
-        used.extend(between(SCRIPT, "setLink(\"", "\"").into_iter().filter(|key| !key.is_empty()));
-        // Texts of words of the model are looked up as `kind.word`.
-        let words =
-            |kind: &str, words: &[&str]| words.iter().map(|w| format!("{kind}.{w}")).collect::<Vec<_>>();
-        used.extend(words("language", &["en", "fr", "unknown", "other"]));
-        used.extend(words("risk", &havre_model::Risk::ALL.map(havre_model::Risk::as_str)));
-        used.extend(words("stage", &Stage::ALL.map(Stage::as_str)));
-        used.extend(words("attention", &Attention::ALL.map(Attention::as_str)));
-        used.remove("attention.none");
-        used.extend(words("state", &AGENT_STATES));
-        used.extend(words("reason", &["signed_in", "break", "no_answer", "hard_call"]));
-        used.extend(words("role", &["supervisor", "on_call"]));
-        used.extend(words("ready", &["starting", "draining", "store_degraded"]));
-        used.extend(words("spoken", &["en", "fr", "es"]));
-        let known: BTreeSet<String> = catalogue().into_keys().collect();
-        assert_eq!(used.difference(&known).collect::<Vec<_>>(), [""; 0], "used, not in the catalogue");
-        assert_eq!(known.difference(&used).collect::<Vec<_>>(), [""; 0], "in the catalogue, not used");
-    }
+    const TEXTS: &str = include_str!("../web/src/texts.ts");
 
     #[test]
     fn nothing_is_inline_and_nothing_comes_from_outside() {
-        for edition in [&EN, &FR] {
-            let html = &edition.html;
-            assert!(!html.contains("{{"), "a place was not filled");
-            for inline in ["<style", "style=", " onclick", " onload", "javascript:"] {
-                assert!(!html.contains(inline), "{inline}");
-            }
-            for script in between(html, "<script", ">") {
-                assert!(script.contains("src=\"/page/"), "<script{script}>");
-            }
+        let html = text(find("index.html").unwrap());
+        for inline in ["<style", "style=", " onclick", " onload", "javascript:", "data:", "//"] {
+            assert!(!html.contains(inline), "{inline}");
         }
-        for (name, text) in [("html", TEMPLATE), ("script", SCRIPT), ("style", STYLE)] {
-            for outside in ["http:", "https:", "//cdn", "@import", "innerHTML", "eval("] {
-                assert!(!text.contains(outside), "{outside} in {name}");
+        for script in html.split("<script").skip(1) {
+            assert!(script.contains("src=\"./app/"), "<script{script}");
+            assert!(script.split('>').nth(1).is_some_and(|inside| inside.trim() == "</script"), "{script}");
+        }
+        for file in FILES.iter().filter(|file| file.kind.starts_with("text/css")) {
+            for outside in ["http:", "https:", "//", "@import"] {
+                assert!(!text(file).contains(outside), "{outside} in {}", file.path);
             }
         }
     }
 
     #[test]
-    fn the_browser_says_which_language_comes_first() {
-        for french in
-            ["fr", "fr-CA, en;q=0.8", "de, fr;q=0.5", "en;q=0.3, FR;q=0.9", "fr,en", "fr;q=0.2, en;q=0"]
-        {
-            assert!(french_first(french), "{french}");
+    fn whatever_the_page_names_is_there() {
+        let names: BTreeSet<_> = FILES.iter().map(|file| file.path).collect();
+        assert!(names.len() == FILES.len() && names.len() > 20, "{names:?}");
+        let html = text(find("index.html").unwrap());
+        let named = html.split("\"./").skip(1).filter_map(|rest| rest.split('"').next());
+        let named: Vec<_> = named.collect();
+        assert!(named.len() >= 3, "{html}");
+        for name in named {
+            assert!(names.contains(name), "{name}");
         }
-        for english in ["", "en", "en-CA, fr;q=0.8", "de", "en,fr", "fr;q=0", "fr;q=x", ",;,", "*"] {
-            assert!(!french_first(english), "{english}");
+        for file in FILES {
+            assert!(!file.plain.is_empty() && !file.brotli.is_empty(), "{}", file.path);
         }
     }
 
+    /// The words of the model are looked up as `kind.word`: each has a text in both languages.
     #[test]
-    fn only_a_page_of_this_server_gets_the_token() {
-        let from = |host: &str, site: Option<&str>| {
+    fn every_word_that_the_server_says_has_a_text() {
+        let reasons = ["signed_in", "break", "no_answer", "hard_call"];
+        let kinds: [(&str, Vec<&str>); 14] = [
+            ("problem", crate::access::OidcError::ALL.map(crate::access::OidcError::as_str).into()),
+            ("language", havre_model::Language::ALL.map(havre_model::Language::as_str).into()),
+            ("risk", havre_model::Risk::ALL.map(havre_model::Risk::as_str).into()),
+            ("spoken", havre_model::Spoken::ALL.map(havre_model::Spoken::as_str).into()),
+            ("stage", Stage::ALL.map(Stage::as_str).into()),
+            ("alarm", AlarmKind::ALL.map(AlarmKind::as_str).into()),
+            ("call_note", Attention::ALL.iter().skip(1).map(|attention| attention.as_str()).collect()),
+            ("state", AGENT_STATES.into()),
+            ("reason", reasons.into()),
+            ("role", havre_model::UserRole::ALL.map(havre_model::UserRole::as_str).into()),
+            ("outcome", crate::tally::OUTCOMES_ALL.map(havre_model::Outcome::as_str).into()),
+            ("act", crate::access::Act::ALL.iter().map(|act| act.as_str()).collect()),
+            ("side", havre_model::Side::ALL.map(havre_model::Side::as_str).into()),
+            ("cause", havre_model::Cause::ALL.iter().map(|cause| cause.as_str()).collect()),
+        ];
+        let mut missing = Vec::new();
+        for (kind, words) in kinds {
+            assert!(!words.is_empty());
+            let keys = words.iter().map(|word| format!("{kind}.{word}"));
+            missing.extend(keys.filter(|key| !TEXTS.contains(&format!("\"{key}\": ["))));
+        }
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn brotli_is_sent_to_whoever_takes_it() {
+        let takes = |line: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, host.parse().unwrap());
-            if let Some(site) = site {
-                headers.insert("sec-fetch-site", site.parse().unwrap());
-            }
-            from_own_page(&headers)
+            headers.insert(header::ACCEPT_ENCODING, line.parse().unwrap());
+            takes_brotli(&headers)
         };
-        for own in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "[::1]", "127.0.0.1"] {
-            assert!(from(own, None) && from(own, Some("same-origin")), "{own}");
-            assert!(!from(own, Some("cross-site")) && !from(own, Some("same-site")), "{own}");
+        for yes in ["br", "gzip, deflate, br, zstd", "gzip;q=0.5, BR;q=0.1"] {
+            assert!(takes(yes), "{yes}");
         }
-        for foreign in
-            ["evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "192.0.2.1", ""]
-        {
-            assert!(!from(foreign, None), "{foreign}");
+        for no in ["", "gzip", "br;q=0", "br;q=x", "brotli", "*", ";,,"] {
+            assert!(!takes(no), "{no}");
         }
-        assert!(!from_own_page(&HeaderMap::new()));
+        assert!(!takes_brotli(&HeaderMap::new()));
     }
 
-    /// Everything between `open` and `close`.
-    fn between(text: &str, open: &str, close: &str) -> Vec<String> {
-        let parts = text.split(open).skip(1);
-        parts.map(|rest| rest.split(close).next().unwrap_or_default().to_owned()).collect()
+    fn text(file: &File) -> &'static str {
+        std::str::from_utf8(file.plain).unwrap()
     }
 }

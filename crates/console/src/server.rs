@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::access::{Keep, Origins, Peer, People};
+use crate::access::{Keep, Origins, Peer, People, Provider};
 use crate::api::{self, Shared};
 use crate::config::{Clock, Config, Limits, StartError, Tls};
 use crate::connection::Impatient;
@@ -81,6 +81,7 @@ impl Console {
         let address = listener.local_addr().map_err(failed)?;
         let Parts { line, events, keep, clock, tls } = parts;
         let demo = std::mem::take(&mut config.demo);
+        let provider = config.oidc.take().map(Provider::new).transpose()?.map(Arc::new);
         let people = People::load(Arc::clone(&keep), demo, config.sessions, clock).await;
         let (people, setup) = people.map_err(StartError::Accounts)?;
         let mut origins = Origins::new(config.origins.clone());
@@ -95,6 +96,7 @@ impl Console {
             line,
             events,
             people: Arc::new(people),
+            provider,
             keep,
             origins: Arc::new(origins),
             counts: Arc::default(),

@@ -104,6 +104,42 @@ async fn the_signalling_of_calls_and_of_what_became_none_is_told() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_is_taken_and_the_answer_says_why_not() {
+    let server = busy().await;
+    let take = async |id: &str, agent: &str| {
+        server.ask(Method::POST, &format!("/api/v1/calls/{id}/take?agent={agent}"), &[BEARER], "").await
+    };
+    assert_eq!(take("c0000000000000002", "supervisor").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(*server.line.taken.lock().unwrap(), [(CallId(2), "supervisor".parse().unwrap())]);
+    problem(&take("c0000000000000002", "advocate-fr").await, 409, "busy");
+    problem(&take("c0000000000000002", "other").await, 409, "unreachable");
+    problem(&take("c0000000000000002", "nobody").await, 409, "unknown-agent");
+    problem(&take("c0000000000000003", "supervisor").await, 409, "not-waiting");
+    problem(&take("c0000000000000002", "").await, 400, "no-agent");
+    for gone in ["c0000000000000004", "c9999999999999999", "x"] {
+        problem(&take(gone, "supervisor").await, 404, "not-found");
+    }
+    assert_eq!(server.line.taken.lock().unwrap().len(), 1);
+    server.account("anne", &["supervisor"], None).await;
+    let anne = server.sign_in("anne").await;
+    let own = "/api/v1/calls/c0000000000000002/take?agent=supervisor";
+    problem(&server.ask_as(&anne, Method::POST, own, "").await, 403, "no-agent");
+    server.account("sam", &["supervisor"], Some("supervisor")).await;
+    let sam = server.sign_in("sam").await;
+    let other = "/api/v1/calls/c0000000000000001/take?agent=advocate-fr";
+    assert_eq!(server.ask_as(&sam, Method::POST, other, "").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        server.line.taken.lock().unwrap()[1],
+        (CallId(1), "supervisor".parse().unwrap()),
+        "for oneself"
+    );
+    let audit = server.get("/api/v1/audit").await.json();
+    let entry = &audit["entries"][0];
+    assert_eq!((&entry["user"], &entry["act"]), (&json!("sam"), &json!("take")));
+    assert_eq!(entry["target"], "c0000000000000001");
+}
+
+#[tokio::test]
 async fn agents_are_listed_with_state_and_reason() {
     let server = Server::start().await;
     let until = Some(NOW.mono + Duration::from_secs(90));
@@ -229,53 +265,52 @@ async fn nothing_but_probes_and_page_is_told_without_the_token() {
         let reply = server.ask(method.clone(), &format!("{path}?token={TOKEN}"), &[], "").await;
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{method} {path}");
     }
-    assert_eq!(server.ask(Method::GET, "/page/token", &[], "").await.json(), json!({"token": null}));
 }
 
 #[tokio::test]
-async fn the_loopback_demo_may_open_the_page_and_the_metrics() {
-    let server = Server::start_with(|config| {
-        config.open_page = true;
-        config.open_metrics = true;
-    })
-    .await;
+async fn the_loopback_demo_may_open_the_metrics() {
+    let server = Server::start_with(|config| config.open_metrics = true).await;
     assert_eq!(server.ask(Method::GET, "/metrics", &[], "").await.status, StatusCode::OK);
-    assert_eq!(server.ask(Method::GET, "/page/token", &[], "").await.json(), json!({"token": TOKEN}));
-    let cross = &[("sec-fetch-site", "cross-site")];
-    assert_eq!(server.ask(Method::GET, "/page/token", cross, "").await.json(), json!({"token": null}));
 }
 
 #[tokio::test]
 async fn the_page_is_our_own_and_keeps_to_itself() {
     let server = Server::start().await;
-    let page = async |path: &str, language: &str| {
-        server.ask(Method::GET, path, &[("accept-language", language)], "").await
+    let page = async |path: &str, encoding: &str| {
+        server.ask(Method::GET, path, &[("accept-encoding", encoding)], "").await
     };
-    for (path, language, lang) in
-        [("/", "fr-CA", "fr-CA"), ("/", "de", "en-CA"), ("/fr", "en", "fr-CA"), ("/en", "fr", "en-CA")]
+    let index = page("/", "gzip").await;
+    assert_eq!((index.status, index.header("content-encoding")), (StatusCode::OK, ""));
+    assert_eq!(index.header("cache-control"), "no-store", "another version names other files");
+    let policy = index.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
+    assert!(policy.contains(&format!("connect-src 'self' ws://{}", server.address)), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let files: Vec<_> =
+        index.text().split("\"./app/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(files.len() >= 3, "{}", index.text());
+    for file in files {
+        let path = format!("/app/{file}");
+        let (plain, small) = (page(&path, "gzip").await, page(&path, "gzip, br").await);
+        for reply in [&plain, &small] {
+            assert_eq!(reply.status, StatusCode::OK, "{file}");
+            let kind = match file.rsplit('.').next().unwrap() {
+                "js" => "text/javascript; charset=utf-8",
+                "css" => "text/css; charset=utf-8",
+                _ => "image/svg+xml",
+            };
+            assert_eq!(reply.header("content-type"), kind);
+            assert_eq!(reply.header("cache-control"), "public, max-age=31536000, immutable");
+            assert_eq!(reply.header("vary"), "accept-encoding");
+            assert_eq!(reply.header("x-content-type-options"), "nosniff");
+        }
+        assert_eq!((plain.header("content-encoding"), small.header("content-encoding")), ("", "br"));
+        assert!(small.body.len() < plain.body.len(), "{file}");
+    }
+    for nothing in
+        ["/app/x", "/app/../Cargo.toml", "/app/%2e%2e%2fCargo.toml", "/app/index.html", "/nothing", "/api/v1"]
     {
-        let reply = page(path, language).await;
-        assert!(reply.text().contains(&format!("<html lang=\"{lang}\">")), "{path} {language}");
-        let policy = reply.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{policy}");
-        assert!(policy.contains(&format!("connect-src 'self' ws://{}", server.address)), "{policy}");
-        assert!(!policy.contains("unsafe"), "{policy}");
-    }
-    for (file, kind) in
-        [("live.js", "text/javascript"), ("style.css", "text/css"), ("icon.svg", "image/svg+xml")]
-    {
-        let reply = page(&format!("/page/{file}"), "en").await;
-        assert!(reply.status == StatusCode::OK && reply.header("content-type").starts_with(kind), "{file}");
-    }
-    for (file, sign_out, tty) in [
-        ("en.json", "Sign out", "TTY tones heard"),
-        ("fr.json", "Fermer la session", "signaux d’ATS entendus"),
-    ] {
-        let texts = page(&format!("/page/{file}"), "en").await.json();
-        assert_eq!((&texts["sign_out"], &texts["tty"]), (&json!(sign_out), &json!(tty)));
-    }
-    for nothing in ["/page/x", "/page/../Cargo.toml", "/page/%2e%2e%2fCargo.toml", "/nothing", "/api/v1"] {
-        problem(&page(nothing, "en").await, 404, "not-found");
+        problem(&page(nothing, "br").await, 404, "not-found");
     }
 }
 
@@ -313,7 +348,6 @@ async fn every_answer_is_as_described() {
         ("/api/v1/agents", "Agents"),
         ("/api/v1/calls/c0000000000000003/trace", "CallTrace"),
         ("/api/v1/attempts", "Attempts"),
-        ("/page/token", "PageToken"),
         ("/nothing", "Problem"),
     ] {
         valid(&description, schema, &server.get(path).await.json());

@@ -24,7 +24,7 @@ async fn somebody_signs_in_and_out() {
     assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict; Max-Age=86400"), "{cookie}");
     let session = json!({
         "user": "anne", "name": "Anne", "roles": ["advocate", "supervisor"], "agent": "advocate-fr",
-        "language": "en", "csrf": reply.json()["csrf"], "expires": 100_000 + 86_400_000,
+        "language": "en", "password": true, "csrf": reply.json()["csrf"], "expires": 100_000 + 86_400_000,
         "sip": {"uri": "sip:advocate-fr@havre", "realm": "havre"}
     });
     assert_eq!(reply.json(), session);
@@ -86,7 +86,7 @@ async fn twenty_wrong_origins_are_refused_and_so_is_none() {
         format!("http://127.0.0.1:{}", port ^ 1),
         format!("http://127.0.0.1:{port}0"),
         format!("{own}/"),
-        format!("{own}/en"),
+        format!("{own}/app"),
         format!("{own}.evil.example"),
         format!("http://127.0.0.1.evil.example:{port}"),
         format!("http://evil.example:{port}"),
@@ -171,6 +171,7 @@ async fn every_route_is_for_its_roles_and_no_others() {
         ("GET", "/api/v1/calls/{id}/trace", WATCH),
         ("GET", "/api/v1/attempts", WATCH),
         ("POST", "/api/v1/calls/{id}/escalate", "supervisor token"),
+        ("POST", "/api/v1/calls/{id}/take", "supervisor token"),
         ("GET", "/api/v1/agents", WATCH),
         ("GET", "/api/v1/agents/{id}", WATCH),
         ("PUT", "/api/v1/agents/{id}/state", "supervisor token"),
@@ -476,6 +477,7 @@ async fn the_demos_accounts_have_known_passwords_and_are_not_kept() {
         language: havre_model::Spoken::Fr,
         disabled: false,
         password: None,
+        subject: None,
     };
     let demo = havre_console::DemoAccount { account, password: "demo-op".to_owned() };
     let server = Server::start_with(|config| config.demo = vec![demo]).await;

@@ -40,7 +40,7 @@ fn text(loaded: &Loaded, sip: &[SocketAddr], http: SocketAddr, setup: Option<&st
         }
     }
     let scheme = if loaded.config.http_secure { "https" } else { "http" };
-    let _ = writeln!(text, "  look at   {scheme}://{http}/   (live page; API under /api/v1)");
+    let _ = writeln!(text, "  look at   {scheme}://{http}/   (console; API under /api/v1)");
     if loaded.config.console.demo {
         let (operator, password) = DEMO_OPERATOR;
         let _ = writeln!(

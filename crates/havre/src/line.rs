@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use havre_console::{
     Answer, CommandError, Line, Measures, Readiness, ReloadRefused, Reloaded, Roster, SipFlow, Snapshot,
+    TakeError,
 };
 use havre_dialplan::Dialplan;
 use havre_model::{AgentCommand, AgentId, AgentState, Attempt, CallId, Ladder};
@@ -170,6 +171,18 @@ impl Line for Running {
 
     fn attempts(&self) -> Answer<'_, Option<Vec<Attempt>>> {
         Box::pin(self.control.attempts())
+    }
+
+    fn take(&self, call: CallId, agent: AgentId) -> Answer<'_, Option<Result<(), TakeError>>> {
+        Box::pin(async move {
+            let taken = self.control.take(call, agent).await?;
+            Some(taken.map_err(|error| match error {
+                queue::TakeError::UnknownAgent => TakeError::UnknownAgent,
+                queue::TakeError::Unreachable => TakeError::Unreachable,
+                queue::TakeError::Busy => TakeError::Busy,
+                queue::TakeError::NotWaiting => TakeError::NotWaiting,
+            }))
+        })
     }
 
     fn sip_flow(&self, agent: AgentId, remote: SocketAddr, secure: bool) -> Option<SipFlow> {

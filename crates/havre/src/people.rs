@@ -51,6 +51,7 @@ pub(crate) fn demo(config: &Config) -> Vec<DemoAccount> {
             language,
             disabled: false,
             password: None,
+            subject: None,
         };
         Some(DemoAccount { account, password: password.to_owned() })
     };

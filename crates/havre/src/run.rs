@@ -199,7 +199,6 @@ async fn open_console(
     let most = config.console.session;
     let console_config = havre_console::Config {
         token: Token::new(&config.http_token)?,
-        open_page: config.open_page,
         open_metrics: config.metrics_open,
         limits: Limits::default(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -207,6 +206,7 @@ async fn open_console(
         origins: origins(config, tls),
         realm: config.realm.clone(),
         sessions: SessionTimes { idle: most / 2, most },
+        oidc: config.console.oidc.clone(),
         demo: if config.console.demo { people::demo(config) } else { Vec::new() },
     };
     let https = tls.https().filter(|_| config.http_secure);

@@ -138,6 +138,8 @@ pub struct UserAccount {
     pub disabled: bool,
     /// A salted hash of the password as a PHC string; none where somebody else vouches for them (OpenID Connect).
     pub password: Option<String>,
+    /// Who they are to the identity provider, for good: its issuer and their subject there. None until they came from it.
+    pub subject: Option<String>,
 }
 
 impl fmt::Debug for UserAccount {
@@ -240,6 +242,7 @@ mod tests {
             language: Spoken::Fr,
             disabled: false,
             password: Some("$argon2id$secret".into()),
+            subject: None,
         };
         assert!(!format!("{account:?}").contains("secret"));
     }

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS accounts (
     user TEXT PRIMARY KEY, name TEXT NOT NULL, roles TEXT NOT NULL, agent TEXT, language TEXT NOT NULL,
-    disabled INTEGER NOT NULL, password TEXT
+    disabled INTEGER NOT NULL, password TEXT, subject TEXT
 );
 CREATE TABLE IF NOT EXISTS sessions (
     key BLOB PRIMARY KEY, user TEXT NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL
@@ -90,6 +90,12 @@ impl Accounts {
         let failed = |source| AccountsError::Database { path: path.to_owned(), source };
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
         sqlx::raw_sql(SCHEMA).execute(&mut connection).await.map_err(failed)?;
+        // Files of before people could come from an identity provider.
+        let known = "SELECT count(*) FROM pragma_table_info('accounts') WHERE name = 'subject'";
+        if sqlx::query_scalar::<_, i64>(known).fetch_one(&mut connection).await.map_err(failed)? == 0 {
+            let add = "ALTER TABLE accounts ADD COLUMN subject TEXT";
+            sqlx::raw_sql(add).execute(&mut connection).await.map_err(failed)?;
+        }
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
@@ -100,7 +106,7 @@ impl Accounts {
     pub async fn load(&self) -> Result<KeptAccounts, AccountsError> {
         let mut connection = self.connection.lock().await;
         let rows = sqlx::query(
-            "SELECT user, name, roles, agent, language, disabled, password FROM accounts LIMIT ?",
+            "SELECT user, name, roles, agent, language, disabled, password, subject FROM accounts LIMIT ?",
         )
         .bind(most(limits::MAX_USERS))
         .fetch_all(&mut *connection)
@@ -167,8 +173,8 @@ fn statement(change: &AccountChange) -> Statement<'_> {
         AccountChange::Put(account) => {
             let roles: Vec<_> = account.roles.iter().map(UserRole::as_str).collect();
             sqlx::query(
-                "INSERT OR REPLACE INTO accounts (user, name, roles, agent, language, disabled, password) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO accounts (user, name, roles, agent, language, disabled, password, subject) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(account.user.as_str())
             .bind(&account.name)
@@ -177,6 +183,7 @@ fn statement(change: &AccountChange) -> Statement<'_> {
             .bind(account.language.as_str())
             .bind(account.disabled)
             .bind(&account.password)
+            .bind(&account.subject)
         }
         AccountChange::Remove(user) => sqlx::query("DELETE FROM accounts WHERE user = ?").bind(user.as_str()),
         AccountChange::SignedIn(session) => {
@@ -212,6 +219,7 @@ fn account(row: &SqliteRow) -> Option<UserAccount> {
         language: Spoken::from_name(&row.try_get::<String, _>("language").ok()?)?,
         disabled: row.try_get("disabled").ok()?,
         password: row.try_get("password").ok()?,
+        subject: row.try_get("subject").ok()?,
     })
 }
 
@@ -306,6 +314,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_of_before_identity_providers_is_still_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.sqlite");
+        let accounts = Accounts::open(&path).await.unwrap();
+        accounts.apply(&[AccountChange::Put(anne().into())]).await.unwrap();
+        let old = "ALTER TABLE accounts DROP COLUMN subject";
+        sqlx::raw_sql(old).execute(&mut *accounts.connection.lock().await).await.unwrap();
+        drop(accounts);
+        for _ in 0..2 {
+            let kept = Accounts::open(&path).await.unwrap().load().await.unwrap();
+            assert_eq!(kept.accounts, [UserAccount { subject: None, ..anne() }]);
+        }
+    }
+
+    #[tokio::test]
     async fn a_row_of_another_version_is_named_and_not_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let accounts = Accounts::open(&dir.path().join("a.sqlite")).await.unwrap();
@@ -325,6 +348,7 @@ mod tests {
             language: Spoken::Fr,
             disabled: false,
             password: Some("$argon2id$…".into()),
+            subject: Some("https://sso.example.ca 2482".into()),
         }
     }
 }

@@ -35,7 +35,7 @@ fn the_api_asks_for_a_token_and_describes_itself() {
     }
     assert_eq!(api.set_state("nobody", "ready").status, 404);
     assert!(api.set_state("advocate-en", "asleep").status >= 400);
-    assert!(api.get_as("/", None).body.contains("<html"), "the live page");
+    assert!(api.get_as("/", None).body.contains("<html"), "the console");
 }
 
 #[test]

@@ -94,8 +94,6 @@ impl Evidence {
             "/metrics",
             "/openapi.json",
             "/",
-            "/en",
-            "/fr",
             "/api/v1/queues",
             "/api/v1/calls",
             "/api/v1/agents",

@@ -20,6 +20,46 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Longest target and detail, in characters.
 const LONGEST: usize = 500;
 
+macro_rules! acts {
+    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+        /// What is written down.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Act { $($(#[$doc])* $name,)* }
+
+        impl Act {
+            /// All of them: the pages have a text for each.
+            #[cfg(test)]
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable word.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+        }
+    };
+}
+
+acts! {
+    SignIn = "sign_in";
+    SignOut = "sign_out";
+    /// One's own.
+    Password = "password";
+    /// The first account, by the link.
+    Setup = "setup";
+    AccountAdd = "account_add";
+    AccountChange = "account_change";
+    AccountRemove = "account_remove";
+    AgentState = "agent_state";
+    Escalate = "escalate";
+    Take = "take";
+    Roster = "roster";
+    Dialplan = "dialplan";
+    /// A prompt's.
+    Recording = "recording";
+    Reload = "reload";
+    ReloadRefused = "reload_refused";
+}
+
 /// Writes the audit. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Audit {
@@ -41,15 +81,16 @@ impl Audit {
         Self { jobs, clock }
     }
 
-    /// `who` did `act` (a stable word) to `target`, in such a way. Never waits. Nothing of a caller but the random call
+    /// `who` did `act` to `target`, in such a way. Never waits. Nothing of a caller but the random call
     /// id may stand in it.
-    pub(crate) fn write(&self, who: &Who, act: &'static str, target: impl Display, detail: impl Display) {
+    pub(crate) fn write(&self, who: &Who, act: Act, target: impl Display, detail: impl Display) {
         self.write_as(&who.name, act, target, detail);
     }
 
     /// As [`Audit::write`], for somebody who is not signed in yet, or no longer.
-    pub(crate) fn write_as(&self, user: &str, act: &'static str, target: impl Display, detail: impl Display) {
+    pub(crate) fn write_as(&self, user: &str, act: Act, target: impl Display, detail: impl Display) {
         let Now { unix: at, .. } = (self.clock)();
+        let act = act.as_str();
         let cut = |text: String| text.chars().take(LONGEST).collect::<String>();
         let (target, detail) = (cut(target.to_string()), cut(detail.to_string()));
         tracing::info!(target: "audit", user, act, ?target, ?detail, "done");

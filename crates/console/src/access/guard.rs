@@ -77,18 +77,18 @@ fn identify(shared: &Shared, access: Access, peer: Peer, headers: &HeaderMap) ->
             _ => Err(Problem::unauthorized(true)),
         };
     }
-    match cookie(headers).filter(|_| peer.private) {
+    match cookie(headers, COOKIE_NAME).filter(|_| peer.private) {
         Some(secret) => shared.people.who(secret).ok_or_else(Problem::no_session),
         None if people_only => Err(Problem::no_session()),
         None => Err(Problem::unauthorized(false)),
     }
 }
 
-/// The secret of the session's cookie (RFC 6265 §5.4).
-pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// What a cookie holds (RFC 6265 §5.4).
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, secret)| secret)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, secret)| secret)
 }
 
 /// `Set-Cookie` for a session, or without one, to end it.
@@ -174,13 +174,13 @@ mod tests {
         let found = |line: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(COOKIE, line.parse().unwrap());
-            cookie(&headers).map(str::to_owned)
+            cookie(&headers, COOKIE_NAME).map(str::to_owned)
         };
         assert_eq!(found("havre_session=abc").as_deref(), Some("abc"));
         assert_eq!(found("a=b; havre_session=abc; c=d").as_deref(), Some("abc"));
         for none in ["", "havre_session", "xhavre_session=a", "a=havre_session=b", "HAVRE_SESSION=a"] {
             assert_eq!(found(none), None, "{none}");
         }
-        assert_eq!(cookie(&HeaderMap::new()), None);
+        assert_eq!(cookie(&HeaderMap::new(), COOKIE_NAME), None);
     }
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod guard;
 mod keep;
+mod oidc;
 mod origin;
 mod password;
 mod patience;
@@ -19,12 +20,14 @@ use axum::http::request::Parts;
 use havre_model::{AgentId, SessionKey, Unix, UserId, UserRole, UserRoles};
 use tokio::sync::watch;
 
-pub(crate) use audit::Audit;
-pub(crate) use guard::{guard, set_cookie};
+pub(crate) use audit::{Act, Audit};
+pub(crate) use guard::{cookie, guard, set_cookie};
 pub use keep::{Keep, KeepError};
+pub(crate) use oidc::{Begun, LIVES as OIDC_LIVES, OidcError, Provider, Vouched};
+pub use oidc::{Oidc, OidcFault, OidcSecret};
 pub(crate) use origin::Origins;
 pub use origin::{Origin, OriginError};
-pub(crate) use people::{Change, ChangeError, People, SignInError, SignedIn};
+pub(crate) use people::{Change, ChangeError, People, SignInError, SignedIn, described};
 pub use people::{DemoAccount, SessionTimes};
 
 /// Who may ask.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
 /// An origin: `https://console.example.ca`, `http://127.0.0.1:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,16 @@ impl Origins {
     /// The same as addresses of sockets, for the pages' policy.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|origin| origin.0.replacen("http", "ws", 1))
+    }
+
+    /// The address under which the browser that asks knows this console; where it names none of them, a proxy has
+    /// changed it, and the first one listed is meant.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> Option<&str> {
+        let host = headers.get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+        let named = |origin: &&Origin| {
+            origin.0.split_once("//").is_some_and(|(_, own)| own.as_bytes().eq_ignore_ascii_case(host))
+        };
+        self.0.iter().find(named).or(self.0.first()).map(|origin| &*origin.0)
     }
 
     /// Whether the request says that it comes from a page of one of them. One without an origin does not: browsers
@@ -137,6 +147,22 @@ mod tests {
         assert!(origins.allow(&two));
         two.append(header::ORIGIN, "http://127.0.0.1:8080".parse().unwrap());
         assert!(!origins.allow(&two), "two");
+    }
+
+    #[test]
+    fn a_browser_comes_back_to_the_address_it_knows() {
+        let mut origins = Origins::new(vec!["https://console.example.ca".parse().unwrap()]);
+        origins.add("127.0.0.1:8080".parse().unwrap(), false);
+        let of = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            origins.of(&headers).unwrap().to_owned()
+        };
+        assert_eq!(of("127.0.0.1:8080"), "http://127.0.0.1:8080");
+        assert_eq!(of("LOCALHOST:8080"), "http://localhost:8080");
+        for other in ["Console.example.ca", "evil.example", "", "127.0.0.1"] {
+            assert_eq!(of(other), "https://console.example.ca", "{other}");
+        }
     }
 
     #[test]

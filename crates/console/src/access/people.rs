@@ -6,20 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use havre_model::{
-    AccountChange, SessionKey, Spoken, Unix, UserAccount, UserId, UserRole, UserRoles, UserSession, limits,
+    AccountChange, AgentId, Now, SessionKey, Spoken, Unix, UserAccount, UserId, UserRole, UserRoles,
+    UserSession, limits,
 };
 
 use super::password::{Busy, Passwords, weakness};
 use super::patience::Patience;
 pub use super::session::SessionTimes;
 use super::session::Sessions;
-use super::{Audit, Here, Keep, KeepError, Who, secret};
+use super::{Act, Audit, Here, Keep, KeepError, OidcError, Vouched, Who, secret};
 use crate::config::Clock;
 
 /// How long the link for the first account works.
 const SETUP_LIVES: Duration = Duration::from_secs(24 * 3600);
 /// Longest name on the screen, in characters.
 const LONGEST_NAME: usize = 80;
+
+/// Whom the audit names where the identity provider made somebody what they are. No user can have this name.
+const PROVIDER: &str = "(oidc)";
 
 /// An account of the loopback demo: not kept, and with a password that everybody knows.
 #[derive(Clone, Debug)]
@@ -113,6 +117,13 @@ pub(crate) enum ChangeError {
     Unkept,
 }
 
+/// What an account may do, for the audit.
+pub(crate) fn described(account: &UserAccount) -> String {
+    let roles: Vec<_> = account.roles.iter().map(UserRole::as_str).collect();
+    let agent = account.agent.as_ref().map_or("none", AgentId::as_str);
+    format!("roles {}; agent {agent}; disabled {}", roles.join(" "), account.disabled)
+}
+
 impl From<Busy> for SignInError {
     fn from(_: Busy) -> Self {
         Self::Slow(Duration::from_secs(2))
@@ -166,6 +177,11 @@ impl People {
         let people = Self { state, passwords, changing: tokio::sync::Mutex::default(), keep, clock, audit };
         people.keep_if_possible(gone.into_iter().map(AccountChange::SignedOut).collect()).await;
         Ok((people, link))
+    }
+
+    /// The process's clock.
+    pub(crate) fn now(&self) -> Now {
+        (self.clock)()
     }
 
     /// Whether the link for the first account still works.
@@ -236,11 +252,65 @@ impl People {
         let user = user.filter(|_| good).ok_or(SignInError::Wrong)?;
         self.state().patience.succeeded(&user, source);
         let unchanged = |account: &UserAccount| !account.disabled && account.password == hash;
-        self.open(&user, unchanged).await.ok_or(SignInError::Wrong)
+        self.open(&user, "", unchanged).await.ok_or(SignInError::Wrong)
     }
 
-    /// A session for `user`, whose account is still as `good` wants it.
-    async fn open(&self, user: &UserId, good: impl Fn(&UserAccount) -> bool) -> Option<SignedIn> {
+    /// Somebody whom the identity provider vouches for. Their first time makes an account; later ones bring it up to what
+    /// the provider says now.
+    pub(crate) async fn vouched(&self, vouched: Vouched) -> Result<SignedIn, OidcError> {
+        let _turn = self.changing.lock().await;
+        let Vouched { subject, user, name, roles, agent, language } = vouched;
+        let (before, full) = {
+            let state = self.state();
+            (state.accounts.get(&user).cloned(), state.accounts.len() >= limits::MAX_USERS)
+        };
+        let account = match &before {
+            Some(Person { account, demo }) => {
+                let others = account.subject.as_ref().is_some_and(|known| *known != subject);
+                // Whoever can give names at the provider must not get at accounts that are not from there.
+                if *demo || account.password.is_some() || others {
+                    return Err(OidcError::Taken);
+                }
+                if account.disabled {
+                    return Err(OidcError::Disabled);
+                }
+                let agent = agent.or_else(|| account.agent.clone());
+                UserAccount { name, roles, agent, subject: Some(subject), ..UserAccount::clone(account) }
+            }
+            None if full => return Err(OidcError::Unkept),
+            None => {
+                let (user, subject) = (user.clone(), Some(subject));
+                UserAccount { user, name, roles, agent, language, disabled: false, password: None, subject }
+            }
+        };
+        let over = match &before {
+            Some(Person { account: before, .. }) => {
+                let less = before.roles.iter().any(|role| !account.roles.contains(role));
+                let other = less || account.agent != before.agent;
+                if other { self.state().sessions.close_all(&user, None) } else { Vec::new() }
+            }
+            None => Vec::new(),
+        };
+        if before.is_none_or(|before| *before.account != account) {
+            let said = described(&account);
+            let operates = roles.contains(UserRole::Operator);
+            let person = Person { account: account.into(), demo: false };
+            self.put(person, over).await.map_err(|_| OidcError::Unkept)?;
+            self.audit.write_as(PROVIDER, Act::AccountChange, &user, said);
+            if operates {
+                self.state().setup = None;
+            }
+        }
+        self.open(&user, PROVIDER, |account| !account.disabled).await.ok_or(OidcError::Disabled)
+    }
+
+    /// A session for `user`, whose account is still as `good` wants it. `by` what else than a password.
+    async fn open(
+        &self,
+        user: &UserId,
+        by: &'static str,
+        good: impl Fn(&UserAccount) -> bool,
+    ) -> Option<SignedIn> {
         let secret = secret::secret();
         let now = (self.clock)().unix;
         let session = UserSession { key: secret::key(&secret), user: user.clone(), created: now, seen: now };
@@ -254,7 +324,7 @@ impl People {
         changes.extend(gone.into_iter().map(AccountChange::SignedOut));
         self.keep_if_possible(changes).await;
         let who = self.who(&secret)?;
-        self.audit.write(&who, "sign_in", user, "");
+        self.audit.write(&who, Act::SignIn, user, by);
         Some(SignedIn { secret, who, account })
     }
 
@@ -311,7 +381,7 @@ impl People {
                 return Err(ChangeError::Full);
             }
         }
-        let account = self.checked(change, None).await?;
+        let account = self.checked(change, None, None).await?;
         self.put(Person { account: account.into(), demo: false }, Vec::new()).await?;
         // There is a first account: nobody needs the link any more.
         self.state().setup = None;
@@ -326,7 +396,7 @@ impl People {
             return Err(ChangeError::Demo);
         }
         let before = person.account;
-        let account = self.checked(change, before.password.clone()).await?;
+        let account = self.checked(change, before.password.clone(), before.subject.clone()).await?;
         if before.roles.contains(UserRole::Operator) && !self.has_operator(Some(&account), &account.user) {
             return Err(ChangeError::LastOperator);
         }
@@ -386,12 +456,13 @@ impl People {
             language: Spoken::En,
             disabled: false,
             password: None,
+            subject: None,
         };
-        let account = self.checked(Change { account, password: Some(password) }, None).await?;
+        let account = self.checked(Change { account, password: Some(password) }, None, None).await?;
         self.put(Person { account: account.into(), demo: false }, Vec::new()).await?;
         self.state().setup = None;
-        self.audit.write_as(user.as_str(), "setup", &user, "");
-        self.open(&user, |_| true).await.ok_or(ChangeError::Unkept)
+        self.audit.write_as(user.as_str(), Act::Setup, &user, "");
+        self.open(&user, "", |_| true).await.ok_or(ChangeError::Unkept)
     }
 
     /// Ends what is over and keeps what is news. Every few seconds.
@@ -404,12 +475,18 @@ impl People {
     }
 
     /// The account as it would be, with a hash of its new password or the one it had.
-    async fn checked(&self, change: Change, hash: Option<String>) -> Result<UserAccount, ChangeError> {
+    async fn checked(
+        &self,
+        change: Change,
+        hash: Option<String>,
+        subject: Option<String>,
+    ) -> Result<UserAccount, ChangeError> {
         let Change { mut account, password } = change;
         account.name = account.name.trim().to_owned();
         if account.name.is_empty() || account.name.chars().count() > LONGEST_NAME {
             return Err(ChangeError::Name);
         }
+        account.subject = subject;
         account.password = match password {
             Some(password) => match weakness(&password, account.user.as_str()) {
                 Some(why) => return Err(ChangeError::Weak(why)),

@@ -18,7 +18,12 @@ pub(crate) fn key(secret: &str) -> SessionKey {
 /// What a page must repeat in a header: made from the session's secret, which scripts cannot read, so that only an
 /// answer to the session itself tells it.
 pub(crate) fn csrf(secret: &str) -> String {
-    hexadecimal(&key(&format!("csrf {secret}")))
+    derived("csrf", secret)
+}
+
+/// Another secret, for one use of `secret`: whoever learns one learns nothing of the others.
+pub(crate) fn derived(for_use: &str, secret: &str) -> String {
+    hexadecimal(&key(&format!("{for_use} {secret}")))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::session::{bad_user, refusal};
 use super::{Body, Part, Shared};
-use crate::access::{Change, Who};
+use crate::access::{Act, Change, Who, described};
 use crate::problem::Problem;
 use crate::words::{ScreenWord, UserRoleWord};
 
@@ -108,7 +108,7 @@ pub(crate) async fn add(
     let change = checked(&shared, wish)?;
     let user = change.account.user.clone();
     shared.people.add(change).await.map_err(refusal)?;
-    done(&shared, &who, "account_add", &user).map(|account| (StatusCode::CREATED, account))
+    done(&shared, &who, Act::AccountAdd, &user).map(|account| (StatusCode::CREATED, account))
 }
 
 /// Change an account. Where that takes something away, its sessions are over.
@@ -133,7 +133,7 @@ pub(crate) async fn change(
     }
     let user = change.account.user.clone();
     shared.people.change(change, &who).await.map_err(refusal)?;
-    done(&shared, &who, "account_change", &user)
+    done(&shared, &who, Act::AccountChange, &user)
 }
 
 /// Remove an account. Its sessions are over.
@@ -151,7 +151,7 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Problem> {
     let user: UserId = user.parse().map_err(|_| Problem::no_such("account", &user, "/api/v1/accounts"))?;
     shared.people.remove(&user).await.map_err(refusal)?;
-    shared.audit().write(&who, "account_remove", &user, "");
+    shared.audit().write(&who, Act::AccountRemove, &user, "");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -192,6 +192,7 @@ fn checked(shared: &Shared, wish: AccountWish) -> Result<Change, Problem> {
         language: wish.language.0,
         disabled: wish.disabled,
         password: None,
+        subject: None,
     };
     Ok(Change { account, password: wish.password })
 }
@@ -207,12 +208,9 @@ fn known_agent(shared: &Shared, id: &str) -> Result<AgentId, Problem> {
 }
 
 /// The account as it now is, and an entry that says so.
-fn done(shared: &Shared, who: &Who, act: &'static str, user: &UserId) -> Result<Json<Account>, Problem> {
+fn done(shared: &Shared, who: &Who, act: Act, user: &UserId) -> Result<Json<Account>, Problem> {
     let account = shared.people.account(user).ok_or_else(Problem::unavailable)?;
-    let roles: Vec<_> = account.roles.iter().map(havre_model::UserRole::as_str).collect();
-    let agent = account.agent.as_ref().map_or("none", AgentId::as_str);
-    let detail = format!("roles {}; agent {agent}; disabled {}", roles.join(" "), account.disabled);
-    shared.audit().write(who, act, user, detail);
+    shared.audit().write(who, act, user, described(&account));
     Ok(Json(shown(&account)))
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Part, Shared};
-use crate::access::Who;
+use crate::access::{Act, Who};
 use crate::board::Snapshot;
 use crate::line::CommandError;
 use crate::problem::Problem;
@@ -94,7 +94,7 @@ pub(super) async fn command(
         }
         CommandError::Unavailable => Problem::unavailable(),
     })?;
-    shared.audit().write(who, "agent_state", agent, command);
+    shared.audit().write(who, Act::AgentState, agent, command);
     // The published snapshot may be a moment older than the answer.
     let mut snapshot = shared.line.snapshot();
     let now = snapshot.at;

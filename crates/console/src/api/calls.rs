@@ -2,15 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use havre_model::{CallId, Risk};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::desk::Mine;
 use super::{Part, Shared};
-use crate::access::Who;
+use crate::access::{Act, Who};
 use crate::board::CallEntry;
 use crate::events::CallNews;
+use crate::line::TakeError;
 use crate::problem::Problem;
 use crate::views::{self, Call, Calls, LegView, Queues};
 
@@ -109,11 +112,56 @@ pub(crate) async fn escalate(
         Some(false) => return Err(unknown()),
         None => return Err(Problem::unavailable()),
     }
-    shared.audit().write(&who, "escalate", call, "");
+    shared.audit().write(&who, Act::Escalate, call, "");
     let snapshot = shared.line.snapshot();
     // The published snapshot may be a moment older than the answer.
     let entry = snapshot.calls.iter().find(|entry| entry.id == call).ok_or_else(unknown)?;
     let mut entry = CallEntry::clone(entry);
     entry.risk = Risk::Urgent;
     Ok(Json(views::call(&entry, snapshot.at.unix)))
+}
+
+/// Take a call that waits: it rings at once for whoever asks, besides those who ring for it already. A machine says for
+/// whom with `?agent=ID`.
+#[utoipa::path(post, path = "/api/v1/calls/{id}/take", tag = "line",
+    params(("id" = String, Path), ("agent" = Option<String>, Query)), responses(
+    (status = 204, description = "It rings."),
+    (status = 400, description = "Not a path, or for whom?", body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "There is none, or it is over.", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 409, description = "`unreachable`, `busy` or `not_waiting`.", body = Problem,
+     content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json"),
+))]
+pub(crate) async fn take(
+    State(shared): State<Shared>,
+    Mine { agent, who }: Mine,
+    Part(id): Part,
+) -> Result<StatusCode, Problem> {
+    let unknown = || Problem::no_such("call in progress", &id, "/api/v1/calls");
+    let call: CallId = id.parse().map_err(|_| unknown())?;
+    if !shared.line.snapshot().calls.iter().any(|entry| entry.id == call) {
+        return Err(unknown());
+    }
+    match shared.answered(shared.line.take(call, agent.clone())).await? {
+        Some(Ok(())) => {}
+        Some(Err(refused)) => return Err(not_taken(refused)),
+        None => return Err(Problem::unavailable()),
+    }
+    shared.audit().write(&who, Act::Take, call, agent);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn not_taken(refused: TakeError) -> Problem {
+    let (kind, remedy) = match refused {
+        TakeError::UnknownAgent => ("unknown-agent", "Sign in again; ask an operator for an agent."),
+        TakeError::Unreachable => (
+            "unreachable",
+            "Open your desk, allow the microphone, and wait until it says that you can be reached.",
+        ),
+        TakeError::Busy => ("busy", "End the other call first."),
+        TakeError::NotWaiting => ("not-waiting", "Nothing to do: somebody answers, or the caller left."),
+    };
+    Problem::new(StatusCode::CONFLICT, kind, "Not taken", format!("{refused}."), remedy)
 }

@@ -10,8 +10,8 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{ComponentsBuilder, ContentBuilder, OpenApi, Ref, ResponseBuilder};
 
 use super::{
-    Shared, accounts, agents, board, calls, desk, plan, probes, prompts, provinces, reload, routes, session,
-    sip, stream, today, trace, trunks,
+    Shared, accounts, agents, board, calls, desk, oidc, plan, probes, prompts, provinces, reload, routes,
+    session, sip, stream, today, trace, trunks,
 };
 use crate::access::Access;
 use crate::events::{AgentNews, CallNews, SystemNews};
@@ -30,14 +30,14 @@ use crate::views::Change;
     ),
     paths(
         probes::health, probes::ready, probes::metrics, openapi,
-        calls::queues, calls::calls, calls::call, calls::escalate, agents::agents, agents::agent, agents::set_state, stream::events, reload::reload,
+        calls::queues, calls::calls, calls::call, calls::escalate, calls::take, agents::agents, agents::agent, agents::set_state, stream::events, reload::reload,
         board::board, board::events, desk::desk, desk::events, desk::set_state, desk::escalate, desk::history, provinces::provinces,
         calls::log, trace::call, trace::attempts, today::today, today::roster, today::set_roster, today::coverage, trunks::trunks,
         plan::plan, plan::check, plan::replace, prompts::prompts, prompts::recording, prompts::replace,
         session::ways, session::sign_in, session::read, session::sign_out, session::set_language,
-        session::set_password, session::set_up, accounts::list, accounts::add, accounts::change, accounts::remove,
+        session::set_password, session::set_up, oidc::begin, oidc::finish, accounts::list, accounts::add, accounts::change, accounts::remove,
         accounts::audit, sip::socket,
-        page::any, page::en, page::fr, page::token, page::file,
+        page::index, page::file,
     ),
     components(schemas(CallNews, AgentNews, SystemNews, Change, KeyNews)),
     security(("token" = []), ("session" = []))

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::agents::{bad_body, command};
 use super::stream::{ALIVE, Frames, place, respond};
-use crate::access::Who;
+use crate::access::{Act, Who};
 use crate::office::TalkEnd;
 use crate::problem::Problem;
 use crate::screens::{call_of, desk_of};
@@ -32,8 +32,8 @@ pub(crate) struct DeskWish {
 
 /// Whose desk it is: one's own. Whoever bears the token may look at any.
 pub(crate) struct Mine {
-    agent: AgentId,
-    who: Who,
+    pub(super) agent: AgentId,
+    pub(super) who: Who,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +52,13 @@ impl FromRequestParts<Shared> for Mine {
             let asked = Query::<Asked>::from_request_parts(parts, shared).await;
             asked.ok().and_then(|Query(asked)| asked.agent).and_then(|agent| agent.parse().ok())
         };
+        let own = who.session.is_some();
         agent.map(|agent| Self { agent, who }).ok_or_else(|| {
+            if own {
+                let detail = "This account takes no calls.";
+                let remedy = "Ask an operator to give it an agent.";
+                return Problem::new(StatusCode::FORBIDDEN, "no-agent", "No desk", detail, remedy);
+            }
             let detail = "The request does not say whose desk is meant.";
             let remedy = "Say it with `?agent=ID`; GET /api/v1/agents lists those there are.";
             Problem::new(StatusCode::BAD_REQUEST, "no-agent", "Whose desk?", detail, remedy)
@@ -141,7 +147,7 @@ pub(crate) async fn escalate(
         None => false,
     };
     if done {
-        shared.audit().write(&who, "escalate", &agent, "own call");
+        shared.audit().write(&who, Act::Escalate, &agent, "own call");
         return Ok(StatusCode::NO_CONTENT);
     }
     let remedy = "A call can be made urgent while it lasts.";

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{MAX_PLAN, Shared};
-use crate::access::Who;
+use crate::access::{Act, Who};
 use crate::board::{Snapshot, Stage};
 use crate::line::Reloaded;
 use crate::office::{PlanChecked, PlanEdge, PlanInForce};
@@ -167,6 +167,6 @@ pub(crate) async fn replace(
         change.map_err(|rejection| Problem::bad_body(&rejection, "Not understood", remedy, MAX_PLAN))?;
     let done = shared.answered(shared.line.replace_dialplan(source, base_hash)).await?;
     let reloaded = done.map_err(Problem::office)?;
-    shared.audit().write(&who, "dialplan", &reloaded.dialplan, "");
+    shared.audit().write(&who, Act::Dialplan, &reloaded.dialplan, "");
     Ok(Json(reloaded))
 }

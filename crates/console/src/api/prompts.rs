@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{MAX_RECORDING, Shared};
-use crate::access::Who;
+use crate::access::{Act, Who};
 use crate::line::Reloaded;
 use crate::office::{OfficeError, PromptEntry};
 use crate::problem::Problem;
@@ -78,7 +78,7 @@ pub(crate) async fn replace(
     let wav = wav.map_err(|_| Problem::too_large(MAX_RECORDING))?;
     let done = shared.line.replace_recording(prompt.clone(), spoken, wav.into());
     let reloaded = shared.answered(done).await?.map_err(Problem::office)?;
-    shared.audit().write(&who, "recording", &prompt, recording);
+    shared.audit().write(&who, Act::Recording, &prompt, recording);
     Ok(Json(reloaded))
 }
 

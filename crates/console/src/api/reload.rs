@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Shared;
-use crate::access::Who;
+use crate::access::{Act, Who};
 use crate::line::Reloaded;
 use crate::problem::Problem;
 
@@ -20,11 +20,11 @@ use crate::problem::Problem;
 pub(crate) async fn reload(State(shared): State<Shared>, who: Who) -> Result<Json<Reloaded>, Problem> {
     match shared.answered(shared.line.reload()).await? {
         Ok(reloaded) => {
-            shared.audit().write(&who, "reload", &reloaded.dialplan, "");
+            shared.audit().write(&who, Act::Reload, &reloaded.dialplan, "");
             Ok(Json(reloaded))
         }
         Err(refused) => {
-            shared.audit().write(&who, "reload_refused", "", &refused);
+            shared.audit().write(&who, Act::ReloadRefused, "", &refused);
             let detail = format!("{refused}.");
             let remedy = "Correct what `findings` names (`havre check` says the same) and ask again.";
             let status = StatusCode::UNPROCESSABLE_ENTITY;

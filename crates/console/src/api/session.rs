@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Body, Shared};
-use crate::access::{ChangeError, Here, Origins, Peer, SignInError, SignedIn, Who, set_cookie};
+use crate::access::{Act, ChangeError, Here, Origins, Peer, SignInError, SignedIn, Who, set_cookie};
 use crate::problem::Problem;
 use crate::words::{ScreenWord, UserRoleWord};
 
@@ -31,6 +31,8 @@ pub(crate) struct SignInWays {
 pub(crate) struct OidcName {
     /// What to call it on the button.
     name: String,
+    /// Where one's session there is ended, if it says so.
+    sign_out: Option<String>,
 }
 
 /// A user and a password.
@@ -51,6 +53,8 @@ pub(crate) struct Session {
     /// The agent whose calls they take.
     agent: Option<String>,
     language: ScreenWord,
+    /// Whether they have a password here; without one, the identity provider lets them in.
+    password: bool,
     /// To be repeated in `X-CSRF-Token` by every request that changes something.
     csrf: String,
     /// When the session is over at the latest, in ms since 1970.
@@ -98,7 +102,10 @@ pub(crate) struct PasswordWish {
     responses((status = 200, body = SignInWays)))]
 pub(crate) async fn ways(State(shared): State<Shared>, peer: Peer) -> Json<SignInWays> {
     let (setup, demo) = (shared.people.awaits_setup(), shared.people.is_demo());
-    Json(SignInWays { password: peer.private, oidc: None, setup, demo })
+    let provider = shared.provider.as_ref().filter(|_| peer.private);
+    let oidc =
+        provider.map(|provider| OidcName { name: provider.name().to_owned(), sign_out: provider.sign_out() });
+    Json(SignInWays { password: peer.private, oidc, setup, demo })
 }
 
 /// Sign in. Whatever is wrong with user or password, the answer is the same, and takes as long.
@@ -148,7 +155,7 @@ pub(crate) async fn sign_out(
     who: Who,
 ) -> Result<Response, Problem> {
     shared.people.sign_out(here(&who)?).await;
-    shared.audit().write(&who, "sign_out", &who.name, "");
+    shared.audit().write(&who, Act::SignOut, &who.name, "");
     let cookie = set_cookie(None, peer.secure, 0);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
@@ -182,7 +189,7 @@ pub(crate) async fn set_password(
 ) -> Result<StatusCode, Problem> {
     let here = here(&who)?;
     shared.people.set_password(here, current, new, peer.remote.ip()).await.map_err(refusal)?;
-    shared.audit().write(&who, "password", &who.name, "own");
+    shared.audit().write(&who, Act::Password, &who.name, "own");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -240,6 +247,7 @@ fn session(shared: &Shared, here: &Here, account: &UserAccount) -> Session {
         roles: account.roles.iter().map(UserRoleWord).collect(),
         agent: account.agent.as_ref().map(ToString::to_string),
         language: ScreenWord(account.language),
+        password: account.password.is_some(),
         csrf: here.csrf.clone(),
         expires: here.expires.as_millis(),
         sip: account.agent.as_ref().map(sip),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{MAX_ROSTER, Shared};
-use crate::access::Who;
+use crate::access::{Act, Who};
 use crate::problem::Problem;
 use crate::roster::{CoveredHour, Roster};
 use crate::views::{self, Curves};
@@ -72,7 +72,7 @@ pub(crate) async fn set_roster(
         ));
     }
     shared.answered(shared.line.keep_roster(roster.clone())).await?.map_err(Problem::office)?;
-    shared.audit().write(&who, "roster", "", format_args!("{} shifts", roster.shifts.len()));
+    shared.audit().write(&who, Act::Roster, "", format_args!("{} shifts", roster.shifts.len()));
     Ok(Json(roster))
 }
 

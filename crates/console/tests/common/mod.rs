@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use havre_console::{
     Answer, Board, CommandError, Config, Console, Counter, Events, Finding, Keep, KeepError, Limits, Line,
-    Measures, Parts, Readiness, ReloadRefused, Reloaded, Roster, Rtp, SessionTimes, SipFlow, Snapshot, Token,
+    Measures, Parts, Readiness, ReloadRefused, Reloaded, Roster, Rtp, SessionTimes, SipFlow, Snapshot, Stage,
+    TakeError, Token,
 };
 use havre_model::{
     AccountChange, AgentCommand, AgentId, AgentProfile, AgentState, Attempt, AuditEntry, CallEvent, CallId,
@@ -60,13 +61,13 @@ impl Server {
     ) -> Self {
         let mut config = Config {
             token: Token::new(TOKEN).unwrap(),
-            open_page: false,
             open_metrics: false,
             version: "9.8.7".to_owned(),
             zone: "America/Toronto".to_owned(),
             origins: Vec::new(),
             realm: "havre".to_owned(),
             sessions: SessionTimes::default(),
+            oidc: None,
             demo: Vec::new(),
             limits: Limits::default(),
         };
@@ -132,7 +133,7 @@ impl Server {
 }
 
 /// Somebody who is signed in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     pub cookie: String,
     pub csrf: String,
@@ -218,6 +219,8 @@ pub struct TestLine {
     pub roster: Mutex<Arc<Roster>>,
     /// The line's end of each SIP flow that was asked for.
     pub flows: Mutex<Vec<Flow>>,
+    /// What rings for whoever took it.
+    pub taken: Mutex<Vec<(CallId, AgentId)>>,
 }
 
 impl TestLine {
@@ -245,6 +248,7 @@ impl TestLine {
             readiness,
             published,
             flows: Mutex::default(),
+            taken: Mutex::default(),
             roster: Mutex::default(),
         }
     }
@@ -368,6 +372,22 @@ impl Line for TestLine {
             ladder: made_up_ladder(),
         };
         Box::pin(async move { Some(vec![attempt]) })
+    }
+
+    fn take(&self, call: CallId, agent: AgentId) -> Answer<'_, Option<Result<(), TakeError>>> {
+        let waits = self.board.lock().unwrap().snapshot(NOW);
+        let waits = waits.calls.iter().any(|entry| entry.id == call && entry.stage == Stage::Waiting);
+        let taken = match (agent.as_str(), waits) {
+            ("nobody", _) => Err(TakeError::UnknownAgent),
+            (_, false) => Err(TakeError::NotWaiting),
+            ("advocate-fr", true) => Err(TakeError::Busy),
+            ("supervisor", true) => {
+                self.taken.lock().unwrap().push((call, agent));
+                Ok(())
+            }
+            _ => Err(TakeError::Unreachable),
+        };
+        Box::pin(async move { Some(taken) })
     }
 
     fn sip_flow(&self, agent: AgentId, _remote: SocketAddr, _secure: bool) -> Option<SipFlow> {

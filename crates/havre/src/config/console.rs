@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use havre_console::Origin;
+use havre_console::{Oidc, Origin};
 
 use super::Check;
 use super::raw::RawConsole;
@@ -20,6 +20,8 @@ pub(crate) struct ConsoleConfig {
     pub(crate) origins: Vec<Origin>,
     /// Accounts with known passwords.
     pub(crate) demo: bool,
+    /// An identity provider.
+    pub(crate) oidc: Option<Oidc>,
 }
 
 impl Check<'_> {
@@ -62,6 +64,7 @@ impl Check<'_> {
             session: Duration::from_secs(u64::from(raw.session_hours) * 3600),
             origins,
             demo: raw.demo_accounts,
+            oidc: raw.oidc.map(|oidc| self.oidc(oidc, base)),
         }
     }
 }

@@ -6,6 +6,7 @@ mod console;
 mod error;
 mod locate;
 mod media;
+mod oidc;
 mod raw;
 mod session;
 mod tls;
@@ -81,8 +82,6 @@ pub(crate) struct Config {
     pub(crate) http_token: String,
     /// `/metrics` without a token.
     pub(crate) metrics_open: bool,
-    /// The live page without a login.
-    pub(crate) open_page: bool,
     /// People's accounts.
     pub(crate) console: ConsoleConfig,
     /// `None` = embedded.
@@ -302,7 +301,6 @@ impl Check<'_> {
             tls,
             http_token,
             metrics_open: raw.http.metrics_open,
-            open_page: raw.http.page_open,
             console,
             redis,
             redis_prefix: raw.store.prefix,

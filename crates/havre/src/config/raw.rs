@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::oidc::RawOidc;
+
 /// A whole file. Every key can be overridden by `HAVRE__SECTION__KEY`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,9 +158,6 @@ pub(super) struct RawHttp {
     /// `/metrics` without a token (loopback only).
     #[serde(default)]
     pub(super) metrics_open: bool,
-    /// The live page gets the token by itself (loopback only: the demo).
-    #[serde(default)]
-    pub(super) page_open: bool,
 }
 
 /// Certificates, in PEM. Read again on SIGHUP and when the files change.
@@ -186,6 +185,8 @@ pub(super) struct RawConsole {
     pub(super) origins: Vec<String>,
     /// Every `[[agents]]` id signs in with its SIP password, and `operator` with `demo-op` (loopback only).
     pub(super) demo_accounts: bool,
+    /// An identity provider that people may sign in by, besides passwords.
+    pub(super) oidc: Option<RawOidc>,
 }
 
 impl Default for RawConsole {
@@ -196,6 +197,7 @@ impl Default for RawConsole {
             session_hours: 24,
             origins: Vec::new(),
             demo_accounts: false,
+            oidc: None,
         }
     }
 }

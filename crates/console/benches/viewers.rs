@@ -1,0 +1,122 @@
+//! What fifty people who look at the wallboard cost the server: processor time of its one thread, while the line is at its
+//! fullest (500 advocates, 200 callers in line) and changes ten times a second, twenty rows at a time. Fails above 1 % of a
+//! core.
+
+// A bench owns the clock, talks to its terminal, and may panic as a test may.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used)]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{NOW, Server, TOKEN};
+use havre_model::{
+    AgentId, AgentProfile, AgentState, CallId, Language, OfferId, OfferKind, Risk, Role, Spoken, What, WrapUp,
+};
+use rustix::time::{ClockId, clock_gettime};
+
+const VIEWERS: u64 = 50;
+const AGENTS: u64 = 500;
+const CALLS: u64 = 200;
+const SECONDS: u64 = 10;
+/// Of a core.
+const MOST: f64 = 0.01;
+
+fn main() {
+    let (started, starts) = mpsc::channel();
+    let (asked, asks) = mpsc::channel::<mpsc::Sender<Duration>>();
+    let (ended, mut ends) = tokio::sync::oneshot::channel::<()>();
+    let server = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::start().await;
+            started.send((server.address, Arc::clone(&server.line))).unwrap();
+            // Its own clock tells what this thread has worked.
+            while ends.try_recv().is_err() {
+                if let Ok(answer) = asks.try_recv() {
+                    let now = clock_gettime(ClockId::ThreadCPUTime);
+                    let seconds = Duration::from_secs(u64::try_from(now.tv_sec).unwrap());
+                    answer.send(seconds + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap())).unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    });
+    let (address, line) = starts.recv().unwrap();
+    let worked = || {
+        let (answer, answered) = mpsc::channel();
+        asked.send(answer).unwrap();
+        answered.recv().unwrap()
+    };
+    let agent = |n: u64| -> AgentId { format!("advocate-{n:03}").parse().unwrap() };
+    let profiles: Vec<_> = (0..AGENTS)
+        .map(|n| AgentProfile {
+            id: agent(n),
+            languages: [Spoken::En, Spoken::Fr].into_iter().collect(),
+            ui_language: Spoken::En,
+            roles: [Role::Advocate].into_iter().collect(),
+            wrap_up: WrapUp::Manual,
+            ready_on_register: true,
+        })
+        .collect();
+    line.tell(|board| board.on_agents(&profiles, NOW));
+    for call in 0..CALLS {
+        line.arrive_and_join(1, call, Language::ALL[(call % 4) as usize], Risk::Standard);
+    }
+    let bytes = Arc::new(AtomicU64::new(0));
+    for _ in 0..VIEWERS {
+        let bytes = Arc::clone(&bytes);
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "GET /api/v1/board/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        )
+        .unwrap();
+        thread::spawn(move || {
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(count) = stream.read(&mut buffer) {
+                if count == 0 {
+                    break;
+                }
+                bytes.fetch_add(count as u64, Ordering::Relaxed);
+            }
+        });
+    }
+    // Everybody has the whole, some 200 kB, before it counts.
+    while bytes.load(Ordering::Relaxed) < VIEWERS * 100_000 {
+        thread::sleep(Duration::from_millis(20));
+    }
+    thread::sleep(Duration::from_millis(500));
+    let (before, sent, began) = (worked(), bytes.load(Ordering::Relaxed), Instant::now());
+    for turn in 0..SECONDS * 10 {
+        line.tell(|board| {
+            for n in 0..10 {
+                let (agent, call) = (agent((turn * 10 + n) % AGENTS), CallId((turn * 10 + n) % CALLS));
+                board.on_agent(&agent, AgentState::Ready { since: NOW.unix }, NOW);
+                let offer = OfferId(turn * 10 + n);
+                let what = What::Offered { offer, agent: agent.clone(), kind: OfferKind::Single };
+                board.on_call(&havre_model::CallEvent { call, at: NOW.unix, what });
+                let until = NOW.mono + Duration::from_secs(12);
+                board.on_agent(&agent, AgentState::Offered { offer, call, until }, NOW);
+            }
+        });
+        thread::sleep(Duration::from_millis(100));
+    }
+    let share = (worked() - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    let sent = bytes.load(Ordering::Relaxed) - sent;
+    println!(
+        "{VIEWERS} wallboards, {AGENTS} advocates, {CALLS} callers, 10 changes of 20 rows a second: {:.2} % of a core, \
+         {} kB/s to each",
+        share * 100.0,
+        sent / VIEWERS / SECONDS / 1000
+    );
+    ended.send(()).unwrap();
+    server.join().unwrap();
+    assert!(share <= MOST, "above {} %", MOST * 100.0);
+}
