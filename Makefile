@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CARGO := cargo
+# Node.js of our own goes first, where there is one (`tests/setup/install web`).
+NODE := export PATH="$(CURDIR)/target/node/node_modules/.bin:$$PATH" &&
 NEXTEST := $(CARGO) nextest run --locked --workspace --config-file tests/setup/nextest.toml
 
 .PHONY: help run test unit e2e web bench check fmt lint docs deny
@@ -27,8 +29,10 @@ unit: ## Tests of every crate, the simulation, and the examples in the documenta
 	@echo '==> unit and simulation tests'
 	@$(NEXTEST) --filterset 'not package(havre-e2e)'
 
-e2e: ## Tests with SIPp, baresip, Linphone and Redis against the built program
+e2e: ## Tests with SIPp, baresip, Linphone, Chromium and Redis against the built program
 	@tests/setup/install test
+	@tests/setup/install web
+	@cd crates/console/web && $(NODE) npm ci --no-audit --no-fund --silent
 	@echo '==> the program'
 	@$(CARGO) build --locked --workspace --bins
 	@echo '==> end-to-end tests'
@@ -37,7 +41,7 @@ e2e: ## Tests with SIPp, baresip, Linphone and Redis against the built program
 web: ## The console's pages: types, texts, the committed build against a fresh one, tests in Chromium
 	@tests/setup/install web
 	@echo '==> the console'
-	@cd crates/console/web && export PATH="$(CURDIR)/target/node/node_modules/.bin:$$PATH" && npm ci --no-audit --no-fund --silent && npm run --silent check && npm run --silent built && npm run --silent test
+	@cd crates/console/web && $(NODE) npm ci --no-audit --no-fund --silent && npm run --silent check && npm run --silent built && npm run --silent test
 
 bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test

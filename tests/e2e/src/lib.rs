@@ -8,6 +8,7 @@
 mod api;
 pub mod audio;
 mod baresip;
+mod browser;
 pub mod canary;
 mod host;
 mod http;
@@ -24,6 +25,7 @@ mod weather;
 
 pub use api::{Api, Events};
 pub use baresip::{Baresip, Setup as PhoneSetup};
+pub use browser::{Browser, Heard, Look, Page};
 pub use host::{Host, Scratch};
 pub use http::{Reply, Stream};
 pub use line::{Account, Line, LineBuilder, TOKEN, havre, havre_load, repository};

@@ -96,6 +96,28 @@ impl Line {
         Api::new(self.host.at(HTTP), TOKEN)
     }
 
+    /// The address of its console, as in a browser's address bar.
+    #[must_use]
+    pub fn console(&self) -> String {
+        format!("http://{}/", self.host.at(HTTP))
+    }
+
+    /// Ends it without a word, and starts it again at the same addresses.
+    pub fn restart(&mut self) {
+        self.process.signal(Signal::Kill);
+        self.process.wait(START);
+        self.process = run(&self.config, self.files.path());
+        self.is_ready();
+    }
+
+    fn is_ready(&mut self) {
+        let api = self.api();
+        until("GET /ready to say 200", START, || {
+            self.runs();
+            api.ready().filter(|reply| reply.status == 200)
+        });
+    }
+
     /// Its event stream, from now on.
     #[must_use]
     pub fn events(&self) -> Events {
@@ -291,9 +313,7 @@ impl LineBuilder {
     #[must_use]
     pub fn launch(self) -> Line {
         let config = self.files.write("havre.toml", self.table.to_string());
-        let mut command = havre();
-        command.args(["run", "--config"]).arg(&config).current_dir(self.files.path());
-        let process = Process::spawn("havre", &mut command);
+        let process = run(&config, self.files.path());
         Line { process, files: self.files, host: self.host, config, table: self.table }
     }
 
@@ -318,11 +338,7 @@ impl LineBuilder {
     #[must_use]
     pub fn start(self) -> Line {
         let mut line = self.launch();
-        let api = line.api();
-        until("GET /ready to say 200", START, || {
-            line.runs();
-            api.ready().filter(|reply| reply.status == 200)
-        });
+        line.is_ready();
         line
     }
 
@@ -348,6 +364,12 @@ impl LineBuilder {
         assert!(!status.success(), "it ended with success:\n{}", line.log());
         line.log()
     }
+}
+
+fn run(config: &Path, directory: &Path) -> Process {
+    let mut command = havre();
+    command.args(["run", "--config"]).arg(config).current_dir(directory);
+    Process::spawn("havre", &mut command)
 }
 
 fn shipped_plan_text() -> String {

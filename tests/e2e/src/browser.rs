@@ -1,0 +1,264 @@
+//! A real browser: Debian's Chromium with a microphone that hears a tone, driven through `browser/driver.mjs` by playwright.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::audio::{self, sine};
+use crate::{Line, Scratch, repository, until};
+
+/// The microphone's file: whole periods of any whole number of hertz, so that it is one tone when it is repeated.
+const SECONDS: usize = 10;
+const RATE: u32 = 48_000;
+/// How long a page may take for anything that it does by itself.
+const SOON: Duration = Duration::from_secs(15);
+
+/// A running Chromium.
+pub struct Browser {
+    pipes: Mutex<Pipes>,
+    child: Child,
+    _files: Scratch,
+}
+
+struct Pipes {
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+/// A page in a browser of its own (cookies are not shared with other pages).
+pub struct Page<'a> {
+    browser: &'a Browser,
+    number: u64,
+}
+
+/// What a page may be opened with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// In French.
+    pub french: bool,
+    /// In dark colours.
+    pub dark: bool,
+    /// Width and height in CSS pixels; 1280 × 860 if not given.
+    pub size: Option<(u32, u32)>,
+}
+
+/// What a page hears.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Frequency of the strongest component.
+    pub hz: f64,
+    /// Level in dB under a full-scale sine.
+    pub dbfs: f64,
+    /// As `audio/opus`.
+    pub codec: String,
+}
+
+impl Browser {
+    /// Starts one whose microphone hears `hz` at -12 dB.
+    #[must_use]
+    pub fn start(hz: f64) -> Self {
+        let files = Scratch::new("browser");
+        let microphone = files.file("microphone.wav");
+        let tone = sine(hz, -12.0, RATE, SECONDS * RATE as usize);
+        audio::write_wav(&microphone, RATE, &tone).expect("the microphone's file");
+        let mut child = Command::new(node())
+            .arg(repository().join("tests/e2e/browser/driver.mjs"))
+            .arg(microphone)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node; `make e2e` installs it");
+        let to = child.stdin.take().expect("stdin is piped");
+        let from = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut pipes = Pipes { to, from };
+        let ready = pipes.answer();
+        assert!(ready["ready"].is_string(), "Chromium did not start: {ready}");
+        Self { pipes: Mutex::new(pipes), child, _files: files }
+    }
+
+    /// Opens the console of `line`.
+    #[must_use]
+    pub fn open(&self, line: &Line, look: Look) -> Page<'_> {
+        let (width, height) = look.size.unwrap_or((1_280, 860));
+        let language = if look.french { "fr" } else { "en" };
+        let number = self.ask(json!({
+            "does": "open", "url": line.console(), "language": language, "dark": look.dark,
+            "width": width, "height": height,
+        }));
+        Page { browser: self, number: number.as_u64().expect("pages have numbers") }
+    }
+
+    /// Opens the console of `line` and signs in.
+    #[must_use]
+    pub fn sign_in(&self, line: &Line, user: &str, look: Look) -> Page<'_> {
+        let page = self.open(line, look);
+        page.fill("#user", user);
+        page.fill("#password", &if user == "operator" { "demo-op".to_owned() } else { line.password(user) });
+        page.click("button[type=submit]");
+        page.waits_for("nav");
+        page
+    }
+
+    fn ask(&self, command: Value) -> Value {
+        self.try_ask(&command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    fn try_ask(&self, command: &Value) -> Result<Value, String> {
+        let mut pipes = self.pipes.lock().expect("nobody panics with it held");
+        writeln!(pipes.to, "{command}").and_then(|()| pipes.to.flush()).map_err(|error| error.to_string())?;
+        let mut answer = pipes.answer();
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["ok"].take()),
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver closes Chromium when its input ends; whatever happens, neither outlives the test.
+        let Ok(pipes) = self.pipes.get_mut() else { return };
+        let _ = writeln!(pipes.to, "{}", json!({ "does": "end" }));
+        let start = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < SOON {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Pipes {
+    fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        let read = self.from.read_line(&mut line).expect("the driver's answer");
+        assert!(read > 0, "the driver ended");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"))
+    }
+}
+
+impl Page<'_> {
+    /// Waits until something that matches `what` (a CSS or playwright selector) is seen.
+    #[track_caller]
+    pub fn waits_for(&self, what: &str) {
+        self.waits(what, SOON);
+    }
+
+    /// The same, for longer.
+    #[track_caller]
+    pub fn waits(&self, what: &str, limit: Duration) {
+        self.ask(json!({ "does": "wait", "what": what, "ms": limit.as_millis() as u64 }));
+    }
+
+    /// Waits until nothing matches `what`.
+    #[track_caller]
+    pub fn waits_until_gone(&self, what: &str) {
+        self.ask(json!({ "does": "wait", "what": what, "gone": true, "ms": SOON.as_millis() as u64 }));
+    }
+
+    /// The text of the first that matches.
+    #[track_caller]
+    #[must_use]
+    pub fn text(&self, what: &str) -> String {
+        self.ask(json!({ "does": "text", "what": what })).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Types into a field.
+    #[track_caller]
+    pub fn fill(&self, what: &str, value: &str) {
+        self.ask(json!({ "does": "fill", "what": what, "value": value }));
+    }
+
+    /// Clicks.
+    #[track_caller]
+    pub fn click(&self, what: &str) {
+        self.ask(json!({ "does": "click", "what": what, "ms": SOON.as_millis() as u64 }));
+    }
+
+    /// Presses a key, as `a` or `Enter`.
+    #[track_caller]
+    pub fn press(&self, key: &str) {
+        self.ask(json!({ "does": "press", "key": key }));
+    }
+
+    /// Goes to another page of the console, as `#/board`.
+    #[track_caller]
+    pub fn go(&self, hash: &str) {
+        self.ask(json!({ "does": "go", "hash": hash }));
+    }
+
+    /// Loads it again.
+    #[track_caller]
+    pub fn reload(&self) {
+        self.ask(json!({ "does": "reload" }));
+    }
+
+    /// Closes it, as a browser that crashed: nothing is said to anybody.
+    #[track_caller]
+    pub fn close(self) {
+        self.ask(json!({ "does": "close" }));
+    }
+
+    /// What arrives just now; `None` without a connection.
+    #[track_caller]
+    #[must_use]
+    pub fn hears(&self) -> Option<Heard> {
+        let heard = self.ask(json!({ "does": "hear" }));
+        let number = |name: &str| heard[name].as_f64();
+        let codec = heard["codec"].as_str().unwrap_or_default().to_ascii_lowercase();
+        Some(Heard { hz: number("hz")?, dbfs: number("dbfs").unwrap_or(f64::MIN), codec })
+    }
+
+    /// Waits until `hz` is the strongest of what arrives, at -12 dB ± 2.
+    #[track_caller]
+    pub fn hears_tone(&self, hz: f64) -> Heard {
+        until(&format!("{hz} Hz in the browser"), SOON, || {
+            self.hears().filter(|heard| (heard.hz - hz).abs() < 12.0 && (heard.dbfs + 12.0).abs() < 2.0)
+        })
+    }
+
+    /// Keeps a screenshot of the whole page in `target/screenshots`, and asserts that axe-core finds nothing on it.
+    #[track_caller]
+    pub fn is_accessible(&self, name: &str) {
+        let found = self.ask(json!({ "does": "inspect" }));
+        self.ask(json!({ "does": "shot", "path": shot(name) }));
+        assert_eq!(found, json!([]), "{name}");
+    }
+
+    /// Asserts that no script failed and nothing was asked of another host.
+    #[track_caller]
+    pub fn is_faultless(&self) {
+        assert_eq!(self.ask(json!({ "does": "faults" })), json!([]));
+    }
+
+    #[track_caller]
+    fn ask(&self, mut command: Value) -> Value {
+        command["page"] = self.number.into();
+        match self.browser.try_ask(&command) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let _ = self
+                    .browser
+                    .try_ask(&json!({ "does": "shot", "page": self.number, "path": shot("failed") }));
+                panic!("{command}: {error}\n{}", shot("failed").display());
+            }
+        }
+    }
+}
+
+/// Where a screenshot goes.
+fn shot(name: &str) -> PathBuf {
+    let target = repository().join("target/screenshots");
+    let _ = std::fs::create_dir_all(&target);
+    target.join(format!("{name}.png"))
+}
+
+/// `target/node` has one where Debian's is too old (`tests/setup/install web`).
+fn node() -> PathBuf {
+    let ours = repository().join("target/node/node_modules/.bin/node");
+    if ours.is_file() { ours } else { Path::new("node").into() }
+}

@@ -1,0 +1,239 @@
+//! An advocate's phone is a page: calls from carriers into Debian's Chromium, through the console, SIP over WebSocket,
+//! ICE, DTLS and SRTP, and what becomes of them when the page, its network or the line goes away.
+
+use std::time::Duration;
+
+use havre_e2e::{Baresip, Browser, Host, Line, Look, Media, Page, Report, Run, Sipp, TOLL_FREE, until};
+
+const SOON: Duration = Duration::from_secs(10);
+/// What the browser's microphone hears, and what the caller says.
+const ADVOCATE: f64 = 620.0;
+const CALLER: f64 = 440.0;
+
+#[test]
+fn an_advocate_answers_mutes_holds_presses_keys_and_hangs_up_in_a_browser() {
+    let line = Line::demo().start();
+
+    let browser = Browser::start(ADVOCATE);
+    let desk = browser.sign_in(&line, "advocate-bi", Look::default());
+    desk.waits_for(".state.ready");
+    let events = line.events();
+    let mut caller = Caller::dials(&line, "2");
+    desk.waits_for(".offer");
+    let offer = desk.text(".offer");
+    assert!(offer.contains("French") && offer.contains("Standard"), "{offer}");
+    desk.is_accessible("offer");
+    desk.press("a");
+    events.wait("answered", 1, SOON);
+    caller.hears(ADVOCATE);
+    let heard = desk.hears_tone(CALLER);
+    assert_eq!(heard.codec, "audio/pcmu");
+    desk.waits_for("text=Good sound");
+
+    desk.press("m");
+    desk.waits_for("text=Your microphone is off");
+    until("silence from a muted desk", SOON, || {
+        caller.media.tone(SECOND / 2).is_none_or(|tone| tone.dbfs < -60.0).then_some(())
+    });
+    desk.press("m");
+    caller.hears(ADVOCATE);
+
+    desk.press("h");
+    desk.waits_for("text=On hold");
+    until("waiting sound at the caller's", SOON, || {
+        let tone = caller.media.tone(SECOND / 2)?;
+        (caller.media.quiet_for()? < SECOND && tone.dbfs > -60.0 && (tone.hz - ADVOCATE).abs() > 10.0)
+            .then_some(())
+    });
+    desk.press("h");
+    desk.waits_until_gone("text=On hold");
+    caller.hears(ADVOCATE);
+
+    // Keys both ways: words on the desk, telephone-events at the caller's.
+    caller.media.press("12");
+    desk.waits_for(".last .word");
+    until("the second key", SOON, || (desk.text(".last .word") == "No").then_some(()));
+    desk.click("text=Keypad");
+    desk.click("[role=group] button:has-text('7'), .keys button:has-text('7')");
+    until("the desk's key at the caller's", SOON, || (caller.media.digits() == "7").then_some(()));
+    desk.is_accessible("talk");
+
+    desk.click("text=End the call");
+    desk.click("text=Yes, end it");
+    caller.is_hung_up_on();
+    line.api().wait_for_state("advocate-bi", "wrap_up");
+    desk.is_faultless();
+    Report::becomes(line.config(), Report { offered: 1, answered: 1, abandoned: 0, lost: 0, in_progress: 0 });
+}
+
+#[test]
+fn a_caller_and_a_browser_hear_each_other_through_opus() {
+    let line = Line::demo().with("rtp.codecs", vec!["opus", "pcmu"]).start();
+    let browser = Browser::start(ADVOCATE);
+    let desk = browser.sign_in(&line, "advocate-bi", Look::default());
+    desk.waits_for(".state.ready");
+    let mut caller = Baresip::caller(CALLER).opus().start();
+    caller.dial_line(&line, TOLL_FREE);
+    caller.talks(SOON);
+    caller.press("2");
+    desk.waits_for(".offer");
+    desk.click("text=Answer");
+    caller.hears_tone(ADVOCATE, SOON);
+    assert_eq!(desk.hears_tone(CALLER).codec, "audio/opus");
+    caller.press("1");
+    desk.waits_for(".last .word");
+    assert_eq!(desk.text(".last .word"), "Yes");
+    desk.is_faultless();
+}
+
+#[test]
+fn a_page_that_is_reloaded_has_its_caller_again() {
+    let line = Line::demo().start();
+    let browser = Browser::start(ADVOCATE);
+    let (desk, mut caller) = in_conversation(&browser, &line);
+    desk.reload();
+    desk.waits_for(".talk");
+    caller.hears(ADVOCATE);
+    desk.hears_tone(CALLER);
+    assert!(caller.is_there());
+    caller.hangs_up();
+    Report::becomes(line.config(), Report { offered: 1, answered: 1, abandoned: 0, lost: 0, in_progress: 0 });
+}
+
+#[test]
+fn a_caller_whose_advocate_s_browser_dies_is_in_line_again_and_reaches_the_next() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let browser = Browser::start(ADVOCATE);
+    let (desk, mut caller) = in_conversation(&browser, &line);
+    let second = line.advocate("advocate-fr", 900.0);
+    desk.close();
+    assert_eq!(events.answered_by(2, Duration::from_secs(45)), "advocate-fr");
+    caller.hears(900.0);
+    second.hears_tone(CALLER, SOON);
+    caller.hangs_up();
+    Report::becomes(line.config(), Report { offered: 1, answered: 1, abandoned: 0, lost: 0, in_progress: 0 });
+}
+
+#[test]
+fn a_desk_says_that_the_line_is_gone_and_is_ready_when_it_is_back() {
+    let mut line = Line::demo().start();
+    let browser = Browser::start(ADVOCATE);
+    let desk = browser.sign_in(&line, "advocate-bi", Look::default());
+    desk.waits_for(".state.ready");
+    line.restart();
+    line.api().wait_for_state("advocate-bi", "ready");
+    desk.waits_for("text=You can be reached here");
+    let caller = Caller::dials(&line, "2");
+    desk.waits_for(".offer");
+    desk.click("text=Answer");
+    caller.hears(ADVOCATE);
+}
+
+#[test]
+fn a_supervisor_sees_an_urgent_caller_wait_and_takes_the_call() {
+    let line = Line::demo().start();
+    let browser = Browser::start(ADVOCATE);
+    let board = browser.sign_in(&line, "supervisor", Look::default());
+    board.go("#/desk");
+    board.waits_for(".state.ready");
+    board.press("b");
+    board.waits_for(".state.not_ready");
+    board.go("#/board");
+    let caller = Caller::dials(&line, "5");
+    board.waits_for("text=Urgent");
+    board.is_accessible("board-urgent");
+    board.click("a:has-text('Details')");
+    board.is_accessible("call-urgent");
+    board.click("dialog button:has-text('Ring me')");
+    board.waits_for(".offer, .talk");
+    if board.text("main").contains("Somebody is calling") {
+        board.press("a");
+    }
+    caller.hears(ADVOCATE);
+    board.hears_tone(CALLER);
+    board.is_faultless();
+}
+
+#[test]
+fn every_page_is_accessible_in_both_languages_and_colours_and_on_a_telephone() {
+    let line = Line::demo().start();
+    let browser = Browser::start(ADVOCATE);
+    let pages: [(&str, &[&str]); 3] = [
+        ("advocate-fr", &["desk", "sound", "me"]),
+        ("supervisor", &["board", "coverage"]),
+        ("operator", &["trunks", "dialplan", "prompts", "accounts", "audit"]),
+    ];
+    let _caller = Caller::dials(&line, "1");
+    for (user, names) in pages {
+        for (french, dark, size) in
+            [(false, false, None), (true, true, None), (true, false, Some((360, 740)))]
+        {
+            let page = browser.sign_in(&line, user, Look { french, dark, size });
+            for name in names {
+                page.go(&format!("#/{name}"));
+                page.waits_for("h1, h2");
+                let look = format!(
+                    "{}{}{}",
+                    if french { "-fr" } else { "-en" },
+                    if dark { "-dark" } else { "" },
+                    if size.is_some() { "-360" } else { "" }
+                );
+                page.is_accessible(&format!("{name}{look}"));
+            }
+            page.is_faultless();
+            page.close();
+        }
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A desk and a French-speaking caller who hear each other.
+fn in_conversation<'a>(browser: &'a Browser, line: &Line) -> (Page<'a>, Caller) {
+    let desk = browser.sign_in(line, "advocate-bi", Look::default());
+    desk.waits_for(".state.ready");
+    let caller = Caller::dials(line, "2");
+    desk.waits_for(".offer");
+    desk.click("text=Answer");
+    caller.hears(ADVOCATE);
+    desk.hears_tone(CALLER);
+    (desk, caller)
+}
+
+/// A call from a carrier, with sound.
+struct Caller {
+    media: Media,
+    call: Run,
+}
+
+impl Caller {
+    /// Dials, and presses a key as soon as the greeting is heard.
+    fn dials(line: &Line, key: &str) -> Self {
+        let host = Host::claim();
+        let media = Media::open(host.ip(), Some((CALLER, -12.0)));
+        let call =
+            Sipp::new("caller").called(TOLL_FREE).on_host(host, 5060).audio(media.port()).start(line.sip());
+        until("the greeting", SOON, || media.first_packet());
+        media.press(key);
+        Self { media, call }
+    }
+
+    #[track_caller]
+    fn hears(&self, hz: f64) {
+        self.media.hears_tone(hz, SOON * 3);
+    }
+
+    fn is_there(&mut self) -> bool {
+        self.call.runs()
+    }
+
+    fn hangs_up(&mut self) {
+        self.call.cue();
+        self.call.finish(SOON);
+    }
+
+    fn is_hung_up_on(&mut self) {
+        self.call.finish(SOON);
+    }
+}
