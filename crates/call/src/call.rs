@@ -109,6 +109,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// The trunk that brought it.
+    #[must_use]
+    pub const fn trunk(&self) -> &TrunkId {
+        &self.trunk
+    }
+
     /// A call that has just arrived. `redial` says whether this caller called before.
     #[must_use]
     pub fn new(arrival: Arrival, plan: Arc<Dialplan>, redial: &mut Redial, now: Now) -> Self {

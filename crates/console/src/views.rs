@@ -147,6 +147,9 @@ pub(crate) struct LegView {
 pub(crate) struct QualityView {
     #[schema(example = "PCMU")]
     pub(crate) codec: &'static str,
+    /// The crypto suite that protects the audio; null if it is in the clear.
+    #[schema(example = "AES_CM_128_HMAC_SHA1_80")]
+    pub(crate) srtp: Option<&'static str>,
     /// Packets received since the connection began.
     pub(crate) received: u64,
     /// Packets lost since the connection began.
@@ -310,6 +313,7 @@ pub(crate) fn quality(quality: &Quality) -> QualityView {
     let tenths = |time: Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
     QualityView {
         codec: quality.codec,
+        srtp: quality.srtp,
         received: quality.received,
         lost: quality.lost,
         lost_percent: percent(quality.loss_permille),

@@ -160,6 +160,7 @@ async fn busy() -> Server {
 fn measure(server: &Server, mos: f32) {
     let quality = Quality {
         codec: "PCMU",
+        srtp: None,
         received: 2_600,
         lost: 13,
         loss_permille: 5,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Targets};
 use havre_model::{AgentProfile, Role};
 use havre_sip as sip;
-use havre_switch::{Library, ReloadPlan};
+use havre_switch::{Library, ReloadPlan, SrtpPolicy};
 use havre_tls::Material;
 
 use crate::config::{Config, ConfigError, ConfigErrors, DEMO_NAME};
@@ -84,6 +84,7 @@ impl Loaded {
             sip: sip_config(&self.config),
             agents: profiles(&self.config),
             ring_first: ring_first(&self.config),
+            srtp: srtp(&self.config),
             plan: self.plan,
             library: self.library,
         };
@@ -99,6 +100,14 @@ pub(crate) fn profiles(config: &Config) -> Vec<AgentProfile> {
 /// The trunks that want a 180 before the 200.
 pub(crate) fn ring_first(config: &Config) -> std::collections::HashSet<havre_model::TrunkId> {
     config.trunks.iter().filter(|trunk| trunk.ring_first).map(|trunk| trunk.id.clone()).collect()
+}
+
+/// Whose media is to be SRTP.
+pub(crate) fn srtp(config: &Config) -> SrtpPolicy {
+    SrtpPolicy {
+        trunks: config.trunks.iter().map(|trunk| (trunk.id.clone(), trunk.srtp)).collect(),
+        agents: config.agents.iter().map(|agent| (agent.profile.id.clone(), agent.srtp)).collect(),
+    }
 }
 
 /// Where browsers may find our media, best first: what everybody is told, and the addresses behind it or beside it, for who

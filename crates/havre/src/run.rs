@@ -154,6 +154,7 @@ fn start_control(
         sip: load::sip_config(config),
         agents: load::profiles(config),
         ring_first: load::ring_first(config),
+        srtp: load::srtp(config),
         plan: Arc::clone(&loaded.plan),
         library: Arc::clone(&loaded.library),
         rtp_advertise: config.rtp_advertise,

@@ -44,6 +44,8 @@ pub mod limits {
     pub const MAX_SDP_MEDIA: usize = 16;
     /// Payload types of one `m=` line: there are 128.
     pub const MAX_SDP_FORMATS: usize = 128;
+    /// `a=crypto` lines of one `m=` line: a phone that knows every suite offers a dozen.
+    pub const MAX_SDP_CRYPTO: usize = 32;
 }
 
 /// What the operator may choose.

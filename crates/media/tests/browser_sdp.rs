@@ -162,7 +162,14 @@ fn local(codecs: &[Codec]) -> Local {
         candidates: vec!["192.0.2.1:19000".parse().unwrap(), "[2001:db8::1]:19000".parse().unwrap()],
     };
     let codecs = codecs.to_vec();
-    Local { addr: [192, 0, 2, 1].into(), rtp: 19_000, rtcp: 19_000, codecs, browser: Some(browser) }
+    Local {
+        addr: [192, 0, 2, 1].into(),
+        rtp: 19_000,
+        rtcp: 19_000,
+        codecs,
+        browser: Some(browser),
+        sdes: None,
+    }
 }
 
 fn events(agreed: &Negotiated) -> Vec<(u8, u32)> {

@@ -263,6 +263,7 @@ fn ports_addresses_and_packet_lengths() {
         rtcp: 4100,
         codecs: vec![Pcmu],
         browser: None,
+        sdes: None,
     };
     let offer = text(Session::new(local, 7).offer());
     assert!(offer.contains("o=- 7 1 IN IP6 2001:db8::1\r\n") && offer.contains("a=rtcp:4100\r\n"), "{offer}");
@@ -293,8 +294,14 @@ fn a_phones_offer_with_everything_missing_is_answered() {
 }
 
 fn session(codecs: &[Codec]) -> Session {
-    let local =
-        Local { addr: [192, 0, 2, 1].into(), rtp: 4000, rtcp: 4001, codecs: codecs.to_vec(), browser: None };
+    let local = Local {
+        addr: [192, 0, 2, 1].into(),
+        rtp: 4000,
+        rtcp: 4001,
+        codecs: codecs.to_vec(),
+        browser: None,
+        sdes: None,
+    };
     Session::new(local, 7)
 }
 

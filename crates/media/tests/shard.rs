@@ -363,6 +363,7 @@ fn a_codec_may_change_in_the_middle_of_a_prompt() {
             rtcp: 10_003,
             codecs: vec![G722],
             browser: None,
+            sdes: None,
         },
         1,
     );

@@ -141,6 +141,7 @@ impl Storm {
                         rtcp: port.saturating_add(1),
                         codecs,
                         browser: None,
+                        sdes: None,
                     },
                     1,
                 );
@@ -151,6 +152,7 @@ impl Storm {
                     rtcp: 4_001,
                     codecs: Codec::ALL.to_vec(),
                     browser: None,
+                    sdes: None,
                 };
                 let (_, mut agreed) = Session::new(local, 2).answer(&there.offer()).unwrap();
                 agreed.ptime = ptime;
@@ -283,7 +285,7 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..30),
         garbage in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let local = Local { addr: [192, 0, 2, 1].into(), rtp: 4_000, rtcp: 4_001, codecs: Codec::ALL.to_vec() , browser: None };
+        let local = Local { addr: [192, 0, 2, 1].into(), rtp: 4_000, rtcp: 4_001, codecs: Codec::ALL.to_vec() , browser: None, sdes: None };
         let mut session = Session::new(local, 3);
         let mut body = session.offer();
         for (at, byte) in changes {

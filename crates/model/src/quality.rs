@@ -79,6 +79,8 @@ impl fmt::Display for Mos {
 pub struct Quality {
     /// The codec's name, as in SDP.
     pub codec: &'static str,
+    /// The crypto suite's name, as in SDP, where packets are SRTP; `None` if they are in the clear.
+    pub srtp: Option<&'static str>,
     /// Packets received since the leg began.
     pub received: u64,
     /// Packets lost since the leg began (RFC 3550 §6.4.1).

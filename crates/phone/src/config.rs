@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use havre_media::Codec;
+use havre_media::sdp::Srtp;
 
 /// Legs of one phone at once: one that stands for a whole carrier in a load test, with room.
 const MAX_LEGS: usize = 10_000;
@@ -18,6 +19,8 @@ pub struct Config {
     pub media_addr: IpAddr,
     /// What is offered, best first, and taken.
     pub codecs: Vec<Codec>,
+    /// Whether media is SRTP, with keys from SDP.
+    pub srtp: Srtp,
     /// What happens to incoming calls.
     pub answering: Answering,
     /// Legs at once; a further caller hears busy (486).
@@ -53,6 +56,7 @@ impl Config {
             sip: Arc::new(sip),
             media_addr: addr,
             codecs: Codec::USUAL.to_vec(),
+            srtp: Srtp::Off,
             answering: Answering::Manual,
             max_legs: MAX_LEGS,
         }

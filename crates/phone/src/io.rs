@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use havre_media::srtp::Suite;
 use havre_media::{Clip, Codec, Prompt};
 use havre_model::{Cause, Digit, FlowId, LegId, PlayId};
 use havre_sip::wire::Uri;
@@ -219,6 +220,8 @@ pub enum Event {
         leg: LegId,
         /// What we send.
         codec: Codec,
+        /// What protects it; `None` in the clear.
+        suite: Option<Suite>,
     },
     /// The far side holds us, or no longer.
     Held {
@@ -338,7 +341,7 @@ impl fmt::Debug for Event {
             Self::Unregistered => f.write_str("Unregistered"),
             Self::Incoming { leg, .. } => write!(f, "Incoming({leg})"),
             Self::Ringing { leg } => write!(f, "Ringing({leg})"),
-            Self::Answered { leg, codec } => write!(f, "Answered({leg}, {codec:?})"),
+            Self::Answered { leg, codec, suite } => write!(f, "Answered({leg}, {codec:?}, {suite:?})"),
             Self::Held { leg, held } => write!(f, "Held({leg}, {held})"),
             Self::HoldDone { leg, held } => write!(f, "HoldDone({leg}, {held})"),
             Self::HoldRefused { leg, status } => write!(f, "HoldRefused({leg}, {status})"),

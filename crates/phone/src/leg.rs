@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use havre_media::Codec;
-use havre_media::sdp::Session;
+use havre_media::sdp::{Negotiated, Session};
+use havre_media::srtp::Suite;
 use havre_model::Mono;
 use havre_sip::wire::Uri;
 use havre_sip::{Account, Identity, Path};
@@ -30,8 +31,8 @@ pub(crate) enum Leg {
     Confirming {
         /// What was agreed so far.
         session: Box<Session>,
-        /// What we send; unknown while the ACK owes an answer.
-        codec: Option<Codec>,
+        /// Unknown while the ACK owes an answer.
+        agreed: Option<Agreed>,
     },
     /// Established.
     Talking(Talking),
@@ -59,7 +60,16 @@ pub(crate) struct Calling {
     /// The INVITE had no offer: the 2xx has one.
     pub(crate) late_offer: bool,
     /// Agreed early, by a provisional answer with SDP.
-    pub(crate) codec: Option<Codec>,
+    pub(crate) agreed: Option<Agreed>,
+}
+
+/// As much of a negotiation as the person at the phone is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Agreed {
+    /// What we send.
+    pub(crate) codec: Codec,
+    /// What protects it.
+    pub(crate) suite: Option<Suite>,
 }
 
 /// An established call.
@@ -72,6 +82,14 @@ pub(crate) struct Talking {
     pub(crate) held_by_us: bool,
     /// A re-INVITE of ours is out: whether it holds.
     pub(crate) asking: Option<bool>,
+}
+
+impl Agreed {
+    /// An agreement without a codec is none that SDP makes.
+    pub(crate) fn of(negotiated: &Negotiated) -> Option<Self> {
+        let suite = negotiated.srtp.as_ref().map(|keys| keys.send.suite());
+        negotiated.send.first().map(|(codec, _)| Self { codec: *codec, suite })
+    }
 }
 
 impl Leg {

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use havre_media::sdp::{Direction, Negotiated, Rejected};
-use havre_media::{Codec, Command as MediaCommand, Event as MediaEvent};
+use havre_media::{Command as MediaCommand, Event as MediaEvent};
 use havre_model::{Cause, LegId, Now};
 use havre_sip::{Command as SipCommand, EndedBy, Event as SipEvent, Target};
 
-use crate::leg::{Calling, Leg, Talking};
+use crate::leg::{Agreed, Calling, Leg, Talking};
 use crate::{Answering, Event, Keying, Phone};
 
 /// Busy here (RFC 3261 §21.4.24).
@@ -54,7 +54,7 @@ impl Phone {
         let session = self.session(rtp, rtcp);
         match self.legs.remove(&leg) {
             Some(Leg::Opening(dial)) => {
-                let mut calling = Calling { session, late_offer: dial.late_offer, codec: None };
+                let mut calling = Calling { session, late_offer: dial.late_offer, agreed: None };
                 let sdp = (!dial.late_offer).then(|| Bytes::from(calling.session.offer()));
                 self.legs.insert(leg, Leg::Calling(calling));
                 let target = Target::Uri { uri: dial.to, path: dial.path };
@@ -63,18 +63,18 @@ impl Phone {
             }
             Some(Leg::Answering { offer }) => {
                 let mut session = session;
-                let (sdp, codec) = match offer {
+                let (sdp, agreed) = match offer {
                     None => (session.offer(), None),
                     Some(offer) => match session.answer(&offer) {
                         Ok((sdp, negotiated)) => {
-                            let codec = codec_of(&negotiated);
+                            let agreed = Agreed::of(&negotiated);
                             self.configure(leg, negotiated);
-                            (sdp, codec)
+                            (sdp, agreed)
                         }
                         Err(_) => return self.refuse(leg, Cause::NotAcceptable, now),
                     },
                 };
-                self.legs.insert(leg, Leg::Confirming { session, codec });
+                self.legs.insert(leg, Leg::Confirming { session, agreed });
                 self.sip(SipCommand::Answer { leg, sdp: Bytes::from(sdp) }, now);
             }
             Some(other) => {
@@ -164,7 +164,7 @@ impl Phone {
         let Some(answer) = sdp.filter(|_| !calling.late_offer) else { return };
         match calling.session.accept(&answer) {
             Ok(negotiated) => {
-                calling.codec = codec_of(&negotiated);
+                calling.agreed = Agreed::of(&negotiated);
                 self.configure(leg, negotiated);
             }
             Err(_) => self.counters.sdp_rejected += 1,
@@ -180,7 +180,7 @@ impl Phone {
             }),
             (Some(answer), false) => calling.session.accept(&answer).map(Some),
             // The answer came early, in a provisional response (RFC 3261 §13.2.1).
-            (None, false) if calling.codec.is_some() => Ok(None),
+            (None, false) if calling.agreed.is_some() => Ok(None),
             (None, _) => Err(Rejected::NoAudio),
         };
         let Ok(negotiated) = agreed else {
@@ -189,28 +189,28 @@ impl Phone {
             return self.hang_up(leg, Cause::NotAcceptable, now);
         };
         let held = negotiated.as_ref().is_some_and(|n| !n.direction.sends());
-        let codec = negotiated.as_ref().map_or(calling.codec, codec_of);
+        let agreed = negotiated.as_ref().map_or(calling.agreed, Agreed::of);
         if let Some(negotiated) = negotiated {
             self.configure(leg, negotiated);
         }
-        self.talk(leg, Talking::new(calling.session, held), codec);
+        self.talk(leg, Talking::new(calling.session, held), agreed);
     }
 
     fn on_confirmed(&mut self, leg: LegId, sdp: Option<Bytes>, now: Now) {
         match self.legs.remove(&leg) {
-            Some(Leg::Confirming { mut session, codec }) => {
-                let agreed = sdp.filter(|_| codec.is_none()).map(|answer| session.accept(&answer));
-                match agreed {
+            Some(Leg::Confirming { mut session, agreed }) => {
+                let answered = sdp.filter(|_| agreed.is_none()).map(|answer| session.accept(&answer));
+                match answered {
                     Some(Ok(negotiated)) => {
                         let held = !negotiated.direction.sends();
-                        let codec = codec_of(&negotiated);
+                        let agreed = Agreed::of(&negotiated);
                         self.configure(leg, negotiated);
-                        self.talk(leg, Talking::new(session, held), codec);
+                        self.talk(leg, Talking::new(session, held), agreed);
                     }
-                    None if codec.is_some() => self.talk(leg, Talking::new(session, false), codec),
+                    None if agreed.is_some() => self.talk(leg, Talking::new(session, false), agreed),
                     Some(Err(_)) | None => {
                         self.counters.sdp_rejected += 1;
-                        self.legs.insert(leg, Leg::Confirming { session, codec });
+                        self.legs.insert(leg, Leg::Confirming { session, agreed });
                         self.hang_up(leg, Cause::NotAcceptable, now);
                     }
                 }
@@ -296,11 +296,11 @@ impl Phone {
         }
     }
 
-    fn talk(&mut self, leg: LegId, talk: Talking, codec: Option<Codec>) {
+    fn talk(&mut self, leg: LegId, talk: Talking, agreed: Option<Agreed>) {
         let held = talk.held_by_them;
         self.legs.insert(leg, Leg::Talking(talk));
-        if let Some(codec) = codec {
-            self.report(Event::Answered { leg, codec });
+        if let Some(Agreed { codec, suite }) = agreed {
+            self.report(Event::Answered { leg, codec, suite });
         }
         if held {
             self.report(Event::Held { leg, held });
@@ -322,9 +322,4 @@ impl Phone {
             }
         }
     }
-}
-
-/// What we send by ourselves.
-fn codec_of(negotiated: &Negotiated) -> Option<Codec> {
-    negotiated.send.first().map(|(codec, _)| *codec)
 }

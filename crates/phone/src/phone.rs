@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use havre_media::sdp::{Local, Negotiated, Session};
+use havre_media::sdp::{Local, Negotiated, Sdes, Session};
 use havre_media::{Command as MediaCommand, Face};
 use havre_model::{LegId, Now, Wakeup};
 use havre_sip::{Command as SipCommand, Endpoint, Input as SipInput, Output as SipOutput};
@@ -157,6 +157,7 @@ impl Phone {
             rtcp,
             codecs: self.config.codecs.clone(),
             browser: None,
+            sdes: Sdes::new(self.config.srtp, &mut self.random),
         };
         // Below 2^62, as `Session::new` asks.
         Box::new(Session::new(local, self.random.next_u64() >> 2))

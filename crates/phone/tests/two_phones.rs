@@ -30,7 +30,7 @@ fn a_call_rings_is_answered_and_ends() {
     world.forget();
 
     world.run(secs(4));
-    let answered = |leg| Event::Answered { leg, codec: Codec::ALL[0] };
+    let answered = |leg| Event::Answered { leg, codec: Codec::ALL[0], suite: None };
     assert_eq!((world.alice.said(), world.bob.said()), (vec![answered(LEG)], vec![answered(bobs)]));
     world.forget();
 
@@ -167,7 +167,7 @@ fn an_invite_without_an_offer_works_too() {
     world.alice_dials(LEG, true);
     world.run(secs(2));
     let bobs = world.bob.incoming();
-    assert_eq!(world.alice.log, [Event::Answered { leg: LEG, codec: Codec::ALL[0] }]);
+    assert_eq!(world.alice.log, [Event::Answered { leg: LEG, codec: Codec::ALL[0], suite: None }]);
     world.alice.command(Command::Listen { leg: LEG, on: true }, world.now);
     let clips = vec![Clip::Tone { hz: 700.0, dbm0: -10.0, duration: secs(2) }];
     world.bob.command(Command::Play { leg: bobs, play: PlayId(1), clips }, world.now);

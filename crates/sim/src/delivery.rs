@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use havre_media as media;
+use havre_media::srtp::Keys;
 use havre_model::{AgentId, CallEvent, CallId, Cause, Digit, LegId, What};
 use havre_phone::{self as phone, Keying};
 use havre_sip::{Input as SipInput, Path};
@@ -160,9 +161,11 @@ impl Inner {
                 let with = self.checks.talks_with(call).cloned();
                 with.is_some_and(|agent| self.phones_of(&agent).into_iter().any(|ip| self.take_wish(ip)))
             }
-            // The two ways in which we may fail a caller: there is no port left, and the node stops.
+            // The ways in which we may fail a caller: there is no port left, and the node stops.
             Cause::Overloaded => self.plane.refused > 0,
             Cause::Draining => self.stopped,
+            // Audio in the clear where it must not be.
+            Cause::NotAcceptable => self.switch.counters().not_secure > 0,
             _ => false,
         };
         if good { Ok(()) } else { Err(format!("{} was ended without a wish: {cause}", self.name_of(call))) }
@@ -232,7 +235,10 @@ impl Inner {
             media::Command::Open { leg, .. } => {
                 station.ports += 2;
                 let (rtp, rtcp) = (station.ports, station.ports + 1);
-                station.audio.insert(leg, Audio { port: rtp, remote: None, sends: false, receives: false });
+                station.audio.insert(
+                    leg,
+                    Audio { port: rtp, remote: None, sends: false, receives: false, keys: None },
+                );
                 station.phone.handle_input(phone::Input::Opened { leg, rtp, rtcp }, self.now);
             }
             media::Command::Configure { leg, negotiated } => {
@@ -240,6 +246,7 @@ impl Inner {
                     audio.remote = Some(negotiated.remote_rtp);
                     audio.sends = negotiated.direction.sends();
                     audio.receives = negotiated.direction.receives();
+                    audio.keys = negotiated.srtp.map(|keys| *keys);
                 }
             }
             media::Command::SendDigit { leg, digit, .. } => {
@@ -267,7 +274,10 @@ impl Inner {
                 self.happened.push_back(Happening::Rings(ip));
             }
             phone::Event::Ringing { .. } => self.log.say(now, &name, format_args!("hears ringing")),
-            phone::Event::Answered { leg, .. } => {
+            phone::Event::Answered { leg, suite, .. } => {
+                if let Some(suite) = suite {
+                    self.log.say(now, &name, format_args!("talks over SRTP ({})", suite.name()));
+                }
                 station.lines.insert(*leg, Line::Talking);
                 self.happened.push_back(Happening::Established(ip));
             }
@@ -307,11 +317,13 @@ impl Inner {
         let now = self.now.mono;
         let mut arriving = Vec::new();
         for station in self.stations.values().filter(|station| station.life == Life::Well && !station.muted) {
-            arriving.extend(station.switch_ports());
+            arriving.extend(station.streams());
         }
         let listening: Vec<(LegId, u16)> = self.plane.listening().collect();
         for (leg, port) in listening {
-            self.plane.set_flowing(leg, arriving.contains(&port), now);
+            // What is protected with other keys, or with none, is dropped.
+            let opens = self.plane.keys(leg).map(|keys| keys.receive.clone());
+            self.plane.set_flowing(leg, arriving.contains(&(port, opens)), now);
         }
         let sending: Vec<(LegId, u16, SocketAddr)> = self.plane.sending().collect();
         for (leg, _, to) in &sending {
@@ -330,7 +342,8 @@ impl Inner {
                 Hears::Leg(peer) if self.plane.flows(peer) => self.whose(peer),
                 Hears::Leg(_) => NOTHING.to_owned(),
             };
-            self.hear(to, heard);
+            let keys = self.plane.keys(leg).map(|keys| keys.send.clone());
+            self.hear(to, keys.as_ref(), heard);
         }
         for station in self.stations.values_mut() {
             for (leg, audio) in &station.audio {
@@ -357,14 +370,15 @@ impl Inner {
         Some(station.addr)
     }
 
-    fn hear(&mut self, at: SocketAddr, what: String) {
+    fn hear(&mut self, at: SocketAddr, keys: Option<&Keys>, what: String) {
         let now = self.now.mono;
         let Some(station) = self.stations.get_mut(&at.ip()).filter(|station| station.life == Life::Well)
         else {
             return;
         };
         let Some(leg) = station.leg_at(at.port()) else { return };
-        let listens = station.audio.get(&leg).is_some_and(|audio| audio.receives);
+        let opens = |audio: &Audio| audio.keys.as_ref().map(|keys| &keys.receive) == keys;
+        let listens = station.audio.get(&leg).is_some_and(|audio| audio.receives && opens(audio));
         if !listens || what == NOTHING {
             station.heard.remove(&leg);
         } else if station.heard.get(&leg) != Some(&what) {

@@ -10,7 +10,7 @@ use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Targets};
 use havre_media::Clip;
 use havre_model::{AgentId, AgentProfile, Role, Roles, Spoken, SpokenSet, WrapUp};
 use havre_sip::{Password, Trunk};
-use havre_switch::{Configuration, Library, ReloadPlan};
+use havre_switch::{Configuration, Library, ReloadPlan, SrtpPolicy};
 
 /// The line's number.
 pub const TOLL_FREE: &str = "+18335550100";
@@ -153,11 +153,12 @@ fn sip_config(agents: &[AgentProfile]) -> havre_sip::Config {
     }
 }
 
-pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile]) -> Configuration {
+pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPolicy) -> Configuration {
     Configuration {
         sip: sip_config(agents),
         agents: agents.to_vec(),
         ring_first: HashSet::new(),
+        srtp: srtp.clone(),
         plan: Arc::clone(&plan.dialplan),
         library: Arc::clone(&plan.library),
         rtp_advertise: SWITCH.ip(),
@@ -167,7 +168,8 @@ pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile]) -> Configurati
     }
 }
 
-pub(crate) fn reload(plan: &Plan, agents: &[AgentProfile]) -> ReloadPlan {
-    let Configuration { sip, agents, ring_first, plan, library, .. } = configuration(plan, agents);
-    ReloadPlan { sip, agents, ring_first, plan, library }
+pub(crate) fn reload(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPolicy) -> ReloadPlan {
+    let Configuration { sip, agents, ring_first, srtp, plan, library, .. } =
+        configuration(plan, agents, srtp);
+    ReloadPlan { sip, agents, ring_first, srtp, plan, library }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use havre_media::sdp::Srtp;
 use havre_model::{AgentId, AgentState, Digit, LegId};
 use havre_phone::{Answering, Command, Input, Keying};
 use havre_sip::wire::Uri;
@@ -251,6 +252,16 @@ macro_rules! phone {
                 self.with(|inner, ip| {
                     inner.say(ip, format_args!("starts again"));
                     inner.failed.insert(ip);
+                    inner.restart_phone(ip);
+                });
+            }
+
+            /// The phone is set up for SRTP, or against it, and is started again.
+            pub fn speaks_srtp(&self, srtp: Srtp) {
+                self.with(|inner, ip| {
+                    if let Some(station) = inner.stations.get_mut(&ip) {
+                        station.srtp = srtp;
+                    }
                     inner.restart_phone(ip);
                 });
             }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use havre_media::srtp::Pair;
 use havre_media::{Clip, Command, Event};
 use havre_model::{Digit, LegId, Mono, PlayId};
 use havre_switch::MediaInput;
@@ -50,6 +51,7 @@ struct Leg {
     remote: Option<SocketAddr>,
     sends: bool,
     receives: bool,
+    keys: Option<Pair>,
     playing: Option<Playing>,
     sound: Option<String>,
     bridge: Option<LegId>,
@@ -97,6 +99,7 @@ impl Plane {
                 leg.remote = Some(negotiated.remote_rtp);
                 leg.sends = negotiated.direction.sends();
                 leg.receives = negotiated.direction.receives();
+                leg.keys = negotiated.srtp.map(|keys| *keys);
                 leg.lost_at = (leg.receives && !leg.flowing && !leg.lost).then(|| now + MEDIA_LOST_AFTER);
                 if let Some(Playing { pieces, ends: ends @ None, .. }) = &mut leg.playing {
                     *ends = Some(now + pieces.front().map_or(Duration::ZERO, |piece| piece.length));
@@ -175,6 +178,7 @@ impl Plane {
             remote: None,
             sends: false,
             receives: false,
+            keys: None,
             playing: None,
             sound: None,
             bridge: None,
@@ -307,6 +311,11 @@ impl Plane {
     /// All legs, and whether they should get RTP.
     pub(crate) fn listening(&self) -> impl Iterator<Item = (LegId, u16)> + '_ {
         self.legs.iter().filter(|(_, leg)| leg.remote.is_some()).map(|(id, leg)| (*id, leg.port))
+    }
+
+    /// What protects a leg's packets.
+    pub(crate) fn keys(&self, id: LegId) -> Option<&Pair> {
+        self.legs.get(&id)?.keys.as_ref()
     }
 
     /// Who hears whom.

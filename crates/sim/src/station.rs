@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use havre_media::sdp::Srtp;
+use havre_media::srtp::{Keys, Pair};
 use havre_model::{LegId, Now};
 use havre_phone::{Config, Phone};
 use havre_sip::{Account, Path, Transport};
@@ -21,12 +23,13 @@ pub(crate) enum Life {
 }
 
 /// One leg's audio, as the phone's own data plane has it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Audio {
     pub(crate) port: u16,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) sends: bool,
     pub(crate) receives: bool,
+    pub(crate) keys: Option<Pair>,
 }
 
 /// What a person near the phone knows of a leg.
@@ -50,6 +53,7 @@ pub(crate) struct Station {
     pub(crate) transport: Transport,
     /// It speaks over a WebSocket behind the console's login, with an instance of its own.
     pub(crate) browser: bool,
+    pub(crate) srtp: Srtp,
     pub(crate) life: Life,
     /// Sends no RTP though it could.
     pub(crate) muted: bool,
@@ -78,6 +82,7 @@ impl Station {
             number,
             transport: Transport::Udp,
             browser: false,
+            srtp: Srtp::Off,
             life: Life::Well,
             muted: false,
             lines: BTreeMap::new(),
@@ -90,8 +95,15 @@ impl Station {
 
     /// The ports of the switch to which this phone sends RTP.
     pub(crate) fn switch_ports(&self) -> impl Iterator<Item = u16> {
-        let sending = self.audio.values().filter(|audio| audio.sends).filter_map(|audio| audio.remote);
-        sending.filter(|remote| remote.ip() == SWITCH.ip()).map(|remote| remote.port())
+        self.streams().map(|(port, _)| port)
+    }
+
+    /// The same, with the keys that protect what is sent.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = (u16, Option<Keys>)> {
+        self.audio.values().filter(|audio| audio.sends).filter_map(|audio| {
+            let remote = audio.remote.filter(|remote| remote.ip() == SWITCH.ip())?;
+            Some((remote.port(), audio.keys.as_ref().map(|keys| keys.send.clone())))
+        })
     }
 
     pub(crate) const fn ip(&self) -> IpAddr {

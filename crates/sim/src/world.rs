@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use havre_model::{AgentId, AgentProfile, CallEvent, CallId, Mono, Now, Unix};
 use havre_phone as phone;
-use havre_switch::{Input, Switch};
+use havre_switch::{Input, SrtpPolicy, Switch};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -35,6 +35,8 @@ pub struct Setup {
     pub seed: u64,
     /// Accounts.
     pub agents: Vec<AgentProfile>,
+    /// Whose media is to be SRTP; the trunk is `carrier`.
+    pub srtp: SrtpPolicy,
     /// What callers hear.
     pub plan: Plan,
     /// The network.
@@ -51,6 +53,7 @@ impl Default for Setup {
         Self {
             seed: 1,
             agents: hotline::demo_accounts(),
+            srtp: SrtpPolicy::default(),
             plan: Plan::shipped(),
             weather: Weather::FINE,
             ports: 1_000,
@@ -73,6 +76,7 @@ pub(crate) struct Inner {
     pub(crate) stations: BTreeMap<IpAddr, Station>,
     pub(crate) callers: BTreeMap<CallId, IpAddr>,
     pub(crate) agents: Vec<AgentProfile>,
+    pub(crate) srtp: SrtpPolicy,
     pub(crate) plan: Plan,
     pub(crate) log: Log,
     pub(crate) checks: Checks,
@@ -114,10 +118,10 @@ impl World {
     /// A world in which nobody has signed in.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { seed, agents, plan, weather, ports, log } = setup;
+        let Setup { seed, agents, srtp, plan, weather, ports, log } = setup;
         let mut random = ChaCha12Rng::seed_from_u64(seed);
         let now = Now { mono: Mono::ZERO, unix: START };
-        let switch = Switch::new(hotline::configuration(&plan, &agents), seed_from(&mut random), now);
+        let switch = Switch::new(hotline::configuration(&plan, &agents, &srtp), seed_from(&mut random), now);
         let inner = Inner {
             now,
             switch,
@@ -129,6 +133,7 @@ impl World {
             callers: BTreeMap::new(),
             checks: Checks::new(&agents),
             agents,
+            srtp,
             plan,
             log: Log::new(log),
             keys: BTreeMap::new(),
@@ -330,7 +335,7 @@ impl World {
     /// A new plan is loaded.
     pub fn reloads(&self, plan: Plan) {
         let inner = &mut *self.0.borrow_mut();
-        let reload = Box::new(hotline::reload(&plan, &inner.agents));
+        let reload = Box::new(hotline::reload(&plan, &inner.agents, &inner.srtp));
         inner.plan = plan;
         inner.tell_switch(Input::Reload(reload));
     }
@@ -340,7 +345,7 @@ impl World {
         let inner = &mut *self.0.borrow_mut();
         inner.agents = agents;
         inner.checks.set_agents(&inner.agents);
-        let reload = Box::new(hotline::reload(&inner.plan, &inner.agents));
+        let reload = Box::new(hotline::reload(&inner.plan, &inner.agents, &inner.srtp));
         inner.tell_switch(Input::Reload(reload));
     }
 
@@ -511,7 +516,8 @@ impl Inner {
         let seed = seed_from(&mut self.random);
         let now = self.now;
         let Some(station) = self.stations.get_mut(&ip) else { return };
-        station.phone = phone::Phone::new(phone::Config::new(ip), seed, now);
+        let config = phone::Config { srtp: station.srtp, ..phone::Config::new(ip) };
+        station.phone = phone::Phone::new(config, seed, now);
         station.life = Life::Well;
         station.lines.clear();
         station.audio.clear();

@@ -44,6 +44,7 @@ fn of_quality(quality: &Quality) -> Value {
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     json!({
         "codec": quality.codec,
+        "srtp": quality.srtp,
         "received": quality.received,
         "lost": quality.lost,
         "lost_permille": quality.loss_permille,

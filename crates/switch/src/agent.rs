@@ -41,7 +41,8 @@ impl Switch {
         let part = Part::Offered { offer, interpreter };
         let role = Role::Agent { call, agent: agent.clone(), browser, part };
         self.offers.insert(offer, leg);
-        self.add_leg(leg, Leg::new(shard, role));
+        let srtp = self.srtp_of(agent);
+        self.add_leg(leg, Leg::new(shard, role, srtp));
         self.tell_call(call, CallInput::Offered { offer, agent: agent.clone(), kind }, now);
     }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use havre_call::{Arrival, Call, End, Input as CallInput, Output as CallOutput};
 use havre_media as media;
+use havre_media::sdp::{Rejected, Unusable};
 use havre_model::{CallId, Cause, LegId, LineId, Now, Pii, PlayId, TrunkId, limits};
 use havre_queue as queue;
 use havre_sip as sip;
@@ -32,11 +33,13 @@ impl Switch {
         let id = CallId(self.random.next_u64());
         let number = caller.expose().number.clone().map(Pii::new);
         let ring_first = self.ring_first.contains(&trunk);
+        let srtp = self.srtp.trunks.get(&trunk).copied().unwrap_or_default();
         let arrival = Arrival { call: id, line, trunk, number, ring_first };
         let call = Call::new(arrival, Arc::clone(&self.plan), &mut self.redial, now);
         let library = Arc::clone(&self.library);
         self.calls.insert(id, Box::new(Entry { call, leg, library }));
-        self.legs.insert(leg, Leg::new(self.shard_of(id.0), Role::Caller { call: id, offer }));
+        let role = Role::Caller { call: id, offer };
+        self.legs.insert(leg, Leg::new(self.shard_of(id.0), role, srtp));
         self.sip.belongs(leg, id);
         self.carry_call(id, now);
     }
@@ -162,8 +165,8 @@ impl Switch {
 
     /// Sockets are bound: answer the INVITE that asked for them.
     pub(crate) fn answer_invite(&mut self, leg: LegId, offer: Option<Bytes>, now: Now) {
-        if !self.describe(leg, offer, now) {
-            self.counters.no_common_codec += 1;
+        if let Err(why) = self.describe(leg, offer, now) {
+            self.say_refused(leg, why);
             self.fail_leg(leg, Cause::NotAcceptable, now);
             return;
         }
@@ -174,30 +177,44 @@ impl Switch {
 
     /// Answers a re-INVITE or UPDATE; `None` asks for our offer. Whether the far side is on hold now.
     pub(crate) fn answer_reoffer(&mut self, leg: LegId, sdp: Option<Bytes>, now: Now) -> Option<bool> {
-        if !self.describe(leg, sdp, now) {
-            self.counters.no_common_codec += 1;
+        if let Err(why) = self.describe(leg, sdp, now) {
+            self.say_refused(leg, why);
             self.command_sip(sip::Command::Reject { leg, status: Cause::NotAcceptable.sip_status() }, now);
             return None;
         }
         self.legs.get(&leg)?.agreed.map(|agreed| agreed.held)
     }
 
-    /// Sends our answer to `offer`, or our own offer, in a 200. `false` if there is nothing common to say.
-    fn describe(&mut self, leg: LegId, offer: Option<Bytes>, now: Now) -> bool {
-        let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session) else { return false };
+    /// Sends our answer to `offer`, or our own offer, in a 200.
+    fn describe(&mut self, leg: LegId, offer: Option<Bytes>, now: Now) -> Result<(), Rejected> {
+        let session = self.legs.get_mut(&leg).and_then(Leg::session).ok_or(Rejected::NoOffer)?;
         let (sdp, agreed) = match offer {
             None => (session.offer(), None),
-            Some(offer) => match session.answer(&offer) {
-                Ok((answer, negotiated)) => (answer, Some(negotiated)),
-                Err(_) => return false,
-            },
+            Some(offer) => {
+                let (answer, negotiated) = session.answer(&offer)?;
+                (answer, Some(negotiated))
+            }
         };
         // The 200 first: whoever gets it knows where the audio comes from.
         self.command_sip(sip::Command::Answer { leg, sdp: sdp.into() }, now);
         if let Some(negotiated) = agreed {
             self.configure(leg, negotiated);
         }
-        true
+        Ok(())
+    }
+
+    /// An offer or an answer was of no use: it is counted, and a carrier that lacks keys, or asks for them in vain, is
+    /// named, for nothing but a configuration here or there will help it.
+    fn say_refused(&mut self, leg: LegId, why: Rejected) {
+        let Rejected::NotSecure(why) = why else {
+            self.counters.no_common_codec += 1;
+            return;
+        };
+        self.counters.not_secure += 1;
+        if let Some(entry) = self.caller_of(leg).and_then(|call| self.calls.get(&call)) {
+            let (status, trunk) = (Cause::NotAcceptable.sip_status(), Some(entry.call.trunk().clone()));
+            self.outputs.push_back(Output::Refused { status, why: srtp_word(why), trunk });
+        }
     }
 
     fn configure(&mut self, leg: LegId, negotiated: media::sdp::Negotiated) {
@@ -214,14 +231,14 @@ impl Switch {
         // What was agreed before stays in force (RFC 3264 §8): nobody is hung up for a bad second answer.
         let agreed = entry.agreed.is_some();
         let accepted = match (entry.session(), sdp) {
-            (Some(session), Some(answer)) => session.accept(answer).ok(),
-            _ => None,
+            (Some(session), Some(answer)) => session.accept(answer),
+            _ => Err(Rejected::NoOffer),
         };
         match accepted {
-            Some(negotiated) => self.configure(leg, negotiated),
-            None if agreed => {}
-            None => {
-                self.counters.no_common_codec += 1;
+            Ok(negotiated) => self.configure(leg, negotiated),
+            Err(_) if agreed => {}
+            Err(why) => {
+                self.say_refused(leg, why);
                 self.fail_leg(leg, Cause::NotAcceptable, now);
                 return false;
             }
@@ -244,6 +261,20 @@ impl Switch {
             Role::Caller { call, .. } => Some(call),
             Role::Agent { .. } | Role::Feature(_) => None,
         }
+    }
+}
+
+/// Why a leg cannot be secure, in a fixed word.
+const fn srtp_word(why: Unusable) -> &'static str {
+    match why {
+        Unusable::Off => "SRTP is off",
+        Unusable::Missing => "no SRTP keys",
+        Unusable::NotOffered => "SRTP keys not of our offer",
+        Unusable::Suite => "no SRTP suite in common",
+        Unusable::Key => "a broken SRTP key",
+        Unusable::Lifetime => "a senseless SRTP key lifetime",
+        Unusable::Mki => "SRTP with MKI",
+        Unusable::Parameter => "an SRTP parameter we lack",
     }
 }
 

@@ -76,7 +76,8 @@ impl Switch {
         let says = state.map_or(Confirmation::Failed, Confirmation::State);
         let feature =
             Feature { agent: agent.clone(), browser, offer, reader, asks, says, tests: code == TEST_CALL };
-        self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature)));
+        let srtp = self.srtp_of(agent);
+        self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature), srtp));
         if let Some(command) = asks {
             // The endpoint's ids of incoming legs have the top bit set, which the API's replies never have.
             self.queue

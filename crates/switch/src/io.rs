@@ -1,12 +1,13 @@
 //! What goes into a [`crate::Switch`] and what comes out of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use havre_dialplan::Dialplan;
 use havre_media as media;
+use havre_media::sdp::Srtp;
 use havre_model::{
     AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, Digit, FlowId, LegId, Quality, Side,
     TrunkId,
@@ -15,6 +16,15 @@ use havre_queue as queue;
 use havre_sip as sip;
 
 use crate::Library;
+
+/// Whose media is to be SRTP, with keys from SDP. Whoever is not in here has none; browsers always have, by DTLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SrtpPolicy {
+    /// Callers, by the trunk that brings them.
+    pub trunks: HashMap<TrunkId, Srtp>,
+    /// Agents' phones.
+    pub agents: HashMap<AgentId, Srtp>,
+}
 
 /// What a switch is told once, at the start.
 #[derive(Clone)]
@@ -25,6 +35,8 @@ pub struct Configuration {
     pub agents: Vec<AgentProfile>,
     /// Trunks that want a 180 before the 200.
     pub ring_first: HashSet<TrunkId>,
+    /// Whose media is to be SRTP.
+    pub srtp: SrtpPolicy,
     /// What callers hear and what keys do.
     pub plan: Arc<Dialplan>,
     /// The plan's prompts, encoded.
@@ -55,6 +67,8 @@ pub struct ReloadPlan {
     pub agents: Vec<AgentProfile>,
     /// As in [`Configuration`].
     pub ring_first: HashSet<TrunkId>,
+    /// As in [`Configuration`].
+    pub srtp: SrtpPolicy,
     /// As in [`Configuration`].
     pub plan: Arc<Dialplan>,
     /// As in [`Configuration`].
@@ -234,7 +248,7 @@ pub enum Output {
     },
     /// The store is gone (`true`) or back.
     Degraded(bool),
-    /// The edge refused an INVITE.
+    /// The edge refused an INVITE, or media that is not as secure as it has to be did.
     Refused {
         /// With this status.
         status: u16,

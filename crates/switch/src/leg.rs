@@ -1,6 +1,7 @@
 //! What each leg is for, and how far its media is.
 
-use havre_media::{Codec, sdp};
+use havre_media::Codec;
+use havre_media::sdp::{self, Srtp};
 use havre_model::{AgentId, CallId, LegId, OfferId};
 
 use crate::feature::Feature;
@@ -20,6 +21,8 @@ pub(crate) struct Leg {
     pub(crate) shard: usize,
     pub(crate) media: Media,
     pub(crate) role: Role,
+    /// Whether its media is to be SRTP; as configured when it began.
+    pub(crate) srtp: Srtp,
     /// What SDP agreed upon, last.
     pub(crate) agreed: Option<Agreed>,
     /// Cumulative (received, lost) at the last quality report.
@@ -64,8 +67,8 @@ pub(crate) enum Part {
 }
 
 impl Leg {
-    pub(crate) fn new(shard: usize, role: Role) -> Self {
-        Self { shard, media: Media::Opening, role, agreed: None, reported: (0, 0), flowing: [true; 2] }
+    pub(crate) fn new(shard: usize, role: Role, srtp: Srtp) -> Self {
+        Self { shard, media: Media::Opening, role, srtp, agreed: None, reported: (0, 0), flowing: [true; 2] }
     }
 
     pub(crate) fn session(&mut self) -> Option<&mut sdp::Session> {

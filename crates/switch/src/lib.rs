@@ -16,6 +16,6 @@ mod returning;
 mod switch;
 mod wakeups;
 
-pub use io::{BrowserMedia, Configuration, Input, MediaInput, Output, QualityReport, ReloadPlan};
+pub use io::{BrowserMedia, Configuration, Input, MediaInput, Output, QualityReport, ReloadPlan, SrtpPolicy};
 pub use library::Library;
 pub use switch::{Counters, Switch};

@@ -43,7 +43,8 @@ impl Switch {
         returning.leg = Some(leg);
         returning.dials += 1;
         let role = Role::Agent { call, agent: agent.clone(), browser: true, part: Part::Returning };
-        self.add_leg(leg, Leg::new(shard, role));
+        let srtp = self.srtp_of(agent);
+        self.add_leg(leg, Leg::new(shard, role, srtp));
     }
 
     /// The page has answered.

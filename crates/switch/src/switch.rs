@@ -15,7 +15,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::feature;
-use crate::io::{BrowserMedia, Configuration, Input, MediaInput, Output, ReloadPlan};
+use crate::io::{BrowserMedia, Configuration, Input, MediaInput, Output, ReloadPlan, SrtpPolicy};
 use crate::leg::{DialledLegs, Leg, Media, Part, Role};
 use crate::library::Library;
 use crate::quality::Closing;
@@ -31,6 +31,7 @@ pub struct Switch {
     pub(crate) library: Arc<Library>,
     pub(crate) agents: HashMap<AgentId, AgentProfile>,
     pub(crate) ring_first: HashSet<TrunkId>,
+    pub(crate) srtp: SrtpPolicy,
     pub(crate) calls: HashMap<CallId, Box<Entry>>,
     pub(crate) legs: HashMap<LegId, Leg>,
     /// Legs that are over, until their last report has come.
@@ -66,6 +67,8 @@ pub struct Counters {
     pub no_port: u64,
     /// Offers and answers of SDP without a common codec.
     pub no_common_codec: u64,
+    /// Offers and answers without SRTP where it is required, or with nothing but SRTP where it is off or cannot be.
+    pub not_secure: u64,
     /// Calls refused because too many are in progress.
     pub too_many_calls: u64,
     /// Legs whose port answered with ICMP.
@@ -79,6 +82,7 @@ impl Counters {
             ("late_media", self.late_media),
             ("no_port", self.no_port),
             ("no_common_codec", self.no_common_codec),
+            ("not_secure", self.not_secure),
             ("too_many_calls", self.too_many_calls),
             ("media_unreachable", self.media_unreachable),
         ]
@@ -90,7 +94,7 @@ impl Switch {
     /// A switch that takes calls at once.
     #[must_use]
     pub fn new(configuration: Configuration, seed: [u8; 32], now: Now) -> Self {
-        let Configuration { sip, agents, ring_first, plan, library, rtp_advertise, browser, shards } =
+        let Configuration { sip, agents, ring_first, srtp, plan, library, rtp_advertise, browser, shards } =
             configuration;
         let mut random = ChaCha20Rng::from_seed(seed);
         let mut seeds = || {
@@ -117,6 +121,7 @@ impl Switch {
             plan,
             library,
             ring_first,
+            srtp,
             rtp_advertise,
             browser,
             random,
@@ -257,17 +262,22 @@ impl Switch {
 
     fn on_sip_event(&mut self, event: sip::Event, now: Now) {
         match event {
-            sip::Event::Incoming { leg, origin, called, line, caller, offer, path } => match (origin, line) {
-                (sip::Origin::Trunk(trunk), Some(line)) => {
-                    self.on_caller(leg, trunk, line, &caller, offer, now);
+            sip::Event::Incoming { leg, origin, called, line, caller, offer, path } => {
+                match (origin, line) {
+                    (sip::Origin::Trunk(trunk), Some(line)) => {
+                        self.on_caller(leg, trunk, line, &caller, offer, now);
+                    }
+                    (sip::Origin::Agent(agent), _) => {
+                        self.on_feature(leg, &agent, &called, offer, path.transport.is_web(), now);
+                    }
+                    (sip::Origin::Trunk(_) | sip::Origin::Anyone, _) => {
+                        self.command_sip(
+                            sip::Command::Reject { leg, status: Cause::NotFound.sip_status() },
+                            now,
+                        );
+                    }
                 }
-                (sip::Origin::Agent(agent), _) => {
-                    self.on_feature(leg, &agent, &called, offer, path.transport.is_web(), now);
-                }
-                (sip::Origin::Trunk(_) | sip::Origin::Anyone, _) => {
-                    self.command_sip(sip::Command::Reject { leg, status: Cause::NotFound.sip_status() }, now);
-                }
-            },
+            }
             sip::Event::Registered { agent, .. } => {
                 self.queue.handle_input(queue::Input::Reachable { agent: agent.clone(), yes: true }, now);
                 self.dial_returning(&agent);
@@ -329,7 +339,9 @@ impl Switch {
             fingerprint: ours.fingerprint,
             candidates: ours.candidates_host.iter().map(|ip| SocketAddr::new(*ip, rtp)).collect(),
         });
-        let local = sdp::Local { addr: self.rtp_advertise, rtp, rtcp, codecs, browser };
+        let srtp = self.legs.get(&leg).filter(|_| browser.is_none()).map(|leg| leg.srtp).unwrap_or_default();
+        let sdes = sdp::Sdes::new(srtp, &mut self.random);
+        let local = sdp::Local { addr: self.rtp_advertise, rtp, rtcp, codecs, browser, sdes };
         let Some(entry) = self.legs.get_mut(&leg) else {
             // The leg ended while its sockets were bound; they were told to close in that order.
             self.counters.late_media += 1;
@@ -430,17 +442,23 @@ impl Switch {
     }
 
     fn on_reload(&mut self, reload: ReloadPlan, now: Now) {
-        let ReloadPlan { sip, agents, ring_first, plan, library } = reload;
+        let ReloadPlan { sip, agents, ring_first, srtp, plan, library } = reload;
         self.command_sip(sip::Command::Configure(Arc::new(with_numbers(sip, &plan))), now);
         self.plan = plan;
         self.library = library;
         self.ring_first = ring_first;
+        self.srtp = srtp;
         self.set_agents(agents, now);
     }
 
     fn set_agents(&mut self, agents: Vec<AgentProfile>, now: Now) {
         self.agents = agents.iter().map(|profile| (profile.id.clone(), profile.clone())).collect();
         self.queue.handle_input(queue::Input::Agents(agents), now);
+    }
+
+    /// Whether an agent's media is to be SRTP.
+    pub(crate) fn srtp_of(&self, agent: &AgentId) -> sdp::Srtp {
+        self.srtp.agents.get(agent).copied().unwrap_or_default()
     }
 
     pub(crate) fn shard_of(&self, seed: u64) -> usize {

@@ -13,7 +13,7 @@ use havre_media::sdp::{Fingerprint, Negotiated};
 use havre_media::{Command, Event, Face, IceLocal};
 use havre_model::{AgentProfile, CallId, Digit, FlowId, LegId, Now, Role, Roles, Spoken, WrapUp};
 use havre_sip::{FlowOwner, Link, Password, Trunk};
-use havre_switch::{BrowserMedia, Configuration, Input, Library, MediaInput, Output, Switch};
+use havre_switch::{BrowserMedia, Configuration, Input, Library, MediaInput, Output, SrtpPolicy, Switch};
 
 const HAVRE: &str = "192.0.2.10:5060";
 const CARRIER: &str = "198.51.100.7:5060";
@@ -162,6 +162,7 @@ fn configuration(browser: bool) -> Configuration {
         sip,
         agents: vec![advocate],
         ring_first: HashSet::new(),
+        srtp: SrtpPolicy::default(),
         plan,
         library: Arc::new(Library::unencoded(&catalogue)),
         rtp_advertise: "192.0.2.10".parse().unwrap(),

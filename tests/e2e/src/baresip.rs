@@ -64,6 +64,13 @@ impl Setup {
         self
     }
 
+    /// Encrypts media as `mode` says: `srtp` (where the far side can), `srtp-mand`.
+    #[must_use]
+    pub fn encrypted(mut self, mode: &str) -> Self {
+        let _ = write!(self.account, ";mediaenc={mode}");
+        self
+    }
+
     /// Signals over TCP.
     #[must_use]
     pub fn over_tcp(mut self) -> Self {
@@ -302,7 +309,7 @@ fn configuration(ip: &str, files: &Scratch) -> String {
          statmode_default off\nsnd_path {directory}\nctrl_tcp_listen {ip}:{CONTROL}\n\
          module_path /usr/lib/baresip/modules\n"
     );
-    for module in ["g711.so", "g722.so", "opus.so", "aufile.so", "aubridge.so", "sndfile.so"] {
+    for module in ["g711.so", "g722.so", "opus.so", "aufile.so", "aubridge.so", "sndfile.so", "srtp.so"] {
         let _ = writeln!(text, "module {module}");
     }
     text.push_str("module_tmp uuid.so\n");

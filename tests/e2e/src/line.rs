@@ -383,9 +383,16 @@ fn shipped_plan() -> Table {
 fn put(table: &mut Table, key: &str, value: Value) {
     let (mut table, mut rest) = (table, key);
     while let Some((section, more)) = rest.split_once('.') {
-        let entry = table.entry(section).or_insert_with(|| Table::new().into());
-        table = entry.as_table_mut().unwrap_or_else(|| panic!("{key}: {section} is no table"));
+        let mut entry = table.entry(section).or_insert_with(|| Table::new().into());
         rest = more;
+        // `agents.1.srtp`: of one in a list.
+        if let Value::Array(list) = entry {
+            let (place, more) = rest.split_once('.').unwrap_or_else(|| panic!("{key}: which of {section}?"));
+            let place = place.parse::<usize>().ok().filter(|place| *place < list.len());
+            entry = &mut list[place.unwrap_or_else(|| panic!("{key}: no such one of {section}"))];
+            rest = more;
+        }
+        table = entry.as_table_mut().unwrap_or_else(|| panic!("{key}: {section} is no table"));
     }
     table.insert(rest.into(), value);
 }

@@ -34,6 +34,12 @@ impl Linphone {
         )
     }
 
+    /// The same, with SRTP (keys in SDP) and nothing else.
+    #[must_use]
+    pub fn start_encrypted(hz: f64) -> Self {
+        Self::start_with(hz, "media_encryption=srtp\nmedia_encryption_mandatory=1\n")
+    }
+
     fn start_with(hz: f64, sip: &str) -> Self {
         let (host, files) = (Host::claim(), Scratch::new("linphone"));
         // Its call history lives under its home; without the directory it complains.

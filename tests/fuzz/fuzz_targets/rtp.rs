@@ -50,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn configure(shard: &mut Shard, leg: u64, remote: SocketAddr, codecs: Vec<Codec>, now: Now) {
     let local =
-        |addr: SocketAddr, codecs| Local { addr: addr.ip(), rtp: addr.port(), rtcp: addr.port() + 1, codecs, browser: None };
+        |addr: SocketAddr, codecs| Local { addr: addr.ip(), rtp: addr.port(), rtcp: addr.port() + 1, codecs, browser: None, sdes: None };
     let offer = Session::new(local(remote, codecs), 1).offer();
     let ours = local(SocketAddr::from(([192, 0, 2, 1], 4_000)), Codec::ALL.to_vec());
     let (_, negotiated) = Session::new(ours, 2).answer(&offer).expect("a good offer");

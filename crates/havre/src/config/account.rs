@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
+use havre_media::sdp::Srtp;
 use havre_model::{AgentId, AgentProfile, Role, Spoken, WrapUp, limits};
 
 use super::Check;
@@ -16,6 +17,8 @@ pub(crate) struct Account {
     pub(crate) profile: AgentProfile,
     /// SIP password.
     pub(crate) password: String,
+    /// Whether media of their phones is SRTP.
+    pub(crate) srtp: Srtp,
 }
 
 impl fmt::Debug for Account {
@@ -95,6 +98,7 @@ impl Check<'_> {
         let ready_on_register = raw.ready_on_register;
         let languages = languages.into_iter().collect();
         let profile = AgentProfile { id, languages, ui_language, roles, wrap_up, ready_on_register };
-        Some(Account { profile, password: raw.password.clone() })
+        let srtp = self.srtp(&key("srtp"), &raw.srtp);
+        Some(Account { profile, password: raw.password.clone(), srtp })
     }
 }

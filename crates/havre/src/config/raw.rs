@@ -293,6 +293,14 @@ pub(super) struct RawTrunk {
     /// What the carrier hears where there is no room: `"retry-after"` (503 with 1 to 3 s), `"503"` or `"500"`.
     #[serde(default = "default_overload")]
     pub(super) overload: String,
+    /// SRTP with keys from SDP: `"off"`, `"offered"` or `"required"`.
+    #[serde(default = "default_srtp")]
+    pub(super) srtp: String,
+}
+
+fn default_srtp() -> String {
+    // Keys that travel in plain SIP protect from nobody who can hear the call: whoever has TLS switches it on.
+    "off".to_owned()
 }
 
 fn default_overload() -> String {
@@ -313,6 +321,9 @@ pub(super) struct RawAgent {
     /// Ready as soon as a phone registers, rather than when the advocate says so.
     #[serde(default)]
     pub(super) ready_on_register: bool,
+    /// SRTP with keys from SDP on this advocate's phones, as of a trunk; browsers have SRTP always.
+    #[serde(default = "default_srtp")]
+    pub(super) srtp: String,
 }
 
 fn default_roles() -> Vec<String> {

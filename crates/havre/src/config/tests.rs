@@ -43,6 +43,7 @@ fn the_production_example_is_accepted_once_its_secrets_are_set() {
     assert_eq!(config.trunks.len(), 3);
     assert_eq!(config.trunks[2].certificate.as_deref(), Some("sip.carrier.example"));
     assert!(config.http_secure && config.tls.identity.is_some());
+    assert_eq!((config.trunks[1].srtp, config.agents[0].srtp), (Srtp::Off, Srtp::Offered));
     assert_eq!(config.agents[0].profile.wrap_up, WrapUp::Manual);
     assert_eq!(config.agents[0].profile.ui_language, Spoken::Fr);
 }
@@ -71,6 +72,11 @@ fn every_error_names_the_key_and_the_line() {
         ("\"127.0.0.1:5060\"", "\"0.0.0.0:5060\"", format!("sip.listen:Some({})", line("listen = [\"127"))),
         ("20000-29999", "29999-20000", format!("rtp.ports:Some({})", line("ports ="))),
         ("\"embedded\"", "\"postgres://x\"", format!("store.url:Some({})", line("url ="))),
+        (
+            "[\"127.0.0.0/8\"]",
+            "[\"127.0.0.0/8\"]\nsrtp = \"maybe\"",
+            format!("trunks.0.srtp:Some({})", 1 + line("sources =")),
+        ),
         ("127.0.0.0/8", "127.0.0.0/99", format!("trunks.0.sources:Some({})", line("sources ="))),
         ("[\"en\"]", "[\"klingon\"]", format!("agents.0.languages:Some({})", line("languages ="))),
         ("wrap_up = 2", "wrap_up = \"never\"", format!("agents.0.wrap_up:Some({})", line("wrap_up ="))),

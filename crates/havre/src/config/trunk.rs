@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use havre_media::sdp::Srtp;
 use havre_model::TrunkId;
 use havre_tls::Files;
 use ipnet::IpNet;
@@ -27,6 +28,8 @@ pub(crate) struct Trunk {
     pub(crate) ring_first: bool,
     /// What it hears where there is no room.
     pub(crate) overload: havre_sip::Overload,
+    /// Whether its callers' media is SRTP.
+    pub(crate) srtp: Srtp,
 }
 
 impl Check<'_> {
@@ -89,8 +92,10 @@ impl Check<'_> {
                     havre_sip::Overload::RetryAfter
                 }
             };
+            let srtp = self.srtp(&key("srtp"), &trunk.srtp);
             trunks.push(Trunk {
                 overload,
+                srtp,
                 id,
                 sources,
                 digest,
@@ -104,5 +109,15 @@ impl Check<'_> {
             self.error("trunks", "there is none", remedy);
         }
         trunks
+    }
+
+    pub(super) fn srtp(&mut self, key: &str, text: &str) -> Srtp {
+        let srtp = Srtp::from_name(text);
+        if srtp.is_none() {
+            let remedy =
+                "write \"off\", \"offered\" (where the far side can) or \"required\" (refused otherwise)";
+            self.error(key, format!("{text:?} is not known"), remedy);
+        }
+        srtp.unwrap_or_default()
     }
 }

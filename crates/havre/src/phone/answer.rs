@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use havre_media::sdp::Srtp;
+use havre_media::srtp::Suite;
 use havre_media::{Clip, Codec};
 use havre_model::{Digit, LegId, PlayId};
 use havre_phone::{Answering, Command, Event, Keying};
@@ -20,8 +22,8 @@ use super::ear::{Ear, Heard, Reading};
 use super::keys::parse_time;
 use super::screen::{Screen, Tone};
 use super::{
-    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, configuration, hint, line_address, terminated,
-    typed,
+    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, carriage, configuration, hint, line_address,
+    parse_srtp, terminated, typed,
 };
 use crate::config::Config;
 
@@ -61,6 +63,9 @@ pub(crate) struct AnswerArgs {
     /// Answer by itself after this time [default: on Enter; 1s where nobody can type]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     after: Option<Duration>,
+    /// Encrypt the audio (SRTP, keys in SDP): off, offered (where the line can) or required
+    #[arg(long, value_name = "WHEN", default_value = "off", value_parser = parse_srtp)]
+    srtp: Srtp,
     /// Leave after this many calls
     #[arg(long, value_name = "NUMBER")]
     calls: Option<u32>,
@@ -83,7 +88,7 @@ pub(crate) async fn answer(args: AnswerArgs) -> anyhow::Result<ExitCode> {
     };
     let account =
         Account { user: args.agent.clone(), realm: config.realm.clone(), password: Password::new(password) };
-    let driver = Driver::start(line, vec![Codec::Pcmu, Codec::Pcma, Codec::G722]).await?;
+    let driver = Driver::start(line, vec![Codec::Pcmu, Codec::Pcma, Codec::G722], args.srtp).await?;
     let after = args.after.or_else(|| (!stdin().is_terminal()).then_some(BY_ITSELF));
     let mut advocate = Advocate {
         driver,
@@ -257,7 +262,7 @@ impl Advocate {
                 let text = format!("a call: {display}   (Enter answers, d declines)");
                 self.say(Tone::Loud, "offer", &text, json!({ "label": display }));
             }
-            Event::Answered { leg, codec } => self.on_answered(leg, codec),
+            Event::Answered { leg, codec, suite } => self.on_answered(leg, codec, suite),
             Event::Heard { hz, dbm0, purity, .. } => self.on_heard(Reading { hz, dbm0, purity }),
             Event::PlayDone { leg, .. } => self.tone(leg),
             Event::Digit { digit, .. } => {
@@ -302,7 +307,7 @@ impl Advocate {
         }
     }
 
-    fn on_answered(&mut self, leg: LegId, codec: Codec) {
+    fn on_answered(&mut self, leg: LegId, codec: Codec, suite: Option<Suite>) {
         self.driver.command(Command::Listen { leg, on: true });
         if matches!(self.state, State::Code(_)) {
             return;
@@ -310,8 +315,9 @@ impl Advocate {
         let ear = Ear::new(None, &[CALLER_HZ]);
         self.state = State::Talking(Talk { leg, ear, hz: ADVOCATE_HZ });
         self.tone(leg);
-        let text = format!("answered ({}); the caller hears a soft tone. q and Enter hangs up", codec.name());
-        self.say(Tone::Good, "answered", &text, json!({}));
+        let how = carriage(codec, suite);
+        let text = format!("answered ({how}); the caller hears a soft tone. q and Enter hangs up");
+        self.say(Tone::Good, "answered", &text, json!({ "srtp": suite.map(Suite::name) }));
     }
 
     fn on_heard(&mut self, reading: Reading) {

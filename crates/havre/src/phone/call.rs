@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::Args;
 use havre_dialplan::Catalogue;
+use havre_media::sdp::Srtp;
+use havre_media::srtp::Suite;
 use havre_media::{Clip, Codec};
 use havre_model::{Digit, LegId, Mono, PlayId, Spoken};
 use havre_phone::{Command, Event, Keying};
@@ -21,8 +23,8 @@ use super::keys::{Press, Presses, parse_keys, parse_time};
 use super::screen::{Screen, Tone};
 use super::verdict::{Facts, Pressed, Wanted, language_name};
 use super::{
-    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, configuration, hint, line_address, terminated,
-    typed,
+    ADVOCATE_HEARS_HZ, ADVOCATE_HZ, CALLER_HZ, TONE_DBM0, carriage, configuration, hint, line_address,
+    parse_srtp, terminated, typed,
 };
 
 /// The one call.
@@ -70,6 +72,9 @@ pub(crate) struct CallArgs {
     /// Fail unless an advocate is reached, and heard both ways
     #[arg(long)]
     advocate: bool,
+    /// Encrypt the audio (SRTP, keys in SDP): off, offered (where the line can) or required
+    #[arg(long, value_name = "WHEN", default_value = "off", value_parser = parse_srtp)]
+    srtp: Srtp,
     /// Send keys as SIP INFO, not as telephone-events
     #[arg(long)]
     info: bool,
@@ -90,7 +95,7 @@ pub(crate) async fn call(args: CallArgs) -> anyhow::Result<ExitCode> {
         .remark(&format!("Calling {} at {line}. Keys and Enter press them, q and Enter hangs up.", args.to));
     let ear = open_ear(&config.prompts, &mut screen).await;
     // Narrowband only: the prompts are recognised by what a telephone line lets through.
-    let driver = Driver::start(line, vec![Codec::Pcmu, Codec::Pcma]).await?;
+    let driver = Driver::start(line, vec![Codec::Pcmu, Codec::Pcma], args.srtp).await?;
     Caller::new(&args, line, driver, screen, ear).run(&args.to).await
 }
 
@@ -269,12 +274,13 @@ impl Caller {
         let at = self.elapsed();
         match *event {
             Event::Ringing { .. } => self.screen.line(at, Tone::Plain, "ringing", "it rings", json!({})),
-            Event::Answered { codec, .. } => {
+            Event::Answered { codec, suite, .. } => {
                 self.facts.answered = Some(at);
                 self.driver.command(Command::Listen { leg: LEG, on: true });
                 let millis = at.as_millis();
-                let text = format!("answered after {millis} ms ({})", codec.name());
-                self.screen.line(at, Tone::Good, "answered", &text, json!({ "after_ms": millis as u64 }));
+                let text = format!("answered after {millis} ms ({})", carriage(codec, suite));
+                let fields = json!({ "after_ms": millis as u64, "srtp": suite.map(Suite::name) });
+                self.screen.line(at, Tone::Good, "answered", &text, fields);
             }
             Event::Heard { hz, dbm0, purity, .. } => {
                 for heard in self.ear.hear(Reading { hz, dbm0, purity }) {

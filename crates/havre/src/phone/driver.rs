@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use havre_media::Codec;
+use havre_media::sdp::Srtp;
 use havre_model::{LegId, Mono, limits};
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads, ShardEvent};
@@ -37,7 +38,7 @@ pub(super) struct Driver {
 
 impl Driver {
     /// A phone that speaks with nobody but `line`.
-    pub(super) async fn start(line: SocketAddr, codecs: Vec<Codec>) -> anyhow::Result<Self> {
+    pub(super) async fn start(line: SocketAddr, codecs: Vec<Codec>, srtp: Srtp) -> anyhow::Result<Self> {
         let clock = Clock::new();
         let ip =
             address_towards(line).await.with_context(|| format!("there is no way to {line} from here"))?;
@@ -55,7 +56,7 @@ impl Driver {
             shard: havre_media::Config::default(),
         };
         let media = MediaThreads::start(config, clock, rand::random(), sender)?;
-        let config = Config { codecs, max_legs: 1, ..Config::new(ip) };
+        let config = Config { codecs, srtp, max_legs: 1, ..Config::new(ip) };
         Ok(Self {
             phone: Phone::new(config, rand::random(), clock.now()),
             clock,

@@ -14,6 +14,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use havre_media::Codec;
+use havre_media::sdp::Srtp;
+use havre_media::srtp::Suite;
 
 use crate::config::Config;
 
@@ -39,6 +42,17 @@ fn line_address(asked: Option<SocketAddr>, config: &Config) -> anyhow::Result<So
     asked.or(config.sip_listen.first().copied()).context("the configuration has no sip.listen; give --line")
 }
 
+/// `--srtp`.
+fn parse_srtp(text: &str) -> Result<Srtp, String> {
+    Srtp::from_name(text).ok_or_else(|| "write off, offered or required".to_owned())
+}
+
+/// How audio travels, for people.
+fn carriage(codec: Codec, suite: Option<Suite>) -> String {
+    let protection = suite.map_or("not encrypted", Suite::name);
+    format!("{}, {protection}", codec.name())
+}
+
 /// A refusal's status, in words that help.
 fn hint(status: Option<u16>, line: SocketAddr) -> String {
     match status {
@@ -50,6 +64,7 @@ fn hint(status: Option<u16>, line: SocketAddr) -> String {
         }
         Some(404) => "the line has no such number or account".to_owned(),
         Some(480) => "nobody is there".to_owned(),
+        Some(488) => "the line takes no such media: no codec in common, or encryption (`--srtp`) that one side wants and the other lacks".to_owned(),
         Some(486 | 600) => "busy".to_owned(),
         Some(603) => "declined".to_owned(),
         Some(status) => format!("refused with SIP status {status}"),

@@ -296,7 +296,14 @@ impl Crowd {
 
     fn session(&mut self, port: usize, codec: Codec) -> Box<Session> {
         let rtp = self.places.rtp.get(port).copied().unwrap_or(9);
-        let local = Local { addr: self.places.media, rtp, rtcp: rtp + 1, codecs: vec![codec], browser: None };
+        let local = Local {
+            addr: self.places.media,
+            rtp,
+            rtcp: rtp + 1,
+            codecs: vec![codec],
+            browser: None,
+            sdes: None,
+        };
         // Below 2^62, as `Session::new` asks.
         let mut session = Box::new(Session::new(local, self.random.next_u64() >> 2));
         if self.plan.scenario == Scenario::Signalling {

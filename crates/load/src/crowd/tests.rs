@@ -377,7 +377,8 @@ impl World {
     fn session(&mut self) -> (u16, Session) {
         self.ports += 2;
         let (rtp, rtcp) = (self.ports, self.ports + 1);
-        let local = Local { addr: self.media, rtp, rtcp, codecs: vec![Codec::Pcmu], browser: None };
+        let local =
+            Local { addr: self.media, rtp, rtcp, codecs: vec![Codec::Pcmu], browser: None, sdes: None };
         (rtp, Session::new(local, rtp.into()))
     }
 

@@ -7,6 +7,7 @@ use havre_model::{Far, Mos, Quality};
 use super::Wire;
 use crate::emodel::{self, Equipment};
 use crate::rtcp::{Block, Reports, VoipMetrics};
+use crate::srtp::Suite;
 use crate::stream::loss::{GMIN, Loss, Pattern};
 
 /// A phone's jitter buffer is taken to be this many times the jitter long.
@@ -78,6 +79,7 @@ impl Wire {
         let loss = pattern.loss_since(&if whole { Pattern::default() } else { before });
         Quality {
             codec: self.codec().0.name(),
+            srtp: self.suite().map(Suite::name),
             received: self.reception.received(),
             lost: self.reception.lost(),
             loss_permille: loss.map_or(0, |loss| permille(loss.percent)),

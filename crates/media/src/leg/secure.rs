@@ -10,7 +10,7 @@ use rand_chacha::rand_core::Rng;
 use super::{Leg, Wire};
 use crate::outbox::Outbox;
 use crate::rtp::{HEADER, Packet};
-use crate::srtp::{Error, Pair, Receiver, Sender};
+use crate::srtp::{Error, Pair, Receiver, Sender, Suite};
 use crate::{Channel, Counters};
 
 /// For how long packets that were protected with the key before may come: more than any network delays them, and than
@@ -97,6 +97,11 @@ impl Wire {
             }
             secure.sender = Sender::new(keys.send);
         }
+    }
+
+    /// What our packets are protected with, if they are.
+    pub(super) fn suite(&self) -> Option<Suite> {
+        self.secure.as_ref().map(|secure| secure.sender.keys().suite())
     }
 
     /// Sends an RTP packet: every one of this leg's goes through here.

@@ -27,12 +27,17 @@ pub(super) struct Common {
     pub(super) comfort_noise: bool,
 }
 
-/// Whether a stream is one that we can carry: audio, not refused, over plain RTP or as a browser does it (feedback is
-/// tolerated, not sent).
+/// Whether a stream is one that we can carry: audio, not refused, over plain RTP, over SRTP with keys from SDP, or as a
+/// browser does it (feedback is tolerated, not sent).
 pub(super) fn is_audio(media: &Media, local: &Local) -> bool {
-    let plain = matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF");
+    let plain = matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF") || is_secure(media);
     let ours = if local.browser.is_some() { is_browsers(media) } else { plain };
     media.kind == "audio" && media.port != 0 && ours
+}
+
+/// Whether a stream's profile is that of SRTP (RFC 3711 §12, RFC 5124).
+pub(super) fn is_secure(media: &Media) -> bool {
+    matches!(media.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF")
 }
 
 impl Common {

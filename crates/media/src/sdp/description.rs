@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::browser::Web;
+use super::crypto::Crypto;
 use super::{Direction, Rejected};
-use crate::limits::{MAX_SDP, MAX_SDP_FORMATS, MAX_SDP_LINES, MAX_SDP_MEDIA};
+use crate::limits::{MAX_SDP, MAX_SDP_CRYPTO, MAX_SDP_FORMATS, MAX_SDP_LINES, MAX_SDP_MEDIA};
 
 /// Longest token that is echoed in an answer; registered ones are shorter.
 const MAX_TOKEN: usize = 64;
@@ -63,6 +64,8 @@ pub(super) struct Media {
     /// `a=rtcp-xr` with `voip-metrics` (RFC 3611 §5.1): these are welcome.
     pub(super) voip_metrics: bool,
     pub(super) direction: Option<Direction>,
+    /// `a=crypto`, which belongs to a stream and never to a session (RFC 4568 §4).
+    pub(super) crypto: Vec<Crypto>,
     pub(super) web: Web,
 }
 
@@ -204,6 +207,7 @@ impl Media {
             rtcp_mux: false,
             voip_metrics: false,
             direction: None,
+            crypto: Vec::new(),
             web: Web::default(),
         }
     }
@@ -236,6 +240,7 @@ impl Media {
             }
             "rtcp-mux" => self.rtcp_mux = true,
             "rtcp-xr" => self.voip_metrics |= asks_for_metrics(value),
+            "crypto" if self.crypto.len() < MAX_SDP_CRYPTO => self.crypto.extend(Crypto::parse(rest)),
             name if self.web.take(name, rest) => {}
             name => self.direction = Direction::from_name(name).or(self.direction),
         }
@@ -360,6 +365,7 @@ impl fmt::Display for Media {
         if let Some(direction) = self.direction {
             write!(f, "a={}\r\n", direction.as_str())?;
         }
+        self.crypto.iter().try_for_each(|line| line.fmt(f))?;
         self.web.fmt(f)
     }
 }
@@ -367,6 +373,7 @@ impl fmt::Display for Media {
 #[cfg(test)]
 mod tests {
     use super::super::browser::{Fingerprint, Role};
+    use super::super::crypto::tests::line;
     use super::*;
     use proptest::prelude::*;
 
@@ -441,11 +448,12 @@ mod tests {
             (ptime, maxptime, rtcp_mux, voip_metrics) in any::<(Option<u16>, Option<u16>, bool, bool)>(),
             rtcp in prop::option::of((any::<u16>(), prop::option::of(address()))),
             direction in prop::option::of(direction()),
+            crypto in prop::collection::vec(line(), 0..3),
             web in web(),
         ) -> Media {
             Media {
                 kind, port, protocol, formats, connection, encodings, parameters, ptime, maxptime, rtcp, rtcp_mux,
-                voip_metrics, direction, web,
+                voip_metrics, direction, crypto, web,
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod agreement;
 mod browser;
+mod crypto;
 mod description;
 mod session;
 
@@ -14,6 +15,7 @@ use crate::Codec;
 use crate::srtp::Pair;
 
 pub use browser::{BrowserFar, BrowserLocal, Fingerprint, Setup};
+pub use crypto::{Sdes, Srtp, Unusable};
 pub use session::Session;
 
 /// Our side of a leg's media, as it is told to the far side.
@@ -27,8 +29,10 @@ pub struct Local {
     pub rtcp: u16,
     /// What we offer, best first; of an offer we take what is in here, in the offerer's order.
     pub codecs: Vec<Codec>,
-    /// What a browser has to know besides; `None` for everybody else, who is offered plain RTP.
+    /// What a browser has to know besides; `None` for everybody else.
     pub browser: Option<BrowserLocal>,
+    /// Our keys, where media may or has to be SRTP; `None` speaks plain RTP only. A browser's come from DTLS.
+    pub sdes: Option<Sdes>,
 }
 
 /// Which way media may flow, seen from whoever says it.
@@ -170,6 +174,9 @@ pub enum Rejected {
     /// No codec in common.
     #[error("no codec in common")]
     NoCodec,
+    /// SRTP has to be, on either side's word, and cannot.
+    #[error("no SRTP: {0}")]
+    NotSecure(Unusable),
     /// An answer came, or was asked for, where no offer was made.
     #[error("an answer without an offer")]
     NoOffer,

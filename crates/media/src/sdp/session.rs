@@ -1,9 +1,14 @@
 //! One leg's side of an SDP session, through all its offers and answers.
 
-use super::agreement::{COMFORT_NOISE, Common, Stance, USUAL_PTIME, agree, is_audio};
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::agreement::{COMFORT_NOISE, Common, Stance, USUAL_PTIME, agree, is_audio, is_secure};
 use super::browser::{self, Role, Web};
+use super::crypto::{Crypto, Sdes};
 use super::description::{Address, Description, Encoding, Media, Origin};
-use super::{Direction, EventFormat, Local, Negotiated, Rejected};
+use super::{Direction, EventFormat, Local, Negotiated, Rejected, Unusable};
 use crate::Codec;
 
 /// Our payload types for telephone-events where the far side has not chosen any, by their clock rates: the usual one
@@ -31,6 +36,8 @@ pub struct Session {
     /// Streams of the far side's making that we refused, by their places; `None` is our own.
     places: Vec<Option<Media>>,
     protocol: String,
+    /// Our `a=crypto`: all of them in an offer, the chosen one in an answer.
+    crypto: Vec<Crypto>,
     /// What a browser called our stream, and whether it wants it bundled.
     mid: Option<String>,
     bundled: bool,
@@ -41,11 +48,19 @@ pub struct Session {
     offered: bool,
 }
 
-/// A body as it was written.
-#[derive(Clone, Debug)]
+/// A body as it was written, perhaps with keys.
+#[derive(Clone)]
 struct Said {
     version: u64,
-    text: Box<str>,
+    text: Zeroizing<String>,
+}
+
+/// What one of an offer's streams comes to.
+struct Choice {
+    place: usize,
+    common: Common,
+    crypto: Option<Crypto>,
+    negotiated: Negotiated,
 }
 
 /// The formats of our stream, by payload type.
@@ -61,14 +76,22 @@ impl Session {
     #[must_use]
     pub fn new(local: Local, id: u64) -> Self {
         let browser = local.browser.is_some();
+        let required = local.sdes.as_ref().is_some_and(Sdes::required);
+        let protocol = match browser {
+            true => browser::PROTOCOL,
+            false if required => "RTP/SAVP",
+            // Keys beside plain RTP are RFC 8643's way to offer both: who does not know them passes over them.
+            false => "RTP/AVP",
+        };
         Self {
+            protocol: protocol.to_owned(),
+            crypto: Vec::new(),
             local,
             wish: Direction::SendRecv,
             said: None,
             id,
             formats: Formats { codecs: Vec::new(), events: Vec::new(), comfort_noise: false },
             places: vec![None],
-            protocol: if browser { browser::PROTOCOL } else { "RTP/AVP" }.to_owned(),
             mid: browser.then(|| browser::MID.to_owned()),
             bundled: browser,
             rtcp_mux: browser,
@@ -87,6 +110,7 @@ impl Session {
     pub fn offer(&mut self) -> Vec<u8> {
         // Everything we speak is offered again, under the payload types that are in use.
         self.formats.complete(&self.local.codecs);
+        self.crypto = self.local.sdes.as_ref().map(Sdes::lines).unwrap_or_default();
         self.voip_metrics = true;
         self.offered = true;
         self.write(self.wish, Role::ActPass)
@@ -98,18 +122,24 @@ impl Session {
     /// The offer is of no use: refuse it with 488. What was agreed before stays.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Negotiated), Rejected> {
         let theirs = Description::parse(offer)?;
-        let mut outcome = Err(Rejected::NoAudio);
-        for (place, media) in
-            theirs.media.iter().enumerate().filter(|(_, media)| is_audio(media, &self.local))
-        {
-            let common = Common::of(media, &self.local);
-            let agreed = agree(&theirs, media, &common, self.stance(false));
-            outcome = agreed.map(|negotiated| (place, common, negotiated));
-            if outcome.is_ok() {
-                break;
+        let mut outcome: Result<Choice, Rejected> = Err(Rejected::NoAudio);
+        for place in 0..theirs.media.len() {
+            if !is_audio(&theirs.media[place], &self.local) {
+                continue;
+            }
+            let choice = self.consider(&theirs, place);
+            // Some offer the same audio twice, over RTP and over SRTP (the way before RFC 8643).
+            let better = match (&outcome, &choice) {
+                (Ok(before), Ok(now)) => before.negotiated.srtp.is_none() && now.negotiated.srtp.is_some(),
+                (Ok(_), Err(_)) => false,
+                (Err(_), _) => true,
+            };
+            if better {
+                outcome = choice;
             }
         }
-        let (place, common, negotiated) = outcome?;
+        let Choice { place, common, crypto, negotiated } = outcome?;
+        self.crypto = crypto.into_iter().collect();
         self.formats = Formats {
             codecs: common.first_of_each().into_iter().map(|(codec, pt)| (pt, codec)).collect(),
             events: common.events,
@@ -149,6 +179,9 @@ impl Session {
             .ok_or(Rejected::NoAudio)?;
         let common = Common::of(media, &self.local);
         let mut negotiated = agree(&theirs, media, &common, self.stance(true))?;
+        // Whoever answers with keys sends what only they open, whatever the profile says.
+        let must = is_secure(media) || !media.crypto.is_empty();
+        negotiated.srtp = self.secure(must, |sdes| sdes.accept(&media.crypto))?.map(Box::new);
         // It sends to us under our payload types (RFC 3264 §6.1), though some use their own.
         let ours =
             self.formats.codecs.iter().filter(|(_, codec)| negotiated.send.iter().any(|(c, _)| c == codec));
@@ -165,6 +198,34 @@ impl Session {
         negotiated.comfort_noise &= self.formats.comfort_noise;
         negotiated.rtcp_mux &= self.rtcp_mux;
         Ok(negotiated)
+    }
+
+    /// What would come of this stream of an offer.
+    fn consider(&self, theirs: &Description, place: usize) -> Result<Choice, Rejected> {
+        let media = &theirs.media[place];
+        let common = Common::of(media, &self.local);
+        let mut negotiated = agree(theirs, media, &common, self.stance(false))?;
+        let (crypto, pair) = self.secure(is_secure(media), |sdes| sdes.answer(&media.crypto))?.unzip();
+        negotiated.srtp = pair.map(Box::new);
+        Ok(Choice { place, common, crypto, negotiated })
+    }
+
+    /// The keys for a stream, by `agree`; `None` if it goes in the clear, as both sides allow. The far side does not where
+    /// it `must`.
+    fn secure<T>(
+        &self,
+        must: bool,
+        agree: impl FnOnce(&Sdes) -> Result<T, Unusable>,
+    ) -> Result<Option<T>, Rejected> {
+        if self.local.browser.is_some() {
+            return Ok(None);
+        }
+        let sdes = self.local.sdes.as_ref();
+        match sdes.ok_or(Unusable::Off).and_then(agree) {
+            Ok(agreed) => Ok(Some(agreed)),
+            Err(why) if must || sdes.is_some_and(Sdes::required) => Err(Rejected::NotSecure(why)),
+            Err(_) => Ok(None),
+        }
     }
 
     fn stance(&self, in_answer: bool) -> Stance {
@@ -187,13 +248,14 @@ impl Session {
             web: Web::default(),
             media: media.collect(),
         };
-        let mut text = body.to_string();
-        if self.said.as_ref().is_some_and(|said| *said.text != *text) {
+        let mut text = Zeroizing::new(body.to_string());
+        if self.said.as_ref().is_some_and(|said| said.text != text) {
             body.origin.version += 1;
-            text = body.to_string();
+            text = Zeroizing::new(body.to_string());
         }
-        self.said = Some(Said { version: body.origin.version, text: text.as_str().into() });
-        text.into_bytes()
+        let bytes = text.as_bytes().to_vec();
+        self.said = Some(Said { version: body.origin.version, text });
+        bytes
     }
 
     fn stream(&self, direction: Direction, setup: Role) -> Media {
@@ -235,6 +297,7 @@ impl Session {
             rtcp_mux: self.rtcp_mux,
             voip_metrics: self.voip_metrics,
             direction: Some(direction),
+            crypto: self.crypto.clone(),
             web: self
                 .local
                 .browser
@@ -242,6 +305,13 @@ impl Session {
                 .map(|local| local.web(self.mid.clone(), setup))
                 .unwrap_or_default(),
         }
+    }
+}
+
+impl fmt::Debug for Said {
+    /// Without the text: keys may stand in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Said").field("version", &self.version).finish_non_exhaustive()
     }
 }
 

@@ -14,6 +14,7 @@ mod tests;
 
 use std::fmt;
 
+use rand_chacha::rand_core::Rng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -42,6 +43,16 @@ pub enum Suite {
 impl Suite {
     /// Every suite, the one to prefer first.
     pub const ALL: [Self; 3] = [Self::AeadAes256Gcm, Self::AeadAes128Gcm, Self::AesCm128HmacSha1_80];
+
+    /// Its name in SDP (RFC 4568 §6.2, RFC 7714 §14.1).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+        }
+    }
 
     /// Bytes of a master key.
     #[must_use]
@@ -98,10 +109,23 @@ impl Keys {
         })
     }
 
+    /// New ones.
+    #[must_use]
+    pub fn random(suite: Suite, rng: &mut impl Rng) -> Self {
+        let mut keys = Self { suite, secret: [0; MAX_SECRET] };
+        rng.fill_bytes(&mut keys.secret[..suite.key_length() + suite.salt_length()]);
+        keys
+    }
+
     /// The suite.
     #[must_use]
     pub const fn suite(&self) -> Suite {
         self.suite
+    }
+
+    /// The master key, and its salt behind it.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.secret[..self.suite.key_length() + self.suite.salt_length()]
     }
 
     /// The master key, as long as the suite's.

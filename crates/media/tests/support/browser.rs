@@ -102,6 +102,7 @@ impl Gateway {
             rtcp: port,
             codecs: codecs.to_vec(),
             browser: Some(browser),
+            sdes: None,
         };
         let mut session = Session::new(local(19_000, ours), 1);
         let offer = session.offer();

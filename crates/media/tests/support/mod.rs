@@ -99,8 +99,14 @@ impl World {
         self.sockets.insert(addr, (at, Channel::Rtp));
         self.sockets.insert(rtcp, (at, Channel::Rtcp));
         self.addresses.insert(at, addr);
-        let local =
-            Local { addr: addr.ip(), rtp: port, rtcp: port + 1, codecs: codecs.to_vec(), browser: None };
+        let local = Local {
+            addr: addr.ip(),
+            rtp: port,
+            rtcp: port + 1,
+            codecs: codecs.to_vec(),
+            browser: None,
+            sdes: None,
+        };
         self.sessions.insert(at, Session::new(local, leg.0));
         self.command(node, Command::Open { leg, face: Face::Plain });
         at

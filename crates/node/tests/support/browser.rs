@@ -61,7 +61,8 @@ impl Browser {
         let (theirs, browser) = (plane.media.fingerprint(), fingerprint(&certificate.certificate[0]));
         let local = BrowserLocal { ice: ice.clone(), fingerprint: theirs, candidates: vec![gateway] };
         let codecs = vec![Codec::Pcmu];
-        let mut session = Session::new(Local { addr: plane.ip, rtp, rtcp, codecs, browser: Some(local) }, 1);
+        let mut session =
+            Session::new(Local { addr: plane.ip, rtp, rtcp, codecs, browser: Some(local), sdes: None }, 1);
         let offer = String::from_utf8(session.offer()).unwrap();
         assert!(offer.contains(&theirs.to_string()) && offer.contains(&ice.ufrag), "{offer}");
         let answer = format!(

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use havre_model::{AgentProfile, AgentState, Mono, Role, Spoken, WrapUp};
+use havre_switch::SrtpPolicy;
 
 use crate::hotline::{Plan, account};
 use crate::{Advocate, Happening, Setup, Weather, World};
@@ -101,6 +102,7 @@ impl Day {
         let setup = Setup {
             seed: outline.seed,
             agents: agents.clone(),
+            srtp: SrtpPolicy::default(),
             plan: Plan::shipped(),
             weather,
             ports: weather::PORTS,

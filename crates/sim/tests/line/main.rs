@@ -9,6 +9,7 @@ mod lost;
 mod node;
 mod offers;
 mod redial;
+mod secure;
 mod store;
 mod urgent;
 mod wire;

@@ -74,6 +74,7 @@ export interface OwnCall {
 export interface Leg { from_missing: boolean; to_missing: boolean; quality: Quality | null }
 export interface Quality {
   codec: string;
+  srtp: string | null;
   received: number;
   lost: number;
   lost_percent: number;
