@@ -1,6 +1,7 @@
 //! The media side of a SIPp call: SIPp signals and names our port in its SDP, and this sends and receives its RTP.
 //! Independent of Havre's own RTP code on purpose.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -32,6 +33,8 @@ struct Shared {
     muted: bool,
     remote: Option<SocketAddr>,
     keys: Vec<char>,
+    /// Audio that is still to be sent instead of the tone.
+    tones: VecDeque<i16>,
     heard: Vec<Heard>,
     digits: String,
     last_event: Option<u32>,
@@ -72,6 +75,12 @@ impl Media {
     /// Presses keys one after the other, as telephone-events (RFC 4733), 100 ms each with 100 ms between.
     pub fn press(&self, keys: &str) {
         self.lock().keys.extend(keys.chars());
+    }
+
+    /// Presses keys one after the other as tones in the audio (ITU-T Q.23), 100 ms each with 100 ms between, beside whatever
+    /// else is sent.
+    pub fn press_as_tones(&self, keys: &str) {
+        self.lock().tones.extend(keys.chars().flat_map(key_tones));
     }
 
     /// Stops or resumes sending, as a phone whose network is gone.
@@ -166,7 +175,8 @@ impl Pump {
                     return;
                 }
                 if let Some(remote) = shared.remote.filter(|_| !shared.muted) {
-                    let packet = sender.packet(&mut shared.keys, &self.source);
+                    let Shared { keys, tones, .. } = &mut *shared;
+                    let packet = sender.packet(keys, tones, &self.source);
                     // A refused port is what some tests make happen.
                     let _ = self.socket.send_to(&packet, remote);
                 }
@@ -223,7 +233,7 @@ struct Key {
 }
 
 impl Sender {
-    fn packet(&mut self, keys: &mut Vec<char>, source: &[i16]) -> Vec<u8> {
+    fn packet(&mut self, keys: &mut Vec<char>, tones: &mut VecDeque<i16>, source: &[i16]) -> Vec<u8> {
         self.gap = self.gap.saturating_sub(1);
         if self.key.is_none() && self.gap == 0 && !keys.is_empty() {
             let event = "0123456789*#".find(keys.remove(0)).expect("a key of a phone") as u8;
@@ -246,7 +256,10 @@ impl Sender {
             }
             None => {
                 let mut packet = header(PCMU, false, self.sequence, self.timestamp);
-                packet.extend((0..SAMPLES).map(|i| audio::to_ulaw(source[(self.offset + i) % source.len()])));
+                let sample = |i: usize| source[(self.offset + i) % source.len()];
+                packet.extend(
+                    (0..SAMPLES).map(|i| audio::to_ulaw(tones.pop_front().unwrap_or_else(|| sample(i)))),
+                );
                 packet
             }
         };
@@ -255,6 +268,16 @@ impl Sender {
         self.timestamp = self.timestamp.wrapping_add(SAMPLES as u32);
         packet
     }
+}
+
+/// A key's two tones, at -10 dB under full scale each, and as much silence.
+fn key_tones(key: char) -> Vec<i16> {
+    let place = "123A456B789C*0#D".find(key).expect("a key of a phone");
+    let (low, high) =
+        ([697.0, 770.0, 852.0, 941.0][place / 4], [1_209.0, 1_336.0, 1_477.0, 1_633.0][place % 4]);
+    let frames = SAMPLES * usize::from(KEY_FRAMES);
+    let tones = audio::sine(low, -10.0, RATE, frames).into_iter().zip(audio::sine(high, -10.0, RATE, frames));
+    tones.map(|(low, high)| low + high).chain(std::iter::repeat_n(0, frames)).collect()
 }
 
 fn header(payload_type: u8, marker: bool, sequence: u16, timestamp: u32) -> Vec<u8> {

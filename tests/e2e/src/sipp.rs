@@ -55,6 +55,7 @@ impl Sipp {
         Self { scenario, host, called, tcp: false, port: 5060, call_id, arguments: Vec::new() }
             .with("-m", "1")
             .key("audio_port", "9")
+            .key("formats", "0 101")
             .key("from", "+15145550123")
     }
 
@@ -142,6 +143,12 @@ impl Sipp {
     #[must_use]
     pub fn audio(self, port: u16) -> Self {
         self.key("audio_port", &port.to_string())
+    }
+
+    /// Offers no telephone-events: keys are tones in the audio.
+    #[must_use]
+    pub fn without_events(self) -> Self {
+        self.key("formats", "0")
     }
 
     /// Any option of SIPp's with a value.

@@ -57,6 +57,31 @@ fn a_late_offer_hears_the_greeting_too() {
 }
 
 #[test]
+fn keys_are_heard_in_the_audio_of_a_carrier_without_telephone_events() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let advocate = line.advocate("advocate-fr", 700.0);
+    let host = Host::claim();
+    let media = Media::open(host.ip(), None);
+    let sipp = Sipp::new("caller").without_events().on_host(host, 5060).audio(media.port());
+    let mut call = sipp.start(line.sip());
+    let answer = call.hears("SIP/2.0 200 OK", SOON);
+    assert!(!answer.contains("telephone-event"), "{answer}");
+    until("the greeting", SOON, || media.first_packet());
+    media.press_as_tones("2");
+    let (_, joined) = events.wait("joined", 1, SOON);
+    assert_eq!(joined["language"].as_str(), Some("fr"), "{joined}");
+    assert_eq!(events.answered_by(1, SOON), "advocate-fr");
+    media.hears_tone(700.0, SOON);
+    // While talking too: the desk is told, and the advocate hears the tones themselves.
+    media.press_as_tones("1");
+    events.wait("key", 1, SOON);
+    assert_eq!(advocate.digits(), "", "nobody hears a key twice");
+    call.cue();
+    call.finish(SOON);
+}
+
+#[test]
 fn hold_silences_and_resume_brings_the_sound_back() {
     let line = Line::demo().start();
     let events = line.events();

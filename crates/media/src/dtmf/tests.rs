@@ -185,6 +185,30 @@ fn an_echo_is_no_press_and_hides_no_pause() {
     }
 }
 
+/// What high voices sing: two overtones of 250 to 840 Hz, each within 2.5 % of a key's tones.
+#[test]
+fn overtones_of_one_voice_are_no_key() {
+    for rate in RATES {
+        let mut tried = 0;
+        for (base, low, high) in (2_500..8_400).step_by(7).flat_map(|tenths| {
+            [(1, 2), (2, 3), (3, 4), (3, 5)]
+                .map(|(low, high)| (tenths as f32 / 10.0, low as f32, high as f32))
+        }) {
+            let near = |group: [f32; 4], hz: f32| group.iter().any(|tone| (hz / tone - 1.0).abs() <= 0.025);
+            if !near(ROWS, base * low) || !near(COLUMNS, base * high) {
+                continue;
+            }
+            tried += 1;
+            let (mut one, mut other) = (vec![0; rate as usize / 5], vec![0; rate as usize / 5]);
+            Oscillator::default().fill(base * low, -6.0, rate, &mut one);
+            Oscillator::default().fill(base * high, -9.0, rate, &mut other);
+            let voice: Vec<i16> = one.iter().zip(&other).map(|(a, b)| a + b).collect();
+            assert_eq!(heard(rate, &voice), "", "{low} and {high} times {base} Hz at {rate} Hz");
+        }
+        assert!(tried > 50, "{tried}");
+    }
+}
+
 #[test]
 fn companded_and_faint_keys_are_heard() {
     for tone in all_keys() {
