@@ -11,7 +11,7 @@ use havre_switch::{Library, ReloadPlan, SrtpPolicy};
 use havre_tls::Material;
 
 use crate::config::{Config, ConfigError, ConfigErrors, DEMO_NAME};
-use crate::tls;
+use crate::{certificates, tls};
 
 /// Everything that the files say.
 pub(crate) struct Loaded {
@@ -19,6 +19,8 @@ pub(crate) struct Loaded {
     pub(crate) plan: Arc<Dialplan>,
     pub(crate) library: Arc<Library>,
     pub(crate) material: Arc<Material>,
+    /// Of the carriers that vouch for numbers.
+    pub(crate) carriers: Arc<sip::Certificates>,
 }
 
 /// One thing wrong with a file, whichever reader found it.
@@ -63,7 +65,9 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, Vec<Finding>> {
     let name = path.map_or_else(|| DEMO_NAME.to_owned(), |path| path.display().to_string());
     let material = tls::read(&config.tls, &name).map_err(|finding| vec![finding])?;
     let library = Arc::new(Library::new(&catalogue, &config.codecs));
-    Ok(Loaded { config, plan, library, material })
+    let directory = config.identity_certificates.as_deref();
+    let carriers = directory.map(certificates::read).transpose().map_err(findings)?;
+    Ok(Loaded { config, plan, library, material, carriers: Arc::new(carriers.unwrap_or_default()) })
 }
 
 /// Which optional steps of a dialplan have somebody to ring.
@@ -81,7 +85,7 @@ impl Loaded {
     /// The part that a reload can change, and the certificates.
     pub(crate) fn into_reload(self) -> (ReloadPlan, Arc<Material>) {
         let plan = ReloadPlan {
-            sip: sip_config(&self.config),
+            sip: sip_config(&self.config, self.carriers),
             agents: profiles(&self.config),
             ring_first: ring_first(&self.config),
             srtp: srtp(&self.config),
@@ -129,7 +133,7 @@ pub(crate) fn media_addresses(config: &Config) -> Vec<IpAddr> {
 }
 
 /// What the SIP edge must know. The numbers of the lines come from the plan.
-pub(crate) fn sip_config(config: &Config) -> sip::Config {
+pub(crate) fn sip_config(config: &Config, certificates: Arc<sip::Certificates>) -> sip::Config {
     let shown = config.sip_listen.first().map_or(config.rtp_advertise, |bound| config.advertised(bound.ip()));
     let trunks = config.trunks.iter().map(|trunk| sip::Trunk {
         id: trunk.id.clone(),
@@ -152,6 +156,7 @@ pub(crate) fn sip_config(config: &Config) -> sip::Config {
         accounts: accounts.collect(),
         trunks: trunks.collect(),
         session: config.session,
+        certificates,
         registration: sip::RegistrationTimes {
             max: config.max_expires,
             default: config.max_expires,

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod banner;
+mod certificates;
 mod check;
 mod config;
 mod dialplan;

@@ -151,7 +151,7 @@ fn start_control(
     };
     let media = MediaThreads::start(media_config, clock, rand::random(), media_sender)?;
     let configuration = Configuration {
-        sip: load::sip_config(config),
+        sip: load::sip_config(config, Arc::clone(&loaded.carriers)),
         agents: load::profiles(config),
         ring_first: load::ring_first(config),
         srtp: load::srtp(config),

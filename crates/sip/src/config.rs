@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use havre_model::{AgentId, LineId, TrunkId, limits};
 use ipnet::IpNet;
 
 use crate::digest::Algorithm;
+use crate::passport::Certificates;
 
 /// Configuration of an endpoint. Replaced as a whole by `Command::Configure`; calls in progress go on.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Config {
     pub feature_codes: Vec<String>,
     /// Take an INVITE from anywhere, to anything: phones and test tools only.
     pub accept_anyone: bool,
+    /// What carriers may vouch for callers' numbers with; without any, nothing is verified.
+    pub certificates: Arc<Certificates>,
     /// RFC 3261 §17 base timers.
     pub timers: Timers,
     /// RFC 4028.
@@ -55,6 +59,7 @@ impl Default for Config {
             lines: Vec::new(),
             feature_codes: Vec::new(),
             accept_anyone: false,
+            certificates: Arc::default(),
             timers: Timers::default(),
             session: SessionTimers::default(),
             registration: RegistrationTimes::default(),

@@ -1,5 +1,7 @@
 //! What an endpoint counted since it began: drops with their reasons, refusals, repetitions.
 
+use crate::passport::Attestation;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         /// Plain sums since the start.
@@ -46,6 +48,18 @@ counters! {
     refused_methods;
     /// INVITEs refused by the edge (403, 404).
     edge_refusals;
+    /// Callers without an `Identity` header.
+    identity_absent;
+    /// Callers with one that nobody here can judge: its certificate is not here, or it is of another kind.
+    identity_unverifiable;
+    /// Callers with one that is wrong: broken, forged, old, or of other numbers.
+    identity_invalid;
+    /// Callers whose carrier vouches for no number (attestation C).
+    identity_gateway;
+    /// Callers whose carrier knows them, and not their number (attestation B).
+    identity_partial;
+    /// Callers whose carrier vouches for their number (attestation A).
+    identity_full;
     /// Requests of scanners from unknown sources, dropped without an answer.
     scanners_dropped;
     /// Requests challenged.
@@ -76,6 +90,20 @@ counters! {
     stray_commands;
     /// INFO bodies that were no digit.
     unreadable_digits;
+}
+
+impl Counters {
+    /// One more caller whose carrier vouches for them so far.
+    pub(crate) const fn count_identity(&mut self, attestation: Attestation) {
+        *match attestation {
+            Attestation::Absent => &mut self.identity_absent,
+            Attestation::Unverifiable => &mut self.identity_unverifiable,
+            Attestation::Invalid => &mut self.identity_invalid,
+            Attestation::Gateway => &mut self.identity_gateway,
+            Attestation::Partial => &mut self.identity_partial,
+            Attestation::Full => &mut self.identity_full,
+        } += 1;
+    }
 }
 
 #[cfg(test)]

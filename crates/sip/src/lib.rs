@@ -10,6 +10,7 @@ mod edge;
 mod endpoint;
 mod leg;
 mod number;
+mod passport;
 mod registrar;
 mod registration;
 mod scanner;
@@ -27,5 +28,6 @@ pub use endpoint::{
     Account, Caller, Command, EndedBy, Endpoint, Event, FlowOwner, Identity, Input, Link, Origin, Output,
     Path, Target, Transport,
 };
+pub use passport::{Attestation, Certificate, Certificates};
 pub use registrar::Binding;
 pub use rsip::{Method, StatusCode};

@@ -262,7 +262,7 @@ impl Switch {
 
     fn on_sip_event(&mut self, event: sip::Event, now: Now) {
         match event {
-            sip::Event::Incoming { leg, origin, called, line, caller, offer, path } => {
+            sip::Event::Incoming { leg, origin, called, line, caller, offer, path, .. } => {
                 match (origin, line) {
                     (sip::Origin::Trunk(trunk), Some(line)) => {
                         self.on_caller(leg, trunk, line, &caller, offer, now);

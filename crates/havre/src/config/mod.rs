@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) realm: String,
     /// Digest algorithms, the preferred one first.
     pub(crate) digest: Vec<Algorithm>,
+    /// Directory of carriers' certificates.
+    pub(crate) identity_certificates: Option<PathBuf>,
     /// Longest registration.
     pub(crate) max_expires: Duration,
     /// RFC 4028.
@@ -288,6 +290,7 @@ impl Check<'_> {
             advertise,
             realm: raw.sip.realm,
             digest: self.digest(&raw.sip.digest),
+            identity_certificates: raw.sip.identity_certificates.map(|directory| base.join(directory)),
             max_expires: Duration::from_secs(u64::from(raw.sip.max_expires.max(60))),
             session: self.session(raw.sip.session_expires, raw.sip.session_min),
             rtp_ports,

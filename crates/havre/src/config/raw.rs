@@ -70,6 +70,9 @@ pub(super) struct RawSip {
     /// Digest algorithms offered, the preferred one first: `md5`, `sha-256`.
     #[serde(default = "default_digest")]
     pub(super) digest: Vec<String>,
+    /// Directory of the certificates that carriers vouch for numbers with (STIR/SHAKEN); without it nothing is verified.
+    #[serde(default)]
+    pub(super) identity_certificates: Option<String>,
     /// Seconds a registration lives at most.
     #[serde(default = "default_expires")]
     pub(super) max_expires: u32,

@@ -7,9 +7,10 @@ use super::{Endpoint, Event, Origin};
 use crate::dialog::Dialog;
 use crate::edge::{self, Ruling};
 use crate::leg::{Asked, Leg, Party, Reliable, Ringing, State, asked, sdp_of, tag_text};
+use crate::passport::{self, Attestation};
 use crate::registrar::challenge;
 use crate::stack::Inbound;
-use crate::wire::{Name, Uri};
+use crate::wire::{Name, Request, Uri};
 
 /// Set in the ids of legs that come in, so that they never meet those of legs that are dialled.
 const INCOMING: u64 = 1 << 63;
@@ -70,6 +71,17 @@ impl Endpoint {
         self.stack.emit(Event::Refused { status, why, trunk });
     }
 
+    /// How far a caller's carrier vouches for their number.
+    fn attestation(&mut self, origin: &Origin, request: &Request, called: &str) -> Attestation {
+        if !matches!(origin, Origin::Trunk(_)) {
+            return Attestation::Absent;
+        }
+        let (certificates, now) = (&self.stack.config.certificates, self.stack.now.unix);
+        let attestation = passport::judge(certificates, request, called, now);
+        self.stack.counters.count_identity(attestation);
+        attestation
+    }
+
     fn admit(
         &mut self,
         mut inbound: Inbound,
@@ -101,6 +113,7 @@ impl Endpoint {
         };
         let id = LegId(self.stack.random_u64() | INCOMING);
         let caller = Pii::new(edge::caller(&config, &origin, request));
+        let attestation = self.attestation(&origin, request, &called);
         let path = inbound.path;
         let peer = match &origin {
             Origin::Trunk(trunk) => Peer::Trunk(trunk.clone()),
@@ -115,6 +128,6 @@ impl Endpoint {
         let reliable = Reliable::new(&mut self.stack, &inbound.request);
         let ringing = Ringing { id, party, invite: inbound, dialog, tag: tag_text(tag), asked, reliable };
         self.legs.insert(Leg::new(id, vec![tag], State::Ringing(Box::new(ringing))));
-        self.stack.emit(Event::Incoming { leg: id, origin, called, line, caller, offer, path });
+        self.stack.emit(Event::Incoming { leg: id, origin, called, line, caller, attestation, offer, path });
     }
 }

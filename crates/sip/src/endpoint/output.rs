@@ -9,6 +9,7 @@ use bytes::Bytes;
 use havre_model::{AgentId, Cause, Digit, FlowId, LegId, LineId, Pii, TrunkId};
 
 use super::input::{Path, Transport};
+use crate::passport::Attestation;
 
 /// What the outside pulls out.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub enum Output {
 
 /// What happened. `Ended` comes exactly once for each leg that had `Incoming` or was dialled, and last.
 #[derive(Clone, PartialEq)]
+// One at a time is moved from here to its reader: a call's first one may be large.
+#[allow(clippy::large_enum_variant)]
 pub enum Event {
     /// Somebody calls and may.
     Incoming {
@@ -57,6 +60,9 @@ pub enum Event {
         line: Option<LineId>,
         /// Never leaves this node's memory.
         caller: Pii<Caller>,
+        /// How far a caller's carrier vouches for the number. It may order a flood's calls; nobody is refused, queued or shown
+        /// by it.
+        attestation: Attestation,
         /// SDP; `None` asks for our offer.
         offer: Option<Bytes>,
         /// Where it came from.
