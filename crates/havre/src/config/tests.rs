@@ -1,3 +1,4 @@
+use havre_media::sdp::Srtp;
 use havre_model::{Spoken, WrapUp};
 
 use super::*;
