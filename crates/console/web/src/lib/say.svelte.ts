@@ -4,6 +4,8 @@ class Announcer {
   polite = $state("");
   /** Shown as well. */
   note = $state<{ text: string; bad: boolean } | null>(null);
+  /** Open dialogs. */
+  dialogs = $state(0);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Said once; the same words again are said again. */

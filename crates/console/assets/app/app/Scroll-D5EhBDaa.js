@@ -1,1 +1,0 @@
-import{E as e,M as t,Ot as n,V as r,Y as i,Z as a,dt as o,st as s,z as c}from"./index-Ar-LT9Ss.js";var l=a(`<div tabindex="0" role="group"><!></div>`);function u(a,u){let d=e(u,`tall`,3,!1);var f=l();let p;var m=o(f);r(m,()=>u.children),n(f),s(()=>{p=c(f,1,`scroll svelte-oe7j11`,null,p,{tall:d()}),t(f,`aria-label`,u.label)}),i(a,f)}export{u as t};
