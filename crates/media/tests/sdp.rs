@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)] // It is how a test fails.
 
 use havre_media::Codec::{self, G722, L16, Opus, Pcma, Pcmu};
-use havre_media::sdp::{Direction, EventFormat, Local, Negotiated, OpusParameters, Rejected, Session};
+use havre_media::sdp::{
+    Direction, EventFormat, Local, Negotiated, OpusParameters, Rejected, Session, Unusable,
+};
 
 #[test]
 fn an_offer_lists_what_we_speak() {
@@ -273,7 +275,7 @@ fn ports_addresses_and_packet_lengths() {
 fn what_cannot_be_carried_is_rejected() {
     let rejected = |streams: &str| session(&[Pcmu]).answer(&body(streams)).unwrap_err();
     assert_eq!(rejected(""), Rejected::NoAudio);
-    assert_eq!(rejected("m=audio 5000 RTP/SAVP 0\r\n"), Rejected::NoAudio);
+    assert_eq!(rejected("m=audio 5000 RTP/SAVP 0\r\n"), Rejected::NotSecure(Unusable::Off));
     assert_eq!(rejected("m=audio 0 RTP/AVP 0\r\n"), Rejected::NoAudio);
     assert_eq!(rejected("m=video 5000 RTP/AVP 0\r\n"), Rejected::NoAudio);
     assert_eq!(rejected("m=audio 5000 RTP/AVP 18 8\r\n"), Rejected::NoCodec);

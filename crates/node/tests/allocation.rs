@@ -41,9 +41,10 @@ static ALLOCATOR: Counting = Counting;
 const A: LegId = LegId(1);
 const B: LegId = LegId(2);
 const WAITING: LegId = LegId(3);
-/// Packets of a window. A window may meet a report (RTCP, quality) of some leg: those come every few seconds.
+/// Packets of a window. A window may meet a report (RTCP, quality) of some leg: those come every few seconds; and on a
+/// crowded machine a packet that is late, for which a buffer grows once.
 const WINDOW: u16 = 10;
-const WINDOWS: usize = 10;
+const WINDOWS: usize = 60;
 
 #[test]
 fn relayed_packets_and_those_of_a_prompt_allocate_nothing() {
@@ -68,11 +69,13 @@ fn relayed_packets_and_those_of_a_prompt_allocate_nothing() {
     };
     // Queues and tables grow at first.
     window();
-    let mut windows: Vec<u64> = (0..WINDOWS).map(|_| window()).collect();
-    windows.sort_unstable();
+    let mut windows = Vec::new();
     // If a packet of any kind cost one, no window were without.
-    assert_eq!(windows[0], 0, "allocations per window: {windows:?}");
-    assert!(heard > WINDOWS, "{heard} packets of the waiting sound");
+    while windows.len() < WINDOWS && windows.last() != Some(&0) {
+        windows.push(window());
+    }
+    assert_eq!(windows.last(), Some(&0), "allocations per window: {windows:?}");
+    assert!(heard > usize::from(WINDOW), "{heard} packets of the waiting sound");
 }
 
 /// One packet in, the same audio out.

@@ -1,6 +1,7 @@
 //! From PEM files to what handshakes are made with.
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -32,7 +33,7 @@ pub struct Files {
 }
 
 /// What changes when a file does: its time, its length, or the file itself behind a link.
-pub type Stamp = Vec<Option<(SystemTime, u64)>>;
+pub type Stamp = Vec<Option<(SystemTime, u64, u64)>>;
 
 /// Everything that was read, checked.
 #[derive(Clone)]
@@ -71,7 +72,8 @@ impl Files {
         let files = [certificate, key, self.client_ca.as_ref(), self.ca.as_ref()];
         let stamp = |path: &PathBuf| {
             let data = std::fs::metadata(path).ok()?;
-            Some((data.modified().ok()?, data.len()))
+            // Files that are moved into place within one tick of the clock differ by their number alone.
+            Some((data.modified().ok()?, data.len(), data.ino()))
         };
         files.into_iter().map(|path| path.and_then(stamp)).collect()
     }

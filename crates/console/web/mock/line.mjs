@@ -212,7 +212,7 @@ function own(n, at, language, risk, talked_ms, waited_ms, ended) {
 }
 
 function quality(mos) {
-  return { codec: "PCMU", received: 5_120, lost: 3, lost_percent: 0.1, jitter_ms: 2.4, round_trip_ms: 31, mos, far_lost_percent: 0, far_mos: mos };
+  return { codec: "PCMU", received: 5_120, lost: 3, lost_percent: 0.1, jitter_ms: 2.4, round_trip_ms: 31, mos, far_lost_percent: 0, far_mos: mos, srtp: null };
 }
 
 function today(now) {
