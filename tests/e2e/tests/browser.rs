@@ -145,7 +145,7 @@ fn a_supervisor_sees_an_urgent_caller_wait_and_takes_the_call() {
     board.is_accessible("board-urgent");
     board.click("a:has-text('Details')");
     board.is_accessible("call-urgent");
-    board.click("dialog button:has-text('Ring me')");
+    board.click("dialog button.main");
     board.waits_for("dialog .toast");
     board.click("dialog button:has-text('Close')");
     board.waits_for(".strip.offered");
