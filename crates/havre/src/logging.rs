@@ -4,10 +4,14 @@ use anyhow::{Context as _, anyhow};
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
+/// Browsers offer extensions of DTLS that the library does not know, which is no fault, and it warns of each: 18 lines with
+/// every call. The configured level comes after this and so can have them back.
+const QUIET: &str = "rtc_dtls=error";
+
 /// Starts logging. `RUST_LOG` wins over the configured level.
 pub(crate) fn init(json: bool, level: &str) -> anyhow::Result<()> {
-    let configured =
-        EnvFilter::try_new(level).with_context(|| format!("log.level: {level:?} is not understood"))?;
+    let configured = EnvFilter::try_new(format!("{QUIET},{level}"))
+        .with_context(|| format!("log.level: {level:?} is not understood"))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or(configured);
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
