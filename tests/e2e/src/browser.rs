@@ -85,7 +85,7 @@ impl Browser {
     pub fn open(&self, line: &Line, look: Look) -> Page<'_> {
         let (width, height) = look.size.unwrap_or((1_280, 860));
         let language = if look.french { "fr" } else { "en" };
-        let number = self.ask(json!({
+        let number = self.ask(&json!({
             "does": "open", "url": line.console(), "language": language, "dark": look.dark,
             "width": width, "height": height,
         }));
@@ -103,8 +103,8 @@ impl Browser {
         page
     }
 
-    fn ask(&self, command: Value) -> Value {
-        self.try_ask(&command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    fn ask(&self, command: &Value) -> Value {
+        self.try_ask(command).unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
     fn try_ask(&self, command: &Value) -> Result<Value, String> {
