@@ -483,9 +483,15 @@ impl Call {
     }
 
     fn on_agent_unreachable(&mut self, now: Now) {
-        if let Some(Link::Here { since, .. }) = self.stage.link()
-            && now.mono.since(*since) >= PORT_GRACE
-        {
+        let Some(Link::Here { since, browser, .. }) = self.stage.link() else { return };
+        if now.mono.since(*since) < PORT_GRACE {
+            return;
+        }
+        // A browser that hangs up closes its port and says BYE over another connection, which may be the slower one: it is
+        // asked, and its BYE comes before its answer.
+        if *browser {
+            self.on_agent_media(false, now);
+        } else {
             self.agent_lost(now);
         }
     }

@@ -20,6 +20,7 @@ fn an_advocate_answers_mutes_holds_presses_keys_and_hangs_up_in_a_browser() {
     let events = line.events();
     let mut caller = Caller::dials(&line, "2");
     desk.waits_for(".offer");
+    desk.waits_for(".offer .facts");
     let offer = desk.text(".offer");
     assert!(offer.contains("French") && offer.contains("Standard"), "{offer}");
     desk.is_accessible("offer");
