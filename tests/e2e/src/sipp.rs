@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::{Host, Line, Media, Process, Scratch, until};
@@ -44,6 +44,7 @@ pub struct Run {
     call_id: String,
     tcp: bool,
     scenario: String,
+    cues: AtomicUsize,
 }
 
 impl Sipp {
@@ -172,8 +173,7 @@ impl Sipp {
     #[must_use]
     pub fn start(self, target: SocketAddr) -> Run {
         let files = Scratch::new(&format!("sipp-{}", self.scenario));
-        let scenario =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{}.xml", self.scenario));
+        let scenario = path(&self.scenario);
         let ip = self.host.ip().to_string();
         let mut command = Command::new("sipp");
         command
@@ -199,6 +199,7 @@ impl Sipp {
             call_id: self.call_id,
             tcp: self.tcp,
             scenario: self.scenario,
+            cues: AtomicUsize::new(0),
         }
     }
 }
@@ -238,11 +239,21 @@ impl Run {
         })
     }
 
-    /// Tells the scenario to go on where it waits for a `MESSAGE`: to hang up, to resume.
+    /// Tells the scenario to go on where it waits for a `MESSAGE`, as soon as it does: to hang up, to resume.
     ///
     /// SIPp has no console that survives being run by a program; it does match requests by Call-ID, from anywhere.
+    /// One that comes too early ends its call with an error.
+    #[track_caller]
     pub fn cue(&self) {
         static NEXT: AtomicU32 = AtomicU32::new(1);
+        let scenario = std::fs::read_to_string(path(&self.scenario)).expect("the scenario is there");
+        let (sent, answered) = before_cue(&scenario, self.cues.fetch_add(1, Ordering::Relaxed));
+        until(&format!("{} to be at its cue, after {sent:?}", self.scenario), Duration::from_secs(10), || {
+            let log = self.log();
+            let mut of_it = log.iter().filter(|m| m.text.lines().any(|line| line == sent));
+            let done = |m: &Logged| m.sent != answered && !m.text.starts_with("SIP/2.0 100");
+            of_it.any(done).then_some(())
+        });
         assert!(!self.tcp, "a cue is a datagram: give a TCP scenario pauses instead");
         let socket = UdpSocket::bind((self.host.ip(), 0)).expect("a UDP port");
         let (ip, port, call_id) = (self.host.ip(), self.port, &self.call_id);
@@ -278,6 +289,20 @@ impl Run {
     pub const fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+/// The file of a scenario.
+fn path(scenario: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{scenario}.xml"))
+}
+
+/// What a scenario does last before it awaits this cue: the CSeq line of its last request, and whether it awaits an
+/// answer to it.
+fn before_cue(scenario: &str, cue: usize) -> (String, bool) {
+    let (at, _) = scenario.match_indices("<recv request=\"MESSAGE\"").nth(cue).expect("a cue more than the scenario has");
+    let (_, after) = scenario[..at].rsplit_once("CSeq: ").expect("a request before the cue");
+    let (cseq, steps) = after.split_once('\n').expect("a line");
+    (format!("CSeq: {}", cseq.trim_end()), steps.contains("<recv response="))
 }
 
 /// ` 2026-11-23 22:18:58.877051\nUDP message sent (578 bytes):\n\nINVITE …`

@@ -21,11 +21,6 @@ fn call(line: &Line, sipp: Sipp) {
     let events = line.events();
     let mut call = sipp.start(line.sip());
     events.wait("picked", 1, SOON);
-    // The last thing before the cue is awaited is an ACK.
-    until("the last ACK", SOON, || {
-        let log = call.log();
-        log.last().filter(|last| last.sent && last.text.starts_with("ACK")).map(drop)
-    });
     call.cue();
     call.finish(SOON);
     events.wait("ended", 1, SOON);
