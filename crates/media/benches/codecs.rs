@@ -10,11 +10,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use havre_media::sdp::{Direction, Negotiated, OpusParameters};
+use havre_media::sdp::{Direction, EventFormat, Negotiated, OpusParameters};
 use havre_media::{
     Channel, Codec, Command, Config, Face, Input, Output, PlainDecoder, Shard, encode_frames, rtp,
 };
 use havre_model::{LegId, Mono, Now, Unix};
+
+/// Telephone-events as carriers offer them.
+const EVENTS: [EventFormat; 1] = [EventFormat { payload_type: 101, clock_rate: 8_000 }];
 
 /// espeak-ng, 8 kHz mu-law; `tests/vectors/README.md` says how it was made.
 const SPEECH: &[u8] = include_bytes!("../tests/vectors/speech.ulaw");
@@ -145,8 +148,9 @@ fn phone(number: u8, codec: Codec) -> Phone {
             direction: Direction::SendRecv,
             send: vec![(codec, payload_type)],
             receive: vec![(payload_type, codec)],
-            send_events: Vec::new(),
-            receive_events: Vec::new(),
+            // Without them the shard would listen for keys in the audio.
+            send_events: EVENTS.to_vec(),
+            receive_events: EVENTS.to_vec(),
             opus: OpusParameters::default(),
             comfort_noise: false,
             srtp: None,

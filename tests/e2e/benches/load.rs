@@ -1,10 +1,11 @@
 //! How much one line carries: `havre-load` climbs its steps, and the figures go to `tests/bench/LOAD.md`, with a picture
-//! of the bridged calls beside it. Line and generator share the machine: a step counts while each has less than 80 %
-//! of a core.
+//! of the bridged calls beside it. Line and generator have a core each: a step counts while each has less than 80 % of
+//! it.
 #![allow(clippy::print_stdout, reason = "figures are for people")]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::process::Command;
 
 use havre_e2e::{Account, Line, havre_load, repository};
 use serde_json::Value;
@@ -100,11 +101,19 @@ const CLIMBS: [Climb; 4] = [
     },
 ];
 
+/// The line has this core for itself, and the generator the other: side by side on both, each keeps the other from
+/// its packets when they come, and the delays are the scheduler's.
+const LINE_CORE: &str = "0";
+const GENERATOR_CORE: &str = "1";
+
 fn main() {
+    // What is started from here on inherits it, and the line makes one media shard per core that it has.
+    let pinned = Command::new("taskset").args(["-cp", LINE_CORE, &std::process::id().to_string()]).output();
+    assert!(pinned.is_ok_and(|output| output.status.success()), "taskset (util-linux) pins the line");
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let mut text = String::from(
         "# Carried\n\nBy `make bench`, or `cargo bench -p havre-e2e --bench load` alone; `havre-load --help` says how. \
-         Line and generator\nshare a machine, on loopback; each step is measured for 10 s, and a climb ends where either \
+         Line and generator\nhave a core each of one machine, on loopback; each step is measured for 10 s, and a climb ends where either \
          has used 80 % of a core.\nMemory is above the idle process.\n",
     );
     let _ = writeln!(text, "Machine: {} cores, {}.", cores(), processor());
@@ -125,7 +134,8 @@ impl Climb {
         let account = |n| Account { id: format!("a{n}"), languages: &["en"], role: "advocate" };
         let accounts: Vec<Account> = (0..ADVOCATES).map(account).collect();
         let line = Line::demo().accounts(&accounts).with("rtp.ports", "10000-29999").start();
-        let mut command = havre_load();
+        let mut command = Command::new("taskset");
+        command.args(["-c", GENERATOR_CORE]).arg(havre_load().get_program());
         command.args(self.arguments).args(["--json", "--server", &line.sip().to_string()]);
         command.args(["--pid", &line.pid().to_string(), "--settle", "3s"]);
         if matches!(self.arguments[0], "bridged" | "calls") {

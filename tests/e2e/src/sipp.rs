@@ -248,12 +248,16 @@ impl Run {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let scenario = std::fs::read_to_string(path(&self.scenario)).expect("the scenario is there");
         let (sent, answered) = before_cue(&scenario, self.cues.fetch_add(1, Ordering::Relaxed));
-        until(&format!("{} to be at its cue, after {sent:?}", self.scenario), Duration::from_secs(10), || {
-            let log = self.log();
-            let mut of_it = log.iter().filter(|m| m.text.lines().any(|line| line == sent));
-            let done = |m: &Logged| m.sent != answered && !m.text.starts_with("SIP/2.0 100");
-            of_it.any(done).then_some(())
-        });
+        until(
+            &format!("{} to be at its cue, after {sent:?}", self.scenario),
+            Duration::from_secs(10),
+            || {
+                let log = self.log();
+                let mut of_it = log.iter().filter(|m| m.text.lines().any(|line| line == sent));
+                let done = |m: &Logged| m.sent != answered && !m.text.starts_with("SIP/2.0 100");
+                of_it.any(done).then_some(())
+            },
+        );
         assert!(!self.tcp, "a cue is a datagram: give a TCP scenario pauses instead");
         let socket = UdpSocket::bind((self.host.ip(), 0)).expect("a UDP port");
         let (ip, port, call_id) = (self.host.ip(), self.port, &self.call_id);
@@ -299,7 +303,10 @@ fn path(scenario: &str) -> PathBuf {
 /// What a scenario does last before it awaits this cue: the CSeq line of its last request, and whether it awaits an
 /// answer to it.
 fn before_cue(scenario: &str, cue: usize) -> (String, bool) {
-    let (at, _) = scenario.match_indices("<recv request=\"MESSAGE\"").nth(cue).expect("a cue more than the scenario has");
+    let (at, _) = scenario
+        .match_indices("<recv request=\"MESSAGE\"")
+        .nth(cue)
+        .expect("a cue more than the scenario has");
     let (_, after) = scenario[..at].rsplit_once("CSeq: ").expect("a request before the cue");
     let (cseq, steps) = after.split_once('\n').expect("a line");
     (format!("CSeq: {}", cseq.trim_end()), steps.contains("<recv response="))

@@ -33,7 +33,8 @@ const CALLS: usize = 100;
 const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(400);
 const WINDOW: Duration = Duration::from_secs(2);
-const STEPS: [usize; 13] = [100, 200, 400, 600, 800, 1_000, 1_200, 1_400, 1_600, 1_800, 2_000, 2_200, 2_400];
+const STEPS: [usize; 14] =
+    [25, 100, 200, 400, 600, 800, 1_000, 1_200, 1_400, 1_600, 1_800, 2_000, 2_200, 2_400];
 /// A core is full at this share.
 const FULL: f64 = 0.8;
 
@@ -54,8 +55,7 @@ fn main() {
     let mut section = Section::new(
         "Relay",
         "`cargo bench -p havre-bench --bench relay`: PCMU, 50 packets/s and direction, loopback; relay on one core, \
-         generator on another. The first two tables are medians of 5 and 3 rounds, the steps \
-         one round each.",
+         generator on another. The first table gives medians of 5 rounds, the others of 3.",
     );
     // After the section has counted the cores: a pinned thread sees one.
     pin(gettid(), cores - 1);
@@ -128,11 +128,18 @@ fn climb(section: &mut Section) {
         "ratio",
         "delay p50",
         "p99",
+        "bare p99",
         "lost",
     ]);
     for calls in STEPS {
-        let m = Measured::engine(Engine::bridged, 2 * calls);
-        let bare = Measured::bare(bare::level_triggered, calls);
+        // In turns, as above.
+        let rounds: Vec<[Measured; 2]> = (0..3)
+            .map(|_| {
+                [Measured::engine(Engine::bridged, 2 * calls), Measured::bare(bare::level_triggered, calls)]
+            })
+            .collect();
+        let m = Measured::middle(rounds.iter().map(|[engine, _]| engine));
+        let bare = Measured::middle(rounds.iter().map(|[_, bare]| bare));
         section.row(&[
             format!("{calls}"),
             format!("{:.0}", m.per_second),
@@ -144,6 +151,7 @@ fn climb(section: &mut Section) {
             format!("{:.2}", m.micros / bare.micros),
             format!("{:.0} µs", m.p50),
             format!("{:.0} µs", m.p99),
+            format!("{:.0} µs", bare.p99),
             format!("{:.3} %", m.lost),
         ]);
         if m.server.max(m.generator) >= FULL {
@@ -187,6 +195,20 @@ impl Measured {
         let measured = Self::measure(&mut load, thread);
         assert!(engine.sent() > 0, "the data plane relayed nothing");
         measured
+    }
+
+    /// The median of each figure.
+    fn middle<'a>(rounds: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let of = |figure: fn(&Self) -> f64| median(rounds.clone().map(figure));
+        Self {
+            micros: of(|m| m.micros),
+            server: of(|m| m.server),
+            generator: of(|m| m.generator),
+            per_second: of(|m| m.per_second),
+            p50: of(|m| m.p50),
+            p99: of(|m| m.p99),
+            lost: of(|m| m.lost),
+        }
     }
 
     fn measure(load: &mut Load, relay: Pid) -> Self {
