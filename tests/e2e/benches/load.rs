@@ -149,6 +149,9 @@ impl Climb {
         let report = String::from_utf8_lossy(&output.stdout);
         let report: Value = serde_json::from_str(&report).unwrap_or_else(|error| panic!("{error}: {report}"));
         let _ = writeln!(text, "\n## {}\n\n`havre-load {}`\n", self.title, self.arguments.join(" "));
+        if let Some(picture) = self.picture {
+            let _ = writeln!(text, "![{}: load, delay and failures over the steps]({picture})\n", self.title);
+        }
         self.table(text, &report);
         if let Some(stopped) = report["stopped"].as_str() {
             let _ = writeln!(text, "\nStopped: {stopped}.");
@@ -185,8 +188,10 @@ fn results(name: &str) -> PathBuf {
     directory.join(name)
 }
 
+/// Those of the machine: this process sees the one that it was given.
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(0, usize::from)
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    text.lines().filter(|line| line.starts_with("processor")).count()
 }
 
 fn processor() -> String {
