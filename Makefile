@@ -36,7 +36,7 @@ e2e: ## Tests with SIPp, baresip, Linphone, Chromium and Redis against the built
 	@echo '==> the program'
 	@$(CARGO) build --locked --workspace --bins
 	@echo '==> end-to-end tests'
-	@$(NEXTEST) --profile e2e --filterset 'package(havre-e2e)'
+	@$(NEXTEST) --profile $(if $(CI),ci,e2e) --filterset 'package(havre-e2e)'
 
 web: ## The console's pages: types, texts, the committed build against a fresh one, tests in Chromium
 	@tests/setup/install web
