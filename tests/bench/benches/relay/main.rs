@@ -138,8 +138,8 @@ fn climb(section: &mut Section) {
                 [Measured::engine(Engine::bridged, 2 * calls), Measured::bare(bare::level_triggered, calls)]
             })
             .collect();
-        let m = Measured::middle(rounds.iter().map(|[engine, _]| engine));
-        let bare = Measured::middle(rounds.iter().map(|[_, bare]| bare));
+        let m = Measured::middle(&rounds.iter().map(|[engine, _]| engine));
+        let bare = Measured::middle(&rounds.iter().map(|[_, bare]| bare));
         section.row(&[
             format!("{calls}"),
             format!("{:.0}", m.per_second),
@@ -198,7 +198,7 @@ impl Measured {
     }
 
     /// The median of each figure.
-    fn middle<'a>(rounds: impl Iterator<Item = &'a Self> + Clone) -> Self {
+    fn middle<'a>(rounds: &(impl Iterator<Item = &'a Self> + Clone)) -> Self {
         let of = |figure: fn(&Self) -> f64| median(rounds.clone().map(figure));
         Self {
             micros: of(|m| m.micros),
