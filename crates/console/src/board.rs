@@ -17,7 +17,7 @@ use crate::events::{Events, System};
 use crate::tally::Tally;
 use crate::today::{Most, Today};
 
-pub use alarm::{Alarm, AlarmKind};
+pub use alarm::{Alarm, AlarmKind, CertificateTrouble};
 pub use entry::{
     AgentEntry, Attention, CallEntry, LastTalk, LegEntry, PastCall, Reach, Ringing, Snapshot, Stage,
 };
@@ -140,6 +140,11 @@ impl Board {
             System::Started | System::Reloaded { .. } | System::ReloadRefused => {}
         }
         self.events.system(what, at);
+    }
+
+    /// How the certificate in force stands now; nothing is said of a good one.
+    pub fn on_certificate(&mut self, trouble: Option<CertificateTrouble>, at: Unix) {
+        self.lasting.on_certificate(trouble, at);
     }
 
     fn project(&mut self, event: &CallEvent) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use havre_model::{Kind, Language, Outcome, Risk, Side, Traffic, TrunkId, Way};
 
-use crate::board::{Snapshot, Stage};
+use crate::board::{AlarmKind, Snapshot, Stage};
 use crate::line::Readiness;
 use crate::words::AGENT_STATES;
 
@@ -150,6 +150,7 @@ pub(crate) fn render(
     calls(&mut text, snapshot);
     waits(&mut text, snapshot);
     one_way(&mut text, snapshot);
+    alarms(&mut text, snapshot);
     signalling(&mut text, &measures.traffic);
     media_and_faults(&mut text, measures);
     console(&mut text, own);
@@ -221,6 +222,14 @@ fn one_way(text: &mut Text, snapshot: &Snapshot) {
             let labels = [("side", side.as_str()), ("way", way.as_str())];
             family.sample(&labels, snapshot.tally.one_way[side as usize][way as usize]);
         }
+    }
+}
+
+fn alarms(text: &mut Text, snapshot: &Snapshot) {
+    let mut family = text.gauge("havre_alarms", "What needs attention now, as the wallboard shows it, by kind.");
+    for kind in AlarmKind::ALL {
+        let count = snapshot.alarms.iter().filter(|alarm| alarm.kind == kind).count();
+        family.sample(&[("kind", kind.as_str())], count);
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::{BEARER, Server};
+use havre_console::CertificateTrouble;
 use havre_model::{AgentState, Cause, Language, Outcome, Risk, Side, Way, What};
 use hyper::Method;
 
@@ -28,6 +29,8 @@ async fn what_happened_is_counted() {
     line.arrive_and_join(80, 3, Language::En, Risk::Standard);
     line.call(90, 3, What::Ended { outcome: Outcome::Abandoned, cause: Cause::CallerHungUp });
     line.agent("supervisor", AgentState::Ready { since: common::NOW.unix });
+    let ends = CertificateTrouble::EndsNow(common::NOW.unix);
+    line.tell(|board| board.on_certificate(Some(ends), common::NOW.unix));
     server.ask(Method::GET, "/api/v1/calls", &[], "").await;
 
     let samples = samples(server.get("/metrics").await.text());
@@ -56,6 +59,9 @@ async fn what_happened_is_counted() {
         ("havre_rtp_jitter_seconds_bucket{le=\"0.005\"}", 1.0),
         ("havre_leg_mos_bucket{side=\"caller\",le=\"4.34\"}", 1.0),
         ("havre_leg_mos_count{side=\"advocate\"}", 0.0),
+        ("havre_alarms{kind=\"urgent_waiting\"}", 1.0),
+        ("havre_alarms{kind=\"certificate_urgent\"}", 1.0),
+        ("havre_alarms{kind=\"certificate_expired\"}", 0.0),
         ("havre_one_way_audio_total{side=\"caller\",way=\"to\"}", 1.0),
         ("havre_one_way_audio_total{side=\"caller\",way=\"from\"}", 0.0),
         ("havre_http_responses_total{status=\"4xx\"}", 1.0),

@@ -8,6 +8,7 @@ mod common;
 use std::time::Duration;
 
 use common::{BEARER, NOW, Server, Stream, assert_shape};
+use havre_console::CertificateTrouble;
 use havre_model::{
     AgentId, AgentState, CallId, Digit, Language, Mode, Mono, Mos, OfferId, OfferKind, Quality, Risk, Side,
     Unix, Way, What,
@@ -34,6 +35,23 @@ async fn a_wall_gets_the_whole_and_then_what_changed() {
     let change = wall.next().await;
     assert_eq!(change.kind, "change");
     assert_shape("change", &change.data);
+}
+
+#[tokio::test]
+async fn a_wall_is_told_when_the_certificate_ends_and_that_it_was_renewed() {
+    let server = busy().await;
+    let mut wall = Stream::open(&server, "/api/v1/board/events", None).await;
+    wall.next().await;
+    let ends = Unix::from_millis(7_000_000);
+    server.line.tell(|board| board.on_certificate(Some(CertificateTrouble::EndsSoon(ends)), NOW.unix));
+    let change = wall.next().await.data;
+    let alarm = json!({
+        "kind": "certificate_soon", "since": NOW.unix.as_millis(), "ends": 7_000_000,
+        "call": null, "agent": null, "trunk": null, "language": null,
+    });
+    assert_eq!(change["alarms"][1], alarm);
+    server.line.tell(|board| board.on_certificate(None, NOW.unix));
+    assert_eq!(wall.next().await.data["alarms"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]

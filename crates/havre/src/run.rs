@@ -82,11 +82,17 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode
     let published = Published::new(board.snapshot(now));
     let trunks = loaded.config.trunks.iter().map(|trunk| trunk.id.clone()).collect();
     let tls_counters = Arc::new(TlsCounters::default());
-    let watcher =
-        Watcher::new(board, Arc::clone(&published), records.clone(), trunks, Arc::clone(&tls_counters));
     let certificates =
         Arc::new(Certificates::new(Arc::clone(&loaded.material), loaded.config.tls.clone(), clock));
     let (tls, watched) = (certificates.tls.clone(), Arc::clone(&certificates));
+    let watcher = Watcher::new(
+        board,
+        Arc::clone(&published),
+        records.clone(),
+        trunks,
+        Arc::clone(&tls_counters),
+        tls.clone(),
+    );
     tokio::spawn(async move { watched.watch().await });
 
     let sockets = Sockets::bind(&loaded.config.sip_listen)?.bind_tls(&loaded.config.sip_tls_listen)?;

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use havre_console::CertificateTrouble;
 use havre_model::Unix;
 use havre_node::clock::Clock;
-use havre_tls::{Files, Material, Stamp, Tls, TlsError, Validity};
+use havre_tls::{Files, Material, Stamp, Term, Tls, TlsError, Validity};
 use tracing::{error, info, warn};
 
 use crate::load::Finding;
@@ -134,9 +135,22 @@ impl Certificates {
 /// Nobody is helped by a certificate that is over, where the present one is not.
 fn is_no_worse(new: &Material, present: &Material, now: Unix) -> bool {
     let good = |material: &Material| {
-        material.term().is_none_or(|term| matches!(term.at(now), Validity::Good | Validity::EndsSoon))
+        let ended = |term: Term| matches!(term.at(now), Validity::Expired | Validity::NotYet);
+        !material.term().is_some_and(ended)
     };
     good(new) || !good(present)
+}
+
+/// What the board has to say of the certificate in force, if anything.
+pub(crate) fn trouble(tls: &Tls, now: Unix) -> Option<CertificateTrouble> {
+    let term = tls.material().term()?;
+    match term.at(now) {
+        Validity::Good => None,
+        Validity::EndsSoon => Some(CertificateTrouble::EndsSoon(term.ends)),
+        Validity::EndsNow => Some(CertificateTrouble::EndsNow(term.ends)),
+        Validity::Expired => Some(CertificateTrouble::Expired(term.ends)),
+        Validity::NotYet => Some(CertificateTrouble::NotYet),
+    }
 }
 
 /// What there is to say of a certificate.
@@ -145,7 +159,7 @@ pub(crate) fn note(material: &Material, now: Unix) -> Option<String> {
     let days = |from: Unix, to: Unix| to.since(from).as_secs() / 86_400;
     match term.at(now) {
         Validity::Good => None,
-        Validity::EndsSoon => {
+        Validity::EndsSoon | Validity::EndsNow => {
             Some(format!("the TLS certificate ends in {} days: renew it", days(now, term.ends)))
         }
         Validity::Expired => Some(format!(

@@ -10,6 +10,7 @@ use havre_node::media::MediaThreads;
 use havre_node::{Observer, TlsCounters};
 use havre_store::Records;
 use havre_switch::{QualityReport, Switch};
+use havre_tls::Tls;
 use tokio::sync::watch;
 use tracing::{Span, info, info_span, warn};
 
@@ -58,7 +59,8 @@ pub(crate) struct Watcher {
     trunks: Vec<TrunkId>,
     changed: bool,
     ticks: u32,
-    tls: Arc<TlsCounters>,
+    tls_counters: Arc<TlsCounters>,
+    tls: Tls,
 }
 
 impl Watcher {
@@ -67,7 +69,8 @@ impl Watcher {
         published: Arc<Published>,
         records: Records,
         trunks: Vec<TrunkId>,
-        tls: Arc<TlsCounters>,
+        tls_counters: Arc<TlsCounters>,
+        tls: Tls,
     ) -> Self {
         let measures = Measures { store_up: true, ..Measures::default() };
         Self {
@@ -80,6 +83,7 @@ impl Watcher {
             trunks,
             changed: true,
             ticks: 0,
+            tls_counters,
             tls,
         }
     }
@@ -228,6 +232,7 @@ impl Observer for Watcher {
         let second = self.ticks.is_multiple_of(MEASURE_EVERY);
         if self.changed || second {
             self.changed = false;
+            self.board.on_certificate(crate::tls::trouble(&self.tls, now.unix), now.unix);
             let there = switch.sip().bindings().filter(|(_, binding)| binding.is_there());
             let phones = there.map(|(agent, binding)| (agent, binding.path.transport.is_web()));
             self.board.on_phones(phones, now.unix);
@@ -237,7 +242,7 @@ impl Observer for Watcher {
             self.published.snapshot.send_replace(Arc::new(self.board.snapshot(now)));
         }
         if second {
-            self.measures.counters = gather(switch, media, &self.records, &self.tls);
+            self.measures.counters = gather(switch, media, &self.records, &self.tls_counters);
             self.measures.traffic = switch.sip().traffic().collect();
             self.measures.trunk_errors = self
                 .trunks

@@ -14,6 +14,7 @@ pub use files::{Files, Material, SYSTEM_CA, Stamp};
 pub use names::sip_domains;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use havre_model::Unix;
 pub use rustls;
@@ -110,15 +111,19 @@ pub enum Validity {
     Good,
     /// It ends in less than [`RENEW_BEFORE`].
     EndsSoon,
+    /// It ends in less than [`URGENT_BEFORE`].
+    EndsNow,
     /// It has ended.
     Expired,
     /// It has not begun: a clock is wrong, ours or its issuer's.
     NotYet,
 }
 
-/// Certificates that are renewed by themselves are renewed a month before their end: one that was not by now will not
-/// be.
-pub const RENEW_BEFORE: std::time::Duration = std::time::Duration::from_secs(14 * 24 * 3600);
+/// Certificates that are renewed by themselves are renewed in the last third of their time, a month before the end of the
+/// usual 90 days: one that was not by now will not be. Short-lived ones have their last quarter.
+pub const RENEW_BEFORE: Duration = Duration::from_secs(21 * 24 * 3600);
+/// Somebody has to see to it today, whatever day it is. Short-lived ones have their last twelfth.
+pub const URGENT_BEFORE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// When a certificate is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,11 +138,14 @@ impl Term {
     /// How it stands at `now`.
     #[must_use]
     pub fn at(self, now: Unix) -> Validity {
+        let whole = self.ends.since(self.begins);
         if now >= self.ends {
             Validity::Expired
         } else if now < self.begins {
             Validity::NotYet
-        } else if now + RENEW_BEFORE >= self.ends {
+        } else if now + URGENT_BEFORE.min(whole / 12) >= self.ends {
+            Validity::EndsNow
+        } else if now + RENEW_BEFORE.min(whole / 4) >= self.ends {
             Validity::EndsSoon
         } else {
             Validity::Good
@@ -150,11 +158,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_ends_soon_for_its_last_fortnight() {
-        let day = 24 * 3_600_000;
-        let term = Term { begins: Unix::from_millis(10 * day), ends: Unix::from_millis(100 * day) };
-        let at = |days: i64| term.at(Unix::from_millis(days * day));
-        assert_eq!([at(9), at(10), at(85)], [Validity::NotYet, Validity::Good, Validity::Good]);
-        assert_eq!([at(86), at(99), at(100)], [Validity::EndsSoon, Validity::EndsSoon, Validity::Expired]);
+    fn a_certificate_ends_soon_for_its_last_three_weeks_and_now_for_its_last_three_days() {
+        let term = Term { begins: hour(10 * 24), ends: hour(100 * 24) };
+        let at = |days: i64| term.at(hour(days * 24));
+        assert_eq!([at(9), at(10), at(78)], [Validity::NotYet, Validity::Good, Validity::Good]);
+        assert_eq!([at(79), at(96)], [Validity::EndsSoon; 2]);
+        assert_eq!([at(97), at(99), at(100)], [Validity::EndsNow, Validity::EndsNow, Validity::Expired]);
+    }
+
+    #[test]
+    fn one_for_six_days_is_not_complained_about_all_its_life() {
+        let term = Term { begins: hour(0), ends: hour(144) };
+        let at = |hours: i64| term.at(hour(hours));
+        assert_eq!([at(0), at(107), at(108)], [Validity::Good, Validity::Good, Validity::EndsSoon]);
+        assert_eq!([at(131), at(132), at(144)], [Validity::EndsSoon, Validity::EndsNow, Validity::Expired]);
+    }
+
+    fn hour(hours: i64) -> Unix {
+        Unix::from_millis(hours * 3_600_000)
     }
 }

@@ -158,6 +158,23 @@ fn the_wrong_thing_on_the_wrong_port_is_cut_at_once_and_counted() {
 }
 
 #[test]
+fn a_certificate_that_is_over_is_an_alarm_until_it_is_renewed() {
+    let authority = Authority::new();
+    let old = authority.issue_until("old", &["havre.example"], 2020);
+    let line = Line::demo()
+        .secure(&authority)
+        .with("tls.certificate", old.chain.display().to_string())
+        .with("tls.key", old.key.display().to_string())
+        .start();
+    let alarms = |kind: &str| line.api().metric("havre_alarms", &format!("kind=\"{kind}\""));
+    until("the alarm", SOON, || (alarms("certificate_expired") > 0.5).then_some(()));
+    assert!(line.api().get("/api/v1/board").body.contains("certificate_expired"));
+    authority.issue("old", &["havre.example"]);
+    line.signal(Signal::Hup);
+    until("the alarm to be over", RELOAD, || (alarms("certificate_expired") < 0.5).then_some(()));
+}
+
+#[test]
 fn the_console_speaks_https_and_wss() {
     let authority = Authority::new();
     let line = Line::demo().secure(&authority).with("http.secure", true).launch();

@@ -25,6 +25,39 @@ pub struct Alarm {
     pub since: Unix,
     /// Of which call, and its language.
     pub call: Option<(CallId, Language)>,
+    /// When what it warns of happens or happened, where that is known.
+    pub ends: Option<Unix>,
+}
+
+/// What is wrong with the certificate that the line shows browsers, phones and carriers, or soon will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateTrouble {
+    /// It ends then: time to renew it.
+    EndsSoon(Unix),
+    /// It ends then: the last days to renew it.
+    EndsNow(Unix),
+    /// It ended then.
+    Expired(Unix),
+    /// It has not begun.
+    NotYet,
+}
+
+impl CertificateTrouble {
+    const fn kind(self) -> AlarmKind {
+        match self {
+            Self::EndsSoon(_) => AlarmKind::CertificateSoon,
+            Self::EndsNow(_) => AlarmKind::CertificateUrgent,
+            Self::Expired(_) => AlarmKind::CertificateExpired,
+            Self::NotYet => AlarmKind::CertificateNotYet,
+        }
+    }
+
+    const fn ends(self) -> Option<Unix> {
+        match self {
+            Self::EndsSoon(ends) | Self::EndsNow(ends) | Self::Expired(ends) => Some(ends),
+            Self::NotYet => None,
+        }
+    }
 }
 
 /// What an alarm is about.
@@ -46,18 +79,30 @@ pub enum AlarmKind {
     StoreDegraded,
     /// New calls are refused.
     Draining,
+    /// The certificate is to be renewed in the next weeks.
+    CertificateSoon,
+    /// It is to be renewed in the next days.
+    CertificateUrgent,
+    /// It is over: browsers and phones refuse it.
+    CertificateExpired,
+    /// It has not begun: likewise.
+    CertificateNotYet,
 }
 
 impl AlarmKind {
     /// All, the gravest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::UrgentWaiting,
         Self::Nobody,
         Self::NoFrench,
         Self::NoEnglish,
+        Self::CertificateExpired,
+        Self::CertificateNotYet,
+        Self::CertificateUrgent,
         Self::LongWait,
         Self::OneWay,
         Self::StoreDegraded,
+        Self::CertificateSoon,
         Self::Draining,
     ];
 
@@ -73,6 +118,10 @@ impl AlarmKind {
             Self::OneWay => "one_way",
             Self::StoreDegraded => "store_degraded",
             Self::Draining => "draining",
+            Self::CertificateSoon => "certificate_soon",
+            Self::CertificateUrgent => "certificate_urgent",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateNotYet => "certificate_not_yet",
         }
     }
 }
@@ -82,6 +131,7 @@ impl AlarmKind {
 pub(super) struct Lasting {
     pub(super) store_degraded: Option<Unix>,
     pub(super) draining: Option<Unix>,
+    certificate: Option<(CertificateTrouble, Unix)>,
     nobody: Option<Unix>,
     no_french: Option<Unix>,
     no_english: Option<Unix>,
@@ -99,6 +149,13 @@ impl Lasting {
         hold(&mut self.nobody, !any, now);
         hold(&mut self.no_french, any && !french, now);
         hold(&mut self.no_english, any && !english, now);
+    }
+
+    /// How the certificate stands.
+    pub(super) fn on_certificate(&mut self, trouble: Option<CertificateTrouble>, now: Unix) {
+        if self.certificate.map(|(trouble, _)| trouble) != trouble {
+            self.certificate = trouble.map(|trouble| (trouble, now));
+        }
     }
 
     /// Everything that needs attention at `now`, the gravest first. `calls` are in the order of the line.
@@ -124,6 +181,18 @@ impl Lasting {
                 AlarmKind::NoEnglish => say(&mut alarms, kind, self.no_english),
                 AlarmKind::StoreDegraded => say(&mut alarms, kind, self.store_degraded),
                 AlarmKind::Draining => say(&mut alarms, kind, self.draining),
+                AlarmKind::CertificateSoon
+                | AlarmKind::CertificateUrgent
+                | AlarmKind::CertificateExpired
+                | AlarmKind::CertificateNotYet => {
+                    let certificate = self.certificate.filter(|(trouble, _)| trouble.kind() == kind);
+                    alarms.extend(certificate.map(|(trouble, since)| Alarm {
+                        kind,
+                        since,
+                        call: None,
+                        ends: trouble.ends(),
+                    }));
+                }
             }
         }
         alarms
@@ -147,7 +216,7 @@ fn hold(since: &mut Option<Unix>, holds: bool, now: Unix) {
 }
 
 fn say(alarms: &mut Vec<Alarm>, kind: AlarmKind, since: Option<Unix>) {
-    alarms.extend(since.map(|since| Alarm { kind, since, call: None }));
+    alarms.extend(since.map(|since| Alarm { kind, since, call: None, ends: None }));
 }
 
 fn name<'a>(
@@ -159,6 +228,7 @@ fn name<'a>(
         kind,
         since,
         call: Some((call.id, call.language)),
+        ends: None,
     }));
 }
 
@@ -236,8 +306,29 @@ mod tests {
         assert_eq!(alarms(&mut board, 9), ["no_french@0", "draining@8"]);
     }
 
+    #[test]
+    fn a_certificate_is_an_alarm_from_the_time_to_renew_it_until_another_is_in_force() {
+        let mut board = board(&[]);
+        let mut stands = |at, trouble| {
+            board.on_certificate(trouble, secs(at));
+            let alarms = board.snapshot(now(at)).alarms.into_iter().filter(|a| a.kind != AlarmKind::Nobody);
+            let ends = |alarm: &Alarm| alarm.ends.map(Unix::as_secs);
+            alarms.map(|alarm| (alarm.kind.as_str(), alarm.since.as_secs(), ends(&alarm))).collect::<Vec<_>>()
+        };
+        assert_eq!(stands(1, None), []);
+        let soon = Some(CertificateTrouble::EndsSoon(secs(90)));
+        assert_eq!(stands(5, soon), [("certificate_soon", 5, Some(90))]);
+        assert_eq!(stands(6, soon), [("certificate_soon", 5, Some(90))], "it is no news that it still is so");
+        let urgent = CertificateTrouble::EndsNow(secs(90));
+        assert_eq!(stands(80, Some(urgent)), [("certificate_urgent", 80, Some(90))]);
+        let expired = CertificateTrouble::Expired(secs(90));
+        assert_eq!(stands(90, Some(expired)), [("certificate_expired", 90, Some(90))]);
+        assert_eq!(stands(91, None), [], "renewed");
+        assert_eq!(stands(92, Some(CertificateTrouble::NotYet)), [("certificate_not_yet", 92, None)]);
+    }
+
     fn alarms(board: &mut Board, at: i64) -> Vec<String> {
-        let said = board.snapshot(now(at)).alarms.into_iter().map(|Alarm { kind, since, call }| {
+        let said = board.snapshot(now(at)).alarms.into_iter().map(|Alarm { kind, since, call, .. }| {
             let call = call.map(|(call, _)| format!(" {call}")).unwrap_or_default();
             format!("{}@{}{call}", kind.as_str(), since.as_secs())
         });

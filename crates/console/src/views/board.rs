@@ -1,6 +1,6 @@
 //! The wallboard in JSON: the whole of it, and what changed.
 
-use havre_model::AgentState;
+use havre_model::{AgentState, Unix};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -43,6 +43,8 @@ pub(crate) struct AlarmView {
     pub(crate) agent: Option<String>,
     pub(crate) trunk: Option<String>,
     pub(crate) language: Option<LanguageWord>,
+    /// When what it warns of happens or happened, likewise; of a certificate, when it ends.
+    pub(crate) ends: Option<i64>,
 }
 
 /// What changed on the board. Parts that did not are left out; `queues`, `service` and `alarms` are whole where they
@@ -108,6 +110,7 @@ pub(crate) fn alarm(alarm: &Alarm) -> AlarmView {
         agent: None,
         trunk: None,
         language: alarm.call.map(|(_, language)| LanguageWord(language)),
+        ends: alarm.ends.map(Unix::as_millis),
     }
 }
 

@@ -84,9 +84,9 @@ export function busy() {
   ];
   const team = agents(14);
   const alarms = [
-    { kind: "urgent_waiting", since: now - 34_000, call: calls[0].id, agent: null, trunk: null, language: "fr" },
-    { kind: "no_french", since: now - 4 * MINUTE, call: null, agent: null, trunk: null, language: "fr" },
-    { kind: "one_way", since: now - 20_000, call: calls[6].id, agent: null, trunk: null, language: null },
+    { kind: "urgent_waiting", since: now - 34_000, call: calls[0].id, agent: null, trunk: null, language: "fr", ends: null },
+    { kind: "no_french", since: now - 4 * MINUTE, call: null, agent: null, trunk: null, language: "fr", ends: null },
+    { kind: "one_way", since: now - 20_000, call: calls[6].id, agent: null, trunk: null, language: null, ends: null },
   ];
   return { ...calm(), board: board(calls, team, alarms) };
 }

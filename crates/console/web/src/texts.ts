@@ -348,6 +348,12 @@ export const texts = {
   "alarm.store_degraded": ["The shared store does not answer; calls go on", "Le stockage partagé ne répond pas; les appels continuent"],
   "alarm.one_way": ["Sound goes one way only", "Le son ne passe que dans un sens"],
   "alarm.draining": ["New calls are refused; calls in progress go on", "Les nouveaux appels sont refusés; les appels en cours continuent"],
+  "alarm.certificate_soon": ["This server’s certificate ends soon; have it renewed", "Le certificat de ce serveur arrive bientôt à échéance; faites-le renouveler"],
+  "alarm.certificate_urgent": ["This server’s certificate ends in a matter of days; have it renewed today", "Le certificat de ce serveur arrive à échéance dans les prochains jours; faites-le renouveler aujourd’hui"],
+  "alarm.certificate_expired": ["This server’s certificate has expired; browsers and phones refuse it; have it renewed now", "Le certificat de ce serveur est échu; navigateurs et téléphones le refusent; faites-le renouveler maintenant"],
+  "alarm.certificate_not_yet": ["This server’s certificate is not valid yet; have the server’s clock checked", "Le certificat de ce serveur n’est pas encore valide; faites vérifier l’horloge du serveur"],
+  "alarm.ends": ["ends: {0}", "échéance : {0}"],
+  "alarm.ended": ["ended: {0}", "échu : {0}"],
   "alarm.since": ["for {0}", "depuis {0}"],
 
   "call_note.paged": ["supervisors paged", "supervision appelée"],

@@ -48,12 +48,25 @@ test("calls come and go", board(async (page, mock) => {
 
 test("only a new alarm speaks", board(async (page, mock) => {
   assert.equal(await page.textContent("[role=alert]"), "");
-  const trunk = { kind: "trunk_down", since: Date.now(), call: null, agent: null, trunk: "east", language: null };
+  const trunk = { kind: "trunk_down", since: Date.now(), call: null, agent: null, trunk: "east", language: null, ends: null };
   mock.change({ alarms: [...mock.board.alarms, trunk] });
   await until(async () => (await page.textContent("[role=alert]")) === "A trunk is down (east)", "spoken");
   mock.change({ alarms: [trunk] });
   await page.waitForTimeout(300);
   assert.equal(await page.textContent("[role=alert]"), "A trunk is down (east)");
+}));
+
+test("a certificate that ends says when, and leaves with its renewal", board(async (page, mock) => {
+  const ends = Date.now() + 2 * 24 * 3_600_000;
+  const certificate = (kind, ends) => ({ kind, since: Date.now(), call: null, agent: null, trunk: null, language: null, ends });
+  mock.change({ alarms: [certificate("certificate_soon", ends), certificate("certificate_urgent", ends), certificate("certificate_expired", Date.now() - 1_000)] });
+  const grave = page.locator("[aria-label=Alarms] li.grave");
+  await until(async () => (await grave.count()) === 2, "what cannot wait is red");
+  const day = new Date(ends).toLocaleDateString("en-CA", { day: "numeric", month: "short" });
+  const said = await page.locator("[aria-label=Alarms] li").allTextContents();
+  assert.ok(said.filter((text) => text.includes(`ends: ${day}`)).length === 2 && said.some((text) => text.includes("ended: ")), said.join("\n"));
+  mock.change({ alarms: [] });
+  await page.waitForSelector("text=Nothing needs attention.");
 }));
 
 test("a call is taken and made urgent from its dialog, which gives the focus back", board(async (page, mock) => {

@@ -33,7 +33,7 @@ for (const [name, value] of Object.entries({
   dialplan: calm.dialplan,
   "dialplan-check": line.checked(""),
   "dialplan-check-bad": line.checked("broken"),
-  board: line.board([talk], line.agents(1), [{ kind: "one_way", since: 0, call: null, agent: null, trunk: null, language: null }]),
+  board: line.board([talk], line.agents(1), [{ kind: "one_way", since: 0, call: null, agent: null, trunk: null, language: null, ends: null }]),
 })) {
   test(name, () => assert.deepEqual(fields(value, shape(name)), fields(shape(name), value)));
 }

@@ -136,6 +136,8 @@ export interface Alarm {
   agent: string | null;
   trunk: string | null;
   language: Language | null;
+  /** When what it warns of happens or happened. */
+  ends: number | null;
 }
 export interface Board {
   at: number;
