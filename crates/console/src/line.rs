@@ -142,8 +142,13 @@ pub struct Finding {
     pub line: Option<u32>,
     /// The key.
     pub key: String,
-    /// What is wrong.
+    /// What is wrong, in English.
     pub what: String,
-    /// What to do.
+    /// What to do, in English.
     pub remedy: String,
+    /// What is wrong, in Canadian French. Null for the configuration's own file, which the command line speaks of in
+    /// English.
+    pub what_fr: Option<String>,
+    /// What to do, likewise.
+    pub remedy_fr: Option<String>,
 }

@@ -184,12 +184,18 @@ pub struct PlanChecked {
 pub struct PlanDifference {
     /// The line and the keys: `hotline: 2, 5`; `hotline: no key`.
     pub path: String,
+    /// The same in Canadian French.
+    pub path_fr: String,
     /// Further paths on which the same differs.
     pub more: usize,
     /// What happens in the plan in force only, step by step.
     pub before: Vec<String>,
+    /// The same in Canadian French.
+    pub before_fr: Vec<String>,
     /// What happens in the other only.
     pub after: Vec<String>,
+    /// The same in Canadian French.
+    pub after_fr: Vec<String>,
 }
 
 /// One prompt.

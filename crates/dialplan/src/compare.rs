@@ -7,6 +7,7 @@ use std::time::Duration;
 use havre_model::{Digit, LineId};
 
 use crate::simulate::{Happened, Script, Trace, run};
+use crate::said::{Said, comma, said};
 use crate::{Dialplan, Input, Output};
 
 /// When the keys are pressed, from the pick-up: early in the greeting, and when the first messages of waiting run.
@@ -21,13 +22,13 @@ const MAX_TOLD: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The line and the keys, for people: `hotline: 2, 5`.
-    pub path: String,
+    pub path: Said,
     /// Further paths with this very difference.
     pub more: usize,
     /// What happens in the first plan only, step by step. Empty where the second has more, or the first no such line.
-    pub before: Vec<String>,
+    pub before: Vec<Said>,
     /// And in the second only.
-    pub after: Vec<String>,
+    pub after: Vec<Said>,
 }
 
 /// The differences between two plans on every line, with no key, one key and two keys, shorter paths first; a path that
@@ -62,13 +63,16 @@ fn paths() -> impl Iterator<Item = Vec<Digit>> {
     std::iter::once(Vec::new()).chain(one).chain(two)
 }
 
-fn name(line: &LineId, keys: &[Digit]) -> String {
-    let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
-    format!("{line}: {}", if keys.is_empty() { "no key".to_owned() } else { keys.join(", ") })
+fn name(line: &LineId, keys: &[Digit]) -> Said {
+    if keys.is_empty() {
+        return said!("{line}: no key", "{line}\u{a0}: aucune touche");
+    }
+    let keys = keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    said!("{line}: {keys}", "{line}\u{a0}: {keys}")
 }
 
 /// What happens on a path; nothing where the plan has no such line.
-fn walk(plan: &Arc<Dialplan>, line: &LineId, keys: &[Digit]) -> Vec<String> {
+fn walk(plan: &Arc<Dialplan>, line: &LineId, keys: &[Digit]) -> Vec<Said> {
     if plan.line(line).is_none() {
         return Vec::new();
     }
@@ -80,7 +84,7 @@ fn walk(plan: &Arc<Dialplan>, line: &LineId, keys: &[Digit]) -> Vec<String> {
 }
 
 /// Leaves what is not the same at the beginning and at the end.
-fn drop_common(before: &mut Vec<String>, after: &mut Vec<String>) {
+fn drop_common(before: &mut Vec<Said>, after: &mut Vec<Said>) {
     let same = before.iter().zip(&*after).take_while(|(before, after)| before == after).count();
     before.drain(..same);
     after.drain(..same);
@@ -91,7 +95,7 @@ fn drop_common(before: &mut Vec<String>, after: &mut Vec<String>) {
 }
 
 /// What a caller notices, and when the queue is reached. Other times are left out: a longer message shifts them all.
-fn steps(trace: &Trace) -> Vec<String> {
+fn steps(trace: &Trace) -> Vec<Said> {
     let noticed = trace.entries.iter().filter(|(_, what)| {
         matches!(
             what,
@@ -102,8 +106,14 @@ fn steps(trace: &Trace) -> Vec<String> {
         )
     });
     let told = noticed.map(|(at, what)| match what {
-        Happened::Said(Output::Join { .. }) => format!("{what}, after {:.1} s", at.as_secs_f64()),
-        _ => what.to_string(),
+        Happened::Said(Output::Join { .. }) => {
+            let after = at.as_secs_f64();
+            Said {
+                en: format!("{what}, after {after:.1} s"),
+                fr: format!("{}, après {} s", what.french(), comma(after)),
+            }
+        }
+        _ => Said { en: what.to_string(), fr: what.french() },
     });
     told.collect()
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::said::Said;
+
 /// Whether a file with this diagnostic is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -11,7 +13,7 @@ pub enum Severity {
     Error,
 }
 
-/// One finding. `Display` gives one plain line, and a second one with the remedy.
+/// One finding. `Display` gives one plain line, and a second one with the remedy, in English as all of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The file as it was named to the loader.
@@ -20,12 +22,24 @@ pub struct Diagnostic {
     pub line: usize,
     /// The dotted path of the key, such as `menus.greeting.no_input`; empty if there is none.
     pub key: String,
-    /// What is wrong, in plain words.
+    /// What is wrong, in plain English.
     pub what: String,
-    /// What to do, in plain words.
+    /// What to do, in plain English.
     pub remedy: String,
+    /// What is wrong, in Canadian French.
+    pub what_fr: String,
+    /// What to do, in Canadian French.
+    pub remedy_fr: String,
     /// Whether the file is refused for it.
     pub severity: Severity,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(file: &str, line: usize, key: &str, what: Said, remedy: Said, severity: Severity) -> Self {
+        let (file, key) = (file.to_owned(), key.to_owned());
+        let (Said { en: what, fr: what_fr }, Said { en: remedy, fr: remedy_fr }) = (what, remedy);
+        Self { file, line, key, what, remedy, what_fr, remedy_fr, severity }
+    }
 }
 
 impl fmt::Display for Diagnostic {

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::limits::MAX_DIAGNOSTICS;
+use crate::said::{Both, Said, said};
 use crate::{Diagnostic, Severity};
 
 /// One file being read, and what was found wrong with it.
@@ -39,7 +40,9 @@ impl<'a> File<'a> {
         for error in &errors {
             let at = error.span().map_or(0, |span| span.start);
             let place = Place { line: self.line_at(at), key: String::new() };
-            self.error(&place, first_line(error.message()), "mend the TOML; see https://toml.io");
+            let message = first_line(error.message());
+            let what = said!("{message}", "n’est pas du TOML; l’analyseur dit, en anglais\u{a0}: {message}");
+            self.error(&place, what, ("mend the TOML; see https://toml.io", "corrigez le TOML; voir https://toml.io"));
         }
         errors.is_empty().then_some(document)
     }
@@ -48,22 +51,21 @@ impl<'a> File<'a> {
         Table::new(self, Place { line: 1, key: String::new() }, document.get_ref())
     }
 
-    pub(crate) fn error(&self, at: &Place, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn error(&self, at: &Place, what: impl Into<Said>, remedy: impl Into<Said>) {
         self.found(at, what.into(), remedy.into(), Severity::Error);
     }
 
-    pub(crate) fn warning(&self, at: &Place, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn warning(&self, at: &Place, what: impl Into<Said>, remedy: impl Into<Said>) {
         self.found(at, what.into(), remedy.into(), Severity::Warning);
     }
 
-    fn found(&self, at: &Place, what: String, remedy: String, severity: Severity) {
+    fn found(&self, at: &Place, what: Said, remedy: Said, severity: Severity) {
         let mut findings = self.findings.borrow_mut();
         if findings.len() >= MAX_DIAGNOSTICS {
             self.dropped.set(self.dropped.get() + 1);
             return;
         }
-        let (file, line, key) = (self.name.to_owned(), at.line, at.key.clone());
-        findings.push(Diagnostic { file, line, key, what, remedy, severity });
+        findings.push(Diagnostic::new(self.name, at.line, &at.key, what, remedy, severity));
     }
 
     pub(crate) fn failed(&self) -> bool {
@@ -75,14 +77,10 @@ impl<'a> File<'a> {
         let mut findings = self.findings.into_inner();
         findings.sort_by_key(|d| d.line);
         if self.dropped.get() > 0 {
-            findings.push(Diagnostic {
-                file: self.name.to_owned(),
-                line: 0,
-                key: String::new(),
-                what: format!("{} more findings are not shown", self.dropped.get()),
-                remedy: "mend the first ones and check again".to_owned(),
-                severity: Severity::Warning,
-            });
+            let more = self.dropped.get();
+            let what = said!("{more} more findings are not shown", "{more} autres constats ne sont pas affichés");
+            let remedy = ("mend the first ones and check again", "corrigez les premiers, puis vérifiez de nouveau");
+            findings.push(Diagnostic::new(self.name, 0, "", what, remedy.into(), Severity::Warning));
         }
         findings
     }
@@ -116,11 +114,11 @@ impl<'s, 'a> Table<'s, 'a> {
     }
 
     /// The value of `key`; its absence is an error with this remedy.
-    pub(crate) fn need(&self, key: &str, remedy: &str) -> Option<Value<'s, 'a>> {
+    pub(crate) fn need(&self, key: &str, remedy: impl Into<Said>) -> Option<Value<'s, 'a>> {
         let value = self.get(key);
         if value.is_none() {
             let place = Place { line: self.place.line, key: join(&self.place.key, key) };
-            self.file.error(&place, "is missing", remedy);
+            self.file.error(&place, ("is missing", "manque"), remedy);
         }
         value
     }
@@ -157,10 +155,17 @@ impl<'s, 'a> Table<'s, 'a> {
                 Place { line: self.file.line_at(name.span().start), key: join(&self.place.key, text) };
             let named = self.named.borrow();
             let remedy = match closest(text, named.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`? Otherwise remove it"),
-                None => format!("remove it; known here: {}", named.join(", ")),
+                Some(near) => said!(
+                    "did you mean `{near}`? Otherwise remove it",
+                    "vouliez-vous dire `{near}`? Sinon, retirez cette clé"
+                ),
+                None => said!(
+                    "remove it; known here: {}",
+                    "retirez cette clé; clés connues ici\u{a0}: {}",
+                    named.join(", ")
+                ),
             };
-            self.file.error(&place, "is not known here", remedy);
+            self.file.error(&place, ("is not known here", "n’est pas connu ici"), remedy);
         }
     }
 }
@@ -173,12 +178,17 @@ pub(crate) struct Value<'s, 'a> {
 }
 
 impl<'s, 'a> Value<'s, 'a> {
-    pub(crate) fn error(&self, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn error(&self, what: impl Into<Said>, remedy: impl Into<Said>) {
         self.file.error(&self.place, what, remedy);
     }
 
-    fn wrong_type(&self, wanted: &str) {
-        self.error(format!("is {}, not {wanted}", article(self.value.type_str())), format!("write {wanted}"));
+    fn wrong_type(&self, (en, fr): Both) {
+        let is = self.value.type_str();
+        let what = Said {
+            en: format!("is {}, not {en}", article(is)),
+            fr: format!("est {} et non {fr}", french_type(is)),
+        };
+        self.error(what, Said { en: format!("write {en}"), fr: format!("écrivez {fr}") });
     }
 
     pub(crate) fn is_table(&self) -> bool {
@@ -188,7 +198,7 @@ impl<'s, 'a> Value<'s, 'a> {
     pub(crate) fn string(&self) -> Option<&'s str> {
         let text = self.value.as_str();
         if text.is_none() {
-            self.wrong_type("a text in quotes");
+            self.wrong_type(("a text in quotes", "un texte entre guillemets"));
         }
         text
     }
@@ -196,7 +206,7 @@ impl<'s, 'a> Value<'s, 'a> {
     pub(crate) fn boolean(&self) -> Option<bool> {
         let yes = self.value.as_bool();
         if yes.is_none() {
-            self.wrong_type("true or false");
+            self.wrong_type(("true or false", "true ou false"));
         }
         yes
     }
@@ -209,7 +219,7 @@ impl<'s, 'a> Value<'s, 'a> {
             _ => None,
         };
         if number.is_none() {
-            self.wrong_type("a number");
+            self.wrong_type(("a number", "un nombre"));
         }
         number
     }
@@ -220,18 +230,20 @@ impl<'s, 'a> Value<'s, 'a> {
         if (0.0..=f64::from(max)).contains(&seconds) {
             return Some(Duration::from_millis((seconds * 1000.0).round() as u64));
         }
-        self.error("is out of range", format!("write seconds from 0 to {max}"));
+        let remedy = said!("write seconds from 0 to {max}", "écrivez un nombre de secondes de 0 à {max}");
+        self.error(("is out of range", "est hors limites"), remedy);
         None
     }
 
     /// The elements, at most `max`.
     pub(crate) fn array(&self, max: usize) -> Option<Vec<Value<'s, 'a>>> {
         let Some(array) = self.value.as_array() else {
-            self.wrong_type("a list in brackets");
+            self.wrong_type(("a list in brackets", "une liste entre crochets"));
             return None;
         };
         if array.len() > max {
-            self.error(format!("has {} entries", array.len()), format!("keep at most {max}"));
+            let what = said!("has {} entries", "contient {} éléments", array.len());
+            self.error(what, said!("keep at most {max}", "gardez-en au plus {max}"));
             return None;
         }
         let elements = array.iter().map(|element| {
@@ -254,7 +266,7 @@ impl<'s, 'a> Value<'s, 'a> {
 
     pub(crate) fn table(&self) -> Option<Table<'s, 'a>> {
         let Some(table) = self.value.as_table() else {
-            self.wrong_type("a table");
+            self.wrong_type(("a table", "une table"));
             return None;
         };
         Some(Table::new(self.file, self.place.clone(), table))
@@ -267,10 +279,16 @@ impl<'s, 'a> Value<'s, 'a> {
             return Some(*meant);
         }
         let names = known.iter().map(|(name, _)| *name);
-        let near =
-            closest(text, names.clone()).map(|n| format!(" (did you mean \"{n}\"?)")).unwrap_or_default();
-        let list: Vec<_> = names.map(|n| format!("\"{n}\"")).collect();
-        self.error(format!("\"{text}\" is not known here"), format!("write {}{near}", list.join(", ")));
+        let near = closest(text, names.clone());
+        let list = names.map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
+        let remedy = match near {
+            Some(near) => said!(
+                "write {list} (did you mean \"{near}\"?)",
+                "écrivez {list} (vouliez-vous dire \"{near}\"?)"
+            ),
+            None => said!("write {list}", "écrivez {list}"),
+        };
+        self.error(said!("\"{text}\" is not known here", "\"{text}\" n’est pas connu ici"), remedy);
         None
     }
 }
@@ -284,6 +302,20 @@ fn join(path: &str, key: &str) -> String {
 fn article(kind: &str) -> String {
     let vowel = kind.starts_with(['a', 'e', 'i', 'o', 'u']);
     format!("{} {kind}", if vowel { "an" } else { "a" })
+}
+
+/// What TOML's types are called in French.
+fn french_type(kind: &str) -> &str {
+    match kind {
+        "integer" => "un nombre entier",
+        "float" => "un nombre décimal",
+        "boolean" => "une valeur true ou false",
+        "string" => "un texte",
+        "datetime" => "une date",
+        "array" => "une liste",
+        "table" | "inline table" => "une table",
+        other => other,
+    }
 }
 
 fn first_line(text: &str) -> String {
@@ -334,11 +366,11 @@ mod tests {
     fn every_finding_has_its_line_and_key() {
         let text = "a = 1\n\n[t]\nname = 3\nnmae = \"x\"\n[t.\"q r\"]\n";
         let found = findings(text, |root| {
-            root.need("b", "add b");
+            root.need("b", ("add b", "ajoutez b"));
             assert_eq!(root.get("a").unwrap().seconds(5), Some(Duration::from_secs(1)));
             let t = root.get("t").unwrap().table().unwrap();
             t.get("name").unwrap().string();
-            t.need("size", "add a size");
+            t.need("size", ("add a size", "ajoutez une taille"));
             t.finish();
         });
         assert_eq!(

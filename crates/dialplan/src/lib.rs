@@ -17,11 +17,13 @@ pub mod limits;
 mod outline;
 mod plan;
 pub mod prompts;
+mod said;
 pub mod simulate;
 mod walk;
 
 pub use catalogue::{Catalogue, Clip, ClipKey, Confirmation, PromptId, Source};
 pub use diagnostic::{Diagnostic, Severity};
 pub use outline::{Outline, Place, Pressed, Way};
+pub use said::Said;
 pub use plan::{Dialplan, Line, Proof, ProvenPath, Targets};
 pub use walk::{Cue, Input, Output, Walk};

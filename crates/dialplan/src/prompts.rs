@@ -9,7 +9,8 @@ use havre_model::Spoken;
 use crate::catalogue::{
     Demand, Entry, LOUDNESS_TOLERANCE, Manifest, Recording, Texts, Trust, file_name, read_text,
 };
-use crate::file::{File, Place};
+use crate::file::File;
+use crate::said::{self, Said, comma, said};
 use crate::{Catalogue, Clip, Diagnostic, PromptId, Severity, Source};
 
 /// What a check found, and what is there.
@@ -65,7 +66,7 @@ pub fn replace(
     wav: &Path,
 ) -> Result<Arc<Clip>, Vec<Diagnostic>> {
     let (id, text, demand, other) = wanted(dir, prompt, spoken)?;
-    let fail = |(what, remedy): (String, String)| fault(&wav.display().to_string(), what, remedy);
+    let fail = |(what, remedy): (Said, Said)| fault(&wav.display().to_string(), what, remedy);
     let recording = Recording::read(wav).map_err(|problem| vec![fail(problem)])?;
     let loudness = recording.loudness();
     let mut findings: Vec<_> = recording.problems(demand, loudness).into_iter().map(fail).collect();
@@ -75,16 +76,27 @@ pub fn replace(
         && (entry.lufs - loudness).abs() > LOUDNESS_TOLERANCE
     {
         let by = entry.lufs - loudness;
-        let what = format!("is {:.1} LU away from the other language", by.abs());
-        findings.push(fail((what, format!("change its gain by {by:+.1} dB"))));
+        let away = by.abs();
+        let what = Said {
+            en: format!("is {away:.1} LU away from the other language"),
+            fr: format!("est à {} LU de l’autre langue", comma(away)),
+        };
+        let gain = format!("{by:+.1}");
+        let remedy = Said {
+            en: format!("change its gain by {gain} dB"),
+            fr: format!("changez son gain de {} dB", gain.replace('.', ",")),
+        };
+        findings.push(fail((what, remedy)));
     }
     if !findings.is_empty() {
         return Err(findings);
     }
     let name = file_name(&id, spoken);
     manifest.0.insert(name.clone(), Entry::new(Source::Human, &text, &recording, loudness));
-    let bytes = std::fs::read(wav)
-        .map_err(|error| vec![fail((format!("cannot be read: {error}"), "try again".into()))])?;
+    let bytes = std::fs::read(wav).map_err(|error| {
+        let what = said!("cannot be read: {error}", "ne peut pas être lu\u{a0}: {error}");
+        vec![fail((what, ("try again", "réessayez").into()))]
+    })?;
     write(&dir.join(&name), &bytes)?;
     write(&manifest_path, manifest.print().as_bytes())?;
     let mut clip = Clip::new(&id, spoken, &text, recording.samples, &recording.file_digest);
@@ -114,13 +126,15 @@ fn wanted(dir: &Path, prompt: &str, spoken: Option<Spoken>) -> Result<Wanted, Ve
     };
     found.ok_or_else(|| {
         let what = match spoken {
-            Some(spoken) => format!("has no text for {prompt} in {spoken}"),
-            None => format!("has no sound {prompt}"),
+            Some(spoken) => {
+                said!("has no text for {prompt} in {spoken}", "n’a pas de texte pour {prompt} en {spoken}")
+            }
+            None => said!("has no sound {prompt}", "n’a pas de son {prompt}"),
         };
         let known: Vec<_> = texts.prompts.keys().chain(texts.sounds.keys()).map(PromptId::as_str).collect();
         let remedy = match crate::file::closest(prompt, known.iter().copied()) {
-            Some(near) if near != prompt => format!("did you mean {near}?"),
-            _ => format!("known: {}", known.join(", ")),
+            Some(near) if near != prompt => said!("did you mean {near}?", "vouliez-vous dire {near}?"),
+            _ => said::known(known.into_iter()),
         };
         vec![fault(&name, what, remedy)]
     })
@@ -146,12 +160,12 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Vec<Diagnostic>> {
     let done =
         done.and_then(|()| std::fs::write(&beside, bytes)).and_then(|()| std::fs::rename(&beside, path));
     done.map_err(|error| {
-        let what = format!("cannot be written: {error}");
-        vec![fault(&path.display().to_string(), what, "check permissions and free space".into())]
+        let what = said!("cannot be written: {error}", "ne peut pas être écrit\u{a0}: {error}");
+        let remedy = ("check permissions and free space", "vérifiez les permissions et l’espace libre");
+        vec![fault(&path.display().to_string(), what, remedy.into())]
     })
 }
 
-fn fault(file: &str, what: String, remedy: String) -> Diagnostic {
-    let Place { line, key } = Place::default();
-    Diagnostic { file: file.to_owned(), line, key, what, remedy, severity: Severity::Error }
+fn fault(file: &str, what: Said, remedy: Said) -> Diagnostic {
+    Diagnostic::new(file, 0, "", what, remedy, Severity::Error)
 }

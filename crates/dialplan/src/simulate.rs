@@ -6,9 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_model::{Digit, Language, LineId, Mode, Mono, Now, PlayId, Risk, Unix};
+use havre_model::{Digit, Language, LineId, Mode, Mono, Now, PlayId, Risk, Unix, WaitingSound};
 
 use crate::limits::JOIN_WITHOUT_KEY;
+use crate::said::comma;
 use crate::walk::Limits;
 use crate::{Clip, Cue, Dialplan, Input, Output, Walk};
 
@@ -176,6 +177,73 @@ impl fmt::Display for Happened {
     }
 }
 
+impl Happened {
+    /// The same in Canadian French: the command line speaks English, the console both.
+    pub(crate) fn french(&self) -> String {
+        let fixed = match self {
+            Self::Input(Input::Digit(digit)) => return format!("touche {digit}"),
+            Self::Heard(clip) => {
+                let lasts = comma(clip.duration().as_secs_f64());
+                return format!("entend {clip} ({lasts} s)\u{a0}: {}", clip.text);
+            }
+            Self::Sound(clip) => return format!("son\u{a0}: {clip}"),
+            Self::Said(Output::Join { language, risk, mode }) => {
+                let (language, risk) = (french_language(*language), french_risk(*risk));
+                return format!("ENTRE DANS LA FILE\u{a0}: langue {language}, risque {risk}{}", french_manner(*mode));
+            }
+            Self::Said(Output::Changed { language, risk, mode }) => {
+                let language = language.map(|language| format!(" langue {}", french_language(language)));
+                let risk = risk.map(|risk| format!(" risque {}", french_risk(risk)));
+                let known = [language, risk, mode.map(french_manner)].into_iter().flatten().collect::<String>();
+                return format!("on sait maintenant\u{a0}:{}", known.trim_start_matches(','));
+            }
+            Self::Said(Output::Partner) => "choisit le centre partenaire",
+            Self::Said(other) => return format!("{other:?}"),
+            Self::Input(Input::Picked) => "on décroche",
+            Self::Input(Input::Answered) => "une intervenante ou un intervenant répond",
+            Self::Input(Input::AgentSilent) => "le téléphone de l’intervention se tait",
+            Self::Input(Input::AgentBack) => "le téléphone de l’intervention est de retour",
+            Self::Input(Input::AgentLost) => "l’intervention est perdue",
+            Self::Input(Input::MoreHelp) => "les téléphones de garde sonnent",
+            Self::Input(Input::PartnerOffered) => "le centre partenaire est proposé",
+            Self::Input(Input::InterpreterComing) => "un service d’interprétation est appelé",
+            Self::Input(Input::Trouble) => "un problème technique",
+            Self::Input(Input::PlayDone(_)) => "un message est terminé",
+            Self::Cut => "le message est coupé",
+            Self::Silence => "tout son s’arrête",
+        };
+        fixed.to_owned()
+    }
+}
+
+const fn french_language(language: Language) -> &'static str {
+    match language {
+        Language::En => "anglaise",
+        Language::Fr => "française",
+        Language::Unknown => "inconnue",
+        Language::Other => "autre",
+    }
+}
+
+const fn french_risk(risk: Risk) -> &'static str {
+    match risk {
+        Risk::Urgent => "urgent",
+        Risk::Elevated => "élevé",
+        Risk::Standard => "standard",
+        Risk::Information => "information",
+    }
+}
+
+fn french_manner(Mode { silent, discreet, sound }: Mode) -> String {
+    let sound = match sound {
+        WaitingSound::Full => None,
+        WaitingSound::NoMessages => Some("sans messages"),
+        WaitingSound::Tick => Some("tic discret"),
+    };
+    let manner = [silent.then_some("ne peut pas parler"), discreet.then_some("mode discret"), sound];
+    manner.into_iter().flatten().map(|word| format!(", {word}")).collect()
+}
+
 struct Manner(Mode);
 
 impl fmt::Display for Manner {
@@ -186,7 +254,7 @@ impl fmt::Display for Manner {
                 write!(f, " {word}")?;
             }
         }
-        if sound == havre_model::WaitingSound::Full { Ok(()) } else { write!(f, " {}", sound.as_str()) }
+        if sound == WaitingSound::Full { Ok(()) } else { write!(f, " {}", sound.as_str()) }
     }
 }
 

@@ -380,6 +380,27 @@ fn each_fault_is_found_with_its_line_its_key_and_a_remedy() {
 }
 
 #[test]
+fn a_fault_is_told_in_french_as_well_as_in_english() {
+    let text = without_tests(HOTLINE)
+        .replacen("pause = 3", "pause = -3", 1)
+        .replacen("language = \"fr\", then", "language = \"quebecois\", then", 1);
+    let found = refuse(&text, NONE);
+    let french: Vec<_> = found.iter().map(|d| format!("{} | {}", d.what_fr, d.remedy_fr)).collect();
+    assert!(french.contains(&"est hors limites | écrivez un nombre de secondes de 0 à 10".to_owned()), "{french:?}");
+    let language = "\"quebecois\" n’est pas connu ici | écrivez \"en\", \"fr\", \"other\"";
+    assert!(french.contains(&language.to_owned()), "{french:?}");
+    // What the prover tells has the same figures in both, each written as its language writes them.
+    let slow = without_tests(HOTLINE).replacen("after = 3, then", "after = 9.5, then", 1);
+    let found = refuse(&slow, NONE);
+    let longest = found.iter().find(|d| d.what.contains("from INVITE to queue")).unwrap();
+    let takes = longest.what.split("takes ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let wanted = format!("le plus long parcours prend {} s de l’INVITE à la file", takes.replace('.', ","));
+    assert!(longest.what_fr.starts_with(&wanted), "{longest:?}");
+    assert!(longest.what_fr.ends_with("aucune touche)"), "{longest:?}");
+    assert!(longest.remedy_fr.contains("attend 9,5 s"), "{longest:?}");
+}
+
+#[test]
 fn all_faults_are_found_at_once_in_the_order_of_the_file() {
     let text = without_tests(HOTLINE)
         .replace("after = 3, then", "aftr = 3, then")
@@ -587,7 +608,16 @@ fn a_plan_that_is_no_file_says_so() {
 }
 
 fn refuse(text: &str, targets: Targets) -> Vec<Diagnostic> {
-    Dialplan::parse("hotline.toml", text, &silent_prompts(), targets).expect_err("the plan was accepted")
+    let found =
+        Dialplan::parse("hotline.toml", text, &silent_prompts(), targets).expect_err("the plan was accepted");
+    for Diagnostic { what, remedy, what_fr, remedy_fr, .. } in &found {
+        assert!(what_fr != what && remedy_fr != remedy, "in one language only: {what_fr} | {remedy_fr}");
+        for french in [what_fr, remedy_fr] {
+            assert!(!french.contains(['\'', '{']) || french.contains("{ a"), "{french}");
+            assert!(!french.contains(" :") && !french.contains(" ;"), "Canadian French: {french}");
+        }
+    }
+    found
 }
 
 fn line_of(text: &str, part: &str) -> usize {

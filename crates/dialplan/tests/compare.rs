@@ -24,9 +24,29 @@ fn a_key_that_leads_elsewhere_is_told_with_the_shortest_path() {
     assert_ne!(other, HOTLINE);
     let found = differences(&plan(HOTLINE), &plan(&other));
     let Difference { path, before, after, .. } = &found[0];
-    assert!(path.ends_with(": 7"), "{path}");
-    assert!(before[0].contains("information") && after[0].contains("urgent"), "{before:?} {after:?}");
+    assert!(path.en.ends_with(": 7") && path.fr.ends_with("\u{a0}: 7"), "{path:?}");
+    let (before, after) = (&before[0], &after[0]);
+    assert!(before.en.contains("information") && after.en.contains("urgent"), "{before:?} {after:?}");
     assert!(found.len() < 40, "the same difference is told once: {}", found.len());
+}
+
+#[test]
+fn what_differs_is_told_in_both_languages() {
+    let other = HOTLINE.replacen("5 = { risk = \"urgent\", silent = true", "5 = { risk = \"urgent\", discreet = true", 1);
+    assert_ne!(other, HOTLINE);
+    let found = differences(&plan(HOTLINE), &plan(&other));
+    let joins = found.iter().flat_map(|one| &one.before).find(|step| step.en.starts_with("JOINS")).unwrap();
+    assert!(joins.fr.starts_with("ENTRE DANS LA FILE\u{a0}: langue "), "{joins:?}");
+    assert!(joins.fr.contains("risque urgent, ne peut pas parler, après "), "{joins:?}");
+    let joins = found.iter().flat_map(|one| &one.after).find(|step| step.en.starts_with("JOINS")).unwrap();
+    assert!(joins.fr.contains("risque urgent, mode discret, après ") && joins.fr.ends_with("0 s"), "{joins:?}");
+    for step in found.iter().flat_map(|one| one.before.iter().chain(&one.after)) {
+        assert_ne!(step.en, step.fr, "a step exists in one language only");
+    }
+    let shorter = HOTLINE.replacen("after = 3", "after = 2", 1);
+    let silence = &differences(&plan(HOTLINE), &plan(&shorter))[0];
+    assert!(silence.path.en.ends_with(": no key"), "{silence:?}");
+    assert!(silence.path.fr.ends_with("\u{a0}: aucune touche"), "{silence:?}");
 }
 
 #[test]

@@ -104,6 +104,7 @@ proptest! {
         if let Err(found) = Dialplan::parse("p.toml", &text, &silent_prompts(), ALL) {
             prop_assert!(!found.is_empty());
             prop_assert!(found.iter().all(|d| !d.what.is_empty() && !d.remedy.is_empty()));
+            prop_assert!(found.iter().all(|d| d.what_fr != d.what && d.remedy_fr != d.remedy));
         }
     }
 

@@ -87,6 +87,10 @@ impl Running {
                 key: String::new(),
                 what: format!("reading failed: {fault}"),
                 remedy: "this is a fault of havre: please report it; the old plan stays".into(),
+                french: Some((
+                    format!("la lecture a échoué\u{a0}: {fault}"),
+                    "c’est un défaut de havre\u{a0}: merci de le signaler; l’ancien plan reste".into(),
+                )),
             }])
         });
         let loaded = match loaded {
@@ -114,6 +118,10 @@ impl Running {
                 key: String::new(),
                 what: "the control thread does not answer".into(),
                 remedy: "look at the log; the old plan stays".into(),
+                french: Some((
+                    "le fil de contrôle ne répond pas".into(),
+                    "consultez le journal; l’ancien plan reste".into(),
+                )),
             }]);
         }
         self.certificates.replace(material, in_force.config.tls.clone());
@@ -209,6 +217,8 @@ fn refusal(error: queue::CommandError) -> CommandError {
 }
 
 pub(crate) fn to_api(finding: Finding) -> havre_console::Finding {
-    let Finding { file, line, key, what, remedy } = finding;
-    havre_console::Finding { file, line: line.and_then(|line| u32::try_from(line).ok()), key, what, remedy }
+    let Finding { file, line, key, what, remedy, french } = finding;
+    let (what_fr, remedy_fr) = french.unzip();
+    let line = line.and_then(|line| u32::try_from(line).ok());
+    havre_console::Finding { file, line, key, what, remedy, what_fr, remedy_fr }
 }

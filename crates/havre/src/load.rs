@@ -31,25 +31,27 @@ pub(crate) struct Finding {
     pub(crate) key: String,
     pub(crate) what: String,
     pub(crate) remedy: String,
+    /// What is wrong and what to do in Canadian French, where the console shows it: of dialplans and prompts.
+    pub(crate) french: Option<(String, String)>,
 }
 
 impl From<ConfigError> for Finding {
     fn from(error: ConfigError) -> Self {
         let ConfigError { file, line, key, what, remedy } = error;
-        Self { file, line, key, what, remedy }
+        Self { file, line, key, what, remedy, french: None }
     }
 }
 
 impl From<Diagnostic> for Finding {
     fn from(found: Diagnostic) -> Self {
-        let Diagnostic { file, line, key, what, remedy, .. } = found;
-        Self { file, line: (line > 0).then_some(line), key, what, remedy }
+        let Diagnostic { file, line, key, what, remedy, what_fr, remedy_fr, severity: _ } = found;
+        Self { file, line: (line > 0).then_some(line), key, what, remedy, french: Some((what_fr, remedy_fr)) }
     }
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { file, line, key, what, remedy } = self.clone();
+        let Self { file, line, key, what, remedy, french: _ } = self.clone();
         ConfigError { file, line, key, what, remedy }.fmt(f)
     }
 }

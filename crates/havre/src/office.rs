@@ -229,7 +229,9 @@ fn parse(config: &Config, source: &str) -> Result<Arc<Dialplan>, Vec<Finding>> {
 
 fn difference(difference: compare::Difference) -> PlanDifference {
     let compare::Difference { path, more, before, after } = difference;
-    PlanDifference { path, more, before, after }
+    let (before, before_fr) = before.into_iter().map(|step| (step.en, step.fr)).unzip();
+    let (after, after_fr) = after.into_iter().map(|step| (step.en, step.fr)).unzip();
+    PlanDifference { path: path.en, path_fr: path.fr, more, before, before_fr, after, after_fr }
 }
 
 /// A report's clips by prompt, each with what was found in its file.

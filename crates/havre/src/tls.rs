@@ -31,6 +31,7 @@ fn finding(error: &TlsError, config: &str) -> Finding {
         key: format!("tls.{}", error.file().key()),
         what: error.to_string(),
         remedy: error.remedy(),
+        french: None,
     }
 }
 

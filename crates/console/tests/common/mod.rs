@@ -404,6 +404,8 @@ impl Line for TestLine {
             key: "menu.greeting.no_input".to_owned(),
             what: "is missing".to_owned(),
             remedy: "say where a caller who presses nothing goes".to_owned(),
+            what_fr: Some("manque".to_owned()),
+            remedy_fr: Some("dites où va qui ne presse aucune touche".to_owned()),
         };
         let draining = self.readiness().draining;
         Box::pin(async move {

@@ -79,9 +79,12 @@ impl Office for TestLine {
         let good = source != "bad";
         let difference = PlanDifference {
             path: "hotline: 5".to_owned(),
+            path_fr: "hotline\u{a0}: 5".to_owned(),
             more: 31,
             before: vec!["JOINS THE QUEUE: language unknown urgent silent, after 1.0 s".to_owned()],
+            before_fr: vec!["ENTRE DANS LA FILE\u{a0}: langue inconnue, risque urgent, après 1,0 s".to_owned()],
             after: vec!["JOINS THE QUEUE: language unknown elevated silent, after 1.0 s".to_owned()],
+            after_fr: vec!["ENTRE DANS LA FILE\u{a0}: langue inconnue, risque élevé, après 1,0 s".to_owned()],
         };
         let checked = PlanChecked {
             good,
@@ -156,5 +159,7 @@ fn finding() -> Finding {
         key: String::new(),
         what: "is 3.2 LU too loud".to_owned(),
         remedy: "change its gain by -3.2 dB".to_owned(),
+        what_fr: Some("est 3,2 LU trop fort".to_owned()),
+        remedy_fr: Some("changez son gain de -3,2 dB".to_owned()),
     }
 }

@@ -139,7 +139,7 @@ export class Mock {
       response.writeHead(200, { "Content-Type": "audio/wav" });
       return response.end(line.beep());
     }
-    if (/^PUT \/api\/v1\/prompts\//.test(route)) return raw.length < 100 ? problem(422, "findings", { findings: [{ what: "It is empty.", remedy: "Record it again." }] }) : say(200, {});
+    if (/^PUT \/api\/v1\/prompts\//.test(route)) return raw.length < 100 ? problem(422, "findings", { findings: [{ what: "It is empty.", remedy: "Record it again.", what_fr: "Il est vide.", remedy_fr: "Enregistrez-le de nouveau." }] }) : say(200, {});
     if (/^(PUT|DELETE) \/api\/v1\/accounts\//.test(route)) {
       const user = decodeURIComponent(path.split("/").at(-1));
       this.accounts = this.accounts.filter((account) => account.user !== user);

@@ -40,6 +40,18 @@ test("a plan with faults shows them, and one that changed meanwhile is not overw
   assert.equal(await page.inputValue("#source"), "fine\n");
 }));
 
+test("faults and differences are told in the language of the page", operator("#/dialplan", async (page) => {
+  await page.fill("#source", "broken\n");
+  await page.getByRole("button", { name: "Vérifier" }).click();
+  await page.waitForSelector("text=Cette touche ne mène nulle part. Nommez un menu qui existe.");
+  assert.equal(await page.locator("[role=status] li").getAttribute("lang"), "fr-CA");
+  await page.fill("#source", "fine\n");
+  await page.getByRole("button", { name: "Vérifier" }).click();
+  await page.waitForSelector("text=entend P1; entre après 12 s");
+  assert.match(await page.locator("[role=status] tbody th").first().textContent(), /aucune touche/);
+  assert.equal(await page.locator("text=joins after").count(), 0);
+}, { language: "fr" }));
+
 test("messages play, and a bad recording is refused with its reasons", operator("#/prompts", async (page, mock) => {
   await page.getByRole("button", { name: "Play P1, English" }).click();
   await until(() => mock.asked.some((one) => one.what === "GET /api/v1/prompts/P1/en.wav"), "played");
@@ -108,11 +120,11 @@ test("scripts in names, lines, events and messages are texts", async (t) => {
     mock.board = line.board(
       SCRIPTS.slice(0, 40).map((script, n) => ({ ...line.call(n, script, "urgent", "talking", Date.now(), { agent: script }), id: script })),
       SCRIPTS.slice(0, 40).map((script, n) => ({ ...line.agents(n + 1)[n], id: script, languages: [script], reason: script })),
-      [{ kind: SCRIPTS[0], since: Date.now(), call: SCRIPTS[1], agent: SCRIPTS[2], trunk: SCRIPTS[3], language: null }],
+      [{ kind: SCRIPTS[0], since: Date.now(), call: SCRIPTS[1], agent: SCRIPTS[2], trunk: SCRIPTS[3], language: null, ends: null }],
     );
     mock.callEvents = SCRIPTS.slice(0, 50).map((script) => ({ at: Date.now(), what: script, agent: script, cause: script }));
     mock.trunks = SCRIPTS.slice(0, 50).map((script) => ({ id: script, sources: [script], calls: 0, offered: 0, refused: 0, last_call: null, state: script, why: script }));
-    mock.prompts = SCRIPTS.slice(0, 17).map((script) => ({ id: script, texts: { en: script }, languages: { en: { file: script, duration_ms: 1, loudness_lufs: -20, findings: [{ what: script, remedy: script, key: script }] } } }));
+    mock.prompts = SCRIPTS.slice(0, 17).map((script) => ({ id: script, texts: { en: script }, languages: { en: { file: script, duration_ms: 1, loudness_lufs: -20, findings: [{ what: script, remedy: script, what_fr: script, remedy_fr: script, key: script }] } } }));
     mock.dialplan.source = name;
     mock.dialplan.graph = { nodes: SCRIPTS.slice(0, 17).map((script) => ({ id: script, kind: script, label_en: script, label_fr: script, here: 1 })), edges: SCRIPTS.slice(0, 16).map((script, n) => ({ from: script, to: SCRIPTS[n + 1], key: script, taken: n })) };
   };

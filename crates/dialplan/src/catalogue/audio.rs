@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::clip::RATE;
 use crate::limits::MAX_CLIP_SECONDS;
+use crate::said::{Said, comma, said};
 
 /// The one loudness of all prompts, in LUFS (EBU R 128, integrated). About −23 dBov active speech level: telephone
 /// networks are lined up for −26 to −20 (ITU-T P.56), and a voice's peaks keep clear of clipping in G.711.
@@ -26,8 +27,11 @@ const CLIPPED_RUN: usize = 3;
 /// A jump between the end and the beginning of a loop that is heard as a click.
 const MAX_SEAM: u16 = 2_000;
 
+/// What makes any recording one of ours.
+const CONVERT: &str = "sox in.wav -r 16000 -c 1 -b 16 -e signed-integer out.wav";
+
 /// A finding about a recording: what, and the remedy.
-pub(crate) type Problem = (String, String);
+pub(crate) type Problem = (Said, Said);
 
 /// One recording as read.
 #[derive(Debug)]
@@ -50,36 +54,46 @@ impl Recording {
     /// From a WAV file of our one format.
     pub(crate) fn read(path: &Path) -> Result<Self, Problem> {
         let bytes = std::fs::read(path).map_err(|error| {
-            (
-                format!("cannot be read: {error}"),
-                "make it with prompts/make.sh, or record it and use `havre prompts replace`".into(),
-            )
+            let remedy = (
+                "make it with prompts/make.sh, or record it and use `havre prompts replace`",
+                "créez-le avec prompts/make.sh, ou enregistrez-le et utilisez `havre prompts replace`",
+            );
+            (super::read::unreadable(&error), remedy.into())
         })?;
         Self::parse(&bytes)
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let remedy = "convert it: sox in.wav -r 16000 -c 1 -b 16 -e signed-integer out.wav";
-        let no_wav = |error: hound::Error| (format!("is no WAV file: {error}"), remedy.to_owned());
+        let remedy = || said!("convert it: {CONVERT}", "convertissez-le\u{a0}: {CONVERT}");
+        let no_wav = |error: hound::Error| {
+            (said!("is no WAV file: {error}", "n’est pas un fichier WAV\u{a0}: {error}"), remedy())
+        };
         let reader = hound::WavReader::new(bytes).map_err(no_wav)?;
         let spec = reader.spec();
         let wanted = (RATE, 1, 16, hound::SampleFormat::Int);
         if (spec.sample_rate, spec.channels, spec.bits_per_sample, spec.sample_format) != wanted {
-            let kind = if spec.sample_format == hound::SampleFormat::Int { "integer" } else { "float" };
+            let is_int = spec.sample_format == hound::SampleFormat::Int;
+            let (kind, sorte) = if is_int { ("integer", "entiers") } else { ("float", "à virgule flottante") };
             let (rate, channels, bits) = (spec.sample_rate, spec.channels, spec.bits_per_sample);
-            let what = format!(
-                "is {rate} Hz, {channels} channel(s), {bits}-bit {kind}; prompts are 16000 Hz, 1, 16-bit integer"
-            );
-            return Err((what, remedy.to_owned()));
+            let what = Said {
+                en: format!(
+                    "is {rate} Hz, {channels} channel(s), {bits}-bit {kind}; prompts are 16000 Hz, 1, 16-bit integer"
+                ),
+                fr: format!(
+                    "est à {rate} Hz, canaux\u{a0}: {channels}, {bits} bits {sorte}; les messages sont à 16000 Hz, 1 canal, 16 bits entiers"
+                ),
+            };
+            return Err((what, remedy()));
         }
         if reader.duration() as usize > MAX_CLIP_SECONDS * RATE as usize {
-            let what = format!("is longer than {MAX_CLIP_SECONDS} s");
-            return Err((what, "cut it".to_owned()));
+            let what = said!("is longer than {MAX_CLIP_SECONDS} s", "dure plus de {MAX_CLIP_SECONDS} s");
+            return Err((what, ("cut it", "raccourcissez-le").into()));
         }
         // The reader stands at the first sample; what follows the last one (tags) is left.
         let (length, data) = (reader.len() as usize, reader.into_inner());
         let Some(data) = data.get(..2 * length) else {
-            return Err(("ends before its last sample".to_owned(), remedy.to_owned()));
+            let what = ("ends before its last sample", "se termine avant son dernier échantillon");
+            return Err((what.into(), remedy()));
         };
         let samples = data.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
         Ok(Self { samples, file_digest: hex(&Sha256::digest(bytes)) })
@@ -104,16 +118,31 @@ impl Recording {
         self.check_length(demand, &mut found);
         let levelled = !matches!(demand, Demand::Loop { faint: true, .. });
         if levelled && (loudness - TARGET_LUFS).abs() > LOUDNESS_TOLERANCE {
-            found.push((
-                format!("has a loudness of {loudness:.1} LUFS; prompts have {TARGET_LUFS:.0} ± {LOUDNESS_TOLERANCE:.0}"),
-                format!("change its gain by {:+.1} dB: sox in.wav out.wav gain {:.1}", TARGET_LUFS - loudness, TARGET_LUFS - loudness),
-            ));
+            let gain = TARGET_LUFS - loudness;
+            let what = Said {
+                en: format!(
+                    "has a loudness of {loudness:.1} LUFS; prompts have {TARGET_LUFS:.0} ± {LOUDNESS_TOLERANCE:.0}"
+                ),
+                fr: format!(
+                    "a un niveau sonore de {} LUFS; les messages sont à {TARGET_LUFS:.0} ± {LOUDNESS_TOLERANCE:.0}",
+                    comma(loudness)
+                ),
+            };
+            let remedy = Said {
+                en: format!("change its gain by {gain:+.1} dB: sox in.wav out.wav gain {gain:.1}"),
+                fr: format!(
+                    "changez son gain de {} dB\u{a0}: sox in.wav out.wav gain {gain:.1}",
+                    format!("{gain:+.1}").replace('.', ",")
+                ),
+            };
+            found.push((what, remedy));
         }
         if self.is_clipped() {
-            found.push((
-                "is clipped".into(),
-                "record it again with less gain; the damage cannot be undone".into(),
-            ));
+            let remedy = (
+                "record it again with less gain; the damage cannot be undone",
+                "enregistrez-le de nouveau avec moins de gain; le dommage est irréparable",
+            );
+            found.push((("is clipped", "est écrêté").into(), remedy.into()));
         }
         match demand {
             Demand::Speech { .. } => self.check_ends(&mut found),
@@ -121,10 +150,11 @@ impl Recording {
                 let (first, last) =
                     (self.samples.first().copied().unwrap_or(0), self.samples.last().copied().unwrap_or(0));
                 if first.abs_diff(last) > MAX_SEAM {
-                    found.push((
-                        "clicks where its end meets its beginning".into(),
-                        "make the loop continuous".into(),
-                    ));
+                    let what = (
+                        "clicks where its end meets its beginning",
+                        "fait un déclic là où la fin rejoint le début",
+                    );
+                    found.push((what.into(), ("make the loop continuous", "rendez la boucle continue").into()));
                 }
             }
         }
@@ -138,19 +168,24 @@ impl Recording {
         };
         let is = self.duration();
         if is < min {
-            let what = format!("lasts {:.1} s, less than {:.1} s", is.as_secs_f64(), min.as_secs_f64());
-            found.push((what, "make it longer".into()));
+            let (is, min) = (is.as_secs_f64(), min.as_secs_f64());
+            let what = Said {
+                en: format!("lasts {is:.1} s, less than {min:.1} s"),
+                fr: format!("dure {} s, moins de {} s", comma(is), comma(min)),
+            };
+            found.push((what, ("make it longer", "allongez-le").into()));
         }
         if is > max {
-            let what = format!(
-                "lasts {:.1} s, {:.1} s more than its limit",
-                is.as_secs_f64(),
-                (is - max).as_secs_f64()
+            let (is, over) = (is.as_secs_f64(), (is - max).as_secs_f64());
+            let what = Said {
+                en: format!("lasts {is:.1} s, {over:.1} s more than its limit"),
+                fr: format!("dure {} s, soit {} s de plus que sa limite", comma(is), comma(over)),
+            };
+            let remedy = (
+                "say it faster or shorten the text; `max_seconds` in catalogue.toml is the limit",
+                "dites-le plus vite ou raccourcissez le texte; `max_seconds` dans catalogue.toml est la limite",
             );
-            found.push((
-                what,
-                "say it faster or shorten the text; `max_seconds` in catalogue.toml is the limit".into(),
-            ));
+            found.push((what, remedy.into()));
         }
     }
 
@@ -159,15 +194,24 @@ impl Recording {
         let (Some(first), Some(last)) =
             (self.samples.iter().position(loud), self.samples.iter().rposition(loud))
         else {
-            found.push(("is silent".into(), "record it again".into()));
+            found.push((("is silent", "est muet").into(), ("record it again", "enregistrez-le de nouveau").into()));
             return;
         };
         let seconds = |samples: usize| Duration::from_secs_f64(samples as f64 / f64::from(RATE));
         let (lead, tail) = (seconds(first), seconds(self.samples.len() - 1 - last));
-        for (is, limit, place) in [(lead, MAX_LEAD, "begins"), (tail, MAX_TAIL, "ends")] {
+        let ends = [(lead, MAX_LEAD, ("begins", "commence")), (tail, MAX_TAIL, ("ends", "se termine"))];
+        for (is, limit, (en, fr)) in ends {
             if is > limit {
-                let what = format!("{place} with {:.1} s of silence", is.as_secs_f64());
-                found.push((what, format!("trim it to at most {:.1} s", limit.as_secs_f64())));
+                let (is, limit) = (is.as_secs_f64(), limit.as_secs_f64());
+                let what = Said {
+                    en: format!("{en} with {is:.1} s of silence"),
+                    fr: format!("{fr} par {} s de silence", comma(is)),
+                };
+                let remedy = Said {
+                    en: format!("trim it to at most {limit:.1} s"),
+                    fr: format!("réduisez-le à {} s au plus", comma(limit)),
+                };
+                found.push((what, remedy));
             }
         }
     }
@@ -242,7 +286,7 @@ mod tests {
         let demand = Demand::Loop { faint: false, min: Duration::from_secs(1), max: Duration::from_secs(9) };
         assert!(sound.problems(demand, sound.loudness()).is_empty());
         sound.samples.extend([3_000; 20]);
-        assert!(sound.problems(demand, sound.loudness())[0].0.contains("clicks"));
+        assert!(sound.problems(demand, sound.loudness())[0].0.en.contains("clicks"));
     }
 
     #[test]
@@ -259,9 +303,10 @@ mod tests {
         writer.write_sample(0_i16).unwrap();
         writer.finalize().unwrap();
         let (what, remedy) = Recording::parse(&bytes.into_inner()).unwrap_err();
-        assert!(what.starts_with("is 44100 Hz, 2 channel(s), 16-bit integer"), "{what}");
-        assert!(remedy.starts_with("convert it: sox"), "{remedy}");
-        assert!(Recording::parse(b"RIFF").unwrap_err().0.starts_with("is no WAV file"));
+        assert!(what.en.starts_with("is 44100 Hz, 2 channel(s), 16-bit integer"), "{what:?}");
+        assert!(what.fr.starts_with("est à 44100 Hz, canaux\u{a0}: 2, 16 bits entiers"), "{what:?}");
+        assert!(remedy.en.starts_with("convert it: sox"), "{remedy:?}");
+        assert!(Recording::parse(b"RIFF").unwrap_err().0.en.starts_with("is no WAV file"));
         assert!(Recording::parse(b"").is_err());
     }
 
@@ -282,6 +327,6 @@ mod tests {
         bytes.extend(b"LIST after the samples");
         assert_eq!(Recording::parse(&bytes).unwrap().samples, samples);
         bytes.truncate(bytes.len() - 24);
-        assert_eq!(Recording::parse(&bytes).unwrap_err().0, "ends before its last sample");
+        assert_eq!(Recording::parse(&bytes).unwrap_err().0.en, "ends before its last sample");
     }
 }

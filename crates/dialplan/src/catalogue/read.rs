@@ -10,8 +10,9 @@ use super::audio::{Demand, LOUDNESS_TOLERANCE, Problem, Recording};
 use super::manifest::{Manifest, text_digest};
 use super::texts::Texts;
 use super::{Catalogue, Clip, PromptId};
-use crate::file::{File, Place};
+use crate::file::File;
 use crate::limits::MAX_FILE;
+use crate::said::{Both, Said, comma, said};
 use crate::{Diagnostic, Severity};
 
 /// Where loudness comes from. Measuring the waiting sound takes longer than reading everything else.
@@ -53,28 +54,33 @@ pub(crate) fn file_name(prompt: &PromptId, spoken: Option<Spoken>) -> String {
 
 /// The text of a file that people write, of at most [`MAX_FILE`] bytes.
 pub(crate) fn read_text(path: &Path) -> Result<String, Diagnostic> {
-    let fail = |what: String, remedy: &str| Diagnostic {
-        file: path.display().to_string(),
-        line: 0,
-        key: String::new(),
-        what,
-        remedy: remedy.to_owned(),
-        severity: Severity::Error,
+    let fail = |what: Said, remedy: Both| {
+        Diagnostic::new(&path.display().to_string(), 0, "", what, remedy.into(), Severity::Error)
     };
     match std::fs::metadata(path) {
         Ok(about) if about.len() > MAX_FILE as u64 => {
-            return Err(fail(format!("has {} bytes", about.len()), "keep it below a mebibyte"));
+            let what = said!("has {} bytes", "fait {} octets", about.len());
+            return Err(fail(what, ("keep it below a mebibyte", "gardez-le sous un mébioctet")));
         }
         _ => {}
     }
     std::fs::read(path)
-        .map_err(|error| fail(format!("cannot be read: {error}"), "check the path and its permissions"))
+        .map_err(|error| {
+            let remedy = ("check the path and its permissions", "vérifiez le chemin et ses permissions");
+            fail(unreadable(&error), remedy)
+        })
         .and_then(|bytes| {
             String::from_utf8(bytes).map_err(|error| {
                 let at = error.utf8_error().valid_up_to();
-                fail(format!("is not UTF-8 from byte {at} on"), "save it as UTF-8")
+                let what = said!("is not UTF-8 from byte {at} on", "n’est pas en UTF-8 à partir de l’octet {at}");
+                fail(what, ("save it as UTF-8", "enregistrez-le en UTF-8"))
             })
         })
+}
+
+/// The system says why in English only.
+pub(super) fn unreadable(error: &std::io::Error) -> Said {
+    said!("cannot be read: {error}", "ne peut pas être lu\u{a0}: {error}")
 }
 
 fn read_document<T>(
@@ -120,26 +126,33 @@ impl Reading<'_> {
     ) {
         let entry = self.manifest.0.get(name).cloned();
         let described = entry.as_ref().filter(|e| e.file_digest == recording.file_digest);
-        let remedy = format!(
+        let remedy = said!(
             "take it in with: havre prompts replace {id} {} FILE.wav, or run prompts/make.sh",
+            "intégrez-le avec\u{a0}: havre prompts replace {id} {} FICHIER.wav, ou lancez prompts/make.sh",
             spoken.map_or("-", Spoken::as_str)
         );
         match &entry {
-            None => self.found(name, ("is not in manifest.toml".into(), remedy), Severity::Error),
+            None => {
+                let what = ("is not in manifest.toml", "n’est pas dans manifest.toml");
+                self.found(name, (what.into(), remedy), Severity::Error);
+            }
             Some(_) if described.is_none() => {
-                self.found(
-                    name,
-                    ("was changed by hand: manifest.toml describes another recording".into(), remedy),
-                    Severity::Error,
+                let what = (
+                    "was changed by hand: manifest.toml describes another recording",
+                    "a été changé à la main\u{a0}: manifest.toml décrit un autre enregistrement",
                 );
+                self.found(name, (what.into(), remedy), Severity::Error);
             }
             Some(entry) if entry.text_digest != text_digest(text) => {
-                let what = "is stale: its text in catalogue.toml has changed since".to_owned();
-                self.found(
-                    name,
-                    (what, "record it again, or run prompts/make.sh for the placeholder voice".into()),
-                    Severity::Error,
+                let what = (
+                    "is stale: its text in catalogue.toml has changed since",
+                    "est périmé\u{a0}: son texte dans catalogue.toml a changé depuis",
                 );
+                let remedy = (
+                    "record it again, or run prompts/make.sh for the placeholder voice",
+                    "enregistrez-le de nouveau, ou lancez prompts/make.sh pour la voix provisoire",
+                );
+                self.found(name, (what.into(), remedy.into()), Severity::Error);
             }
             Some(_) => {}
         }
@@ -162,11 +175,20 @@ impl Reading<'_> {
         let loudness = |spoken| self.catalogue.clip(id.as_str(), Some(spoken)).map(|c| c.loudness);
         let (Some(en), Some(fr)) = (loudness(Spoken::En), loudness(Spoken::Fr)) else { return };
         if (en - fr).abs() > LOUDNESS_TOLERANCE {
-            let what = format!(
-                "is {:.1} LU away from English; both languages are within {LOUDNESS_TOLERANCE:.0} LU",
-                (en - fr).abs()
+            let away = (en - fr).abs();
+            let what = Said {
+                en: format!(
+                    "is {away:.1} LU away from English; both languages are within {LOUDNESS_TOLERANCE:.0} LU"
+                ),
+                fr: format!(
+                    "est à {} LU de l’anglais; les deux langues restent à {LOUDNESS_TOLERANCE:.0} LU ou moins",
+                    comma(away)
+                ),
+            };
+            let remedy = said!(
+                "change the gain of one of them, or record {id} again",
+                "changez le gain de l’un des deux, ou enregistrez {id} de nouveau"
             );
-            let remedy = format!("change the gain of one of them, or record {id} again");
             self.found(&file_name(id, Some(Spoken::Fr)), (what, remedy), Severity::Error);
         }
     }
@@ -176,18 +198,20 @@ impl Reading<'_> {
         let strangers: Vec<_> =
             self.manifest.0.keys().filter(|name| !self.seen.contains(*name)).cloned().collect();
         for name in strangers {
-            let remedy = "run prompts/make.sh, and remove the file if nothing else uses it".to_owned();
-            self.found(
-                &name,
-                ("is in manifest.toml but no text asks for it".into(), remedy),
-                Severity::Warning,
+            let what = (
+                "is in manifest.toml but no text asks for it",
+                "est dans manifest.toml, mais aucun texte ne le demande",
             );
+            let remedy = (
+                "run prompts/make.sh, and remove the file if nothing else uses it",
+                "lancez prompts/make.sh, et retirez le fichier si rien d’autre ne s’en sert",
+            );
+            self.found(&name, (what.into(), remedy.into()), Severity::Warning);
         }
     }
 
     fn found(&mut self, name: &str, (what, remedy): Problem, severity: Severity) {
         let file = self.dir.join(name).display().to_string();
-        let Place { line, key } = Place::default();
-        self.findings.push(Diagnostic { file, line, key, what, remedy, severity });
+        self.findings.push(Diagnostic::new(&file, 0, "", what, remedy, severity));
     }
 }

@@ -18,6 +18,7 @@ use havre_model::{LineId, Spoken, Widening};
 use crate::catalogue::read_text;
 use crate::file::File;
 use crate::limits::MAX_FILE;
+use crate::said::said;
 use crate::{Catalogue, Clip, Diagnostic, PromptId};
 
 pub use graph::Line;
@@ -90,7 +91,8 @@ impl Dialplan {
     fn build(file: &File<'_>, text: &str, catalogue: &Arc<Catalogue>, targets: Targets) -> Option<Arc<Self>> {
         if text.len() > MAX_FILE {
             let place = crate::file::Place::default();
-            file.error(&place, format!("has {} bytes", text.len()), "keep it below a mebibyte");
+            let what = said!("has {} bytes", "fait {} octets", text.len());
+            file.error(&place, what, ("keep it below a mebibyte", "gardez-le sous un mébioctet"));
             return None;
         }
         let parsed = parse::parse(file, catalogue, targets)?;

@@ -15,6 +15,7 @@ use havre_model::{Digit, Language, LineId, Mode, Risk};
 
 use super::rules::say_length;
 use crate::file::{File, Place};
+use crate::said::{Both, Said, comma};
 use crate::limits::{JOIN_AFTER_KEY, JOIN_WITHOUT_KEY, KEY_STORM_KEYS, MAX_PATHS};
 use crate::simulate::{Happened, Run};
 use crate::walk::Limits;
@@ -42,7 +43,7 @@ pub struct Proof {
 /// One path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvenPath {
-    /// Which line, in which order, and which keys: for people.
+    /// Which line, in which order, and which keys: for people, in English.
     pub keys: String,
     /// How long it takes.
     pub takes: Duration,
@@ -70,8 +71,15 @@ impl fmt::Display for Proof {
 
 /// Walks every path; what is wrong is found in `file`.
 pub(super) fn prove(plan: &Arc<Dialplan>, file: &File<'_>) -> Proof {
-    let mut prover =
-        Prover { plan, file, proof: Proof::default(), watched: HashSet::new(), broken: HashSet::new() };
+    let mut prover = Prover {
+        plan,
+        file,
+        proof: Proof::default(),
+        longest_fr: String::new(),
+        longest_after_key_fr: String::new(),
+        watched: HashSet::new(),
+        broken: HashSet::new(),
+    };
     let areas = !plan.graph.french_areas.is_empty();
     // Lines with the same menu and order are the same to a caller.
     let mut seen = HashSet::new();
@@ -93,10 +101,18 @@ struct Prover<'p> {
     plan: &'p Arc<Dialplan>,
     file: &'p File<'p>,
     proof: Proof,
+    /// The two longest ways of the proof in French, for findings.
+    longest_fr: String,
+    longest_after_key_fr: String,
     /// Ways of waiting that were watched.
     watched: HashSet<(Language, Risk, Mode, bool)>,
     /// Rules found broken: each is told once.
     broken: HashSet<&'static str>,
+}
+
+/// A key is called the same in both languages.
+fn as_is(key: &str) -> (&str, &str) {
+    (key, key)
 }
 
 /// How a path came to where it is.
@@ -104,22 +120,33 @@ struct Prover<'p> {
 struct Way<'w> {
     line: &'w LineId,
     french_first: bool,
-    keys: String,
+    keys: Said,
     first_key: Option<Duration>,
 }
 
 impl Way<'_> {
-    fn with_key(&self, key: &str, at: Duration, acts: bool) -> Self {
-        let comma = if self.keys.is_empty() { "" } else { ", " };
-        let keys = format!("{}{comma}{key} at {:.1} s", self.keys, at.as_secs_f64());
+    fn with_key(&self, (en, fr): (&str, &str), at: Duration, acts: bool) -> Self {
+        let before = &self.keys;
+        let then = if before.en.is_empty() { "" } else { ", " };
+        let at_secs = at.as_secs_f64();
+        let keys = Said {
+            en: format!("{}{then}{en} at {at_secs:.1} s", before.en),
+            fr: format!("{}{then}{fr} à {} s", before.fr, comma(at_secs)),
+        };
         let first_key = if acts { self.first_key.or(Some(at)) } else { self.first_key };
         Self { keys, first_key, ..self.clone() }
     }
 
-    fn describe(&self) -> String {
-        let order = if self.french_first { "French first" } else { "English first" };
-        let keys = if self.keys.is_empty() { "no key" } else { &self.keys };
-        format!("line {}, {order}, {keys}", self.line)
+    fn describe(&self) -> Said {
+        let (order, ordre) = if self.french_first {
+            ("French first", "le français d’abord")
+        } else {
+            ("English first", "l’anglais d’abord")
+        };
+        let Said { en, fr } = &self.keys;
+        let (en, fr) = if en.is_empty() { ("no key", "aucune touche") } else { (en.as_str(), fr.as_str()) };
+        let line = self.line;
+        Said { en: format!("line {line}, {order}, {en}"), fr: format!("ligne {line}, {ordre}, {fr}") }
     }
 }
 
@@ -129,7 +156,7 @@ impl Prover<'_> {
             Run::new(self.plan, line, french_first, Limits { without_key: NEVER, after_key: NEVER });
         run.advance(self.plan.answer_after());
         run.input(Input::Picked);
-        let way = Way { line, french_first, keys: String::new(), first_key: None };
+        let way = Way { line, french_first, keys: ("", "").into(), first_key: None };
         self.menu(&run, &way);
     }
 
@@ -163,12 +190,12 @@ impl Prover<'_> {
                     self.proof.paths += 1;
                     idle.push(digit);
                 } else {
-                    self.arrive(&pressed, &way.with_key(&digit.to_string(), at, true));
+                    self.arrive(&pressed, &way.with_key(as_is(&digit.to_string()), at, true));
                 }
             }
-            let all = way.with_key("a storm of all keys", at, true);
+            let all = way.with_key(("a storm of all keys", "une rafale de toutes les touches"), at, true);
             self.storm(here.clone(), &all, &Digit::all());
-            let wrong = way.with_key("a storm of wrong keys", at, false);
+            let wrong = way.with_key(("a storm of wrong keys", "une rafale de touches sans effet"), at, false);
             self.storm(here, &wrong, &idle);
         }
     }
@@ -182,7 +209,8 @@ impl Prover<'_> {
             run.advance_one(NEVER);
         }
         if run.trace.risk < Some(Risk::Elevated) && !keys.is_empty() {
-            self.break_rule("storm", way, "a storm of keys does not raise the class");
+            let what = ("a storm of keys does not raise the class", "une rafale de touches n’élève pas la classe de risque");
+            self.break_rule("storm", way, what);
         }
         self.arrive(&run, way);
     }
@@ -192,19 +220,24 @@ impl Prover<'_> {
         let Some(joined) = run.trace.joined else {
             match run.walk.menu() {
                 Some(_) if run.now < NEVER && !run.spins => self.menu(run, way),
-                _ => self.break_rule("never", way, "this path never reaches the queue"),
+                _ => {
+                    let what = ("this path never reaches the queue", "ce parcours n’atteint jamais la file d’attente");
+                    self.break_rule("never", way, what);
+                }
             }
             return;
         };
         self.proof.paths += 1;
         if joined > self.proof.longest.takes || self.proof.longest.keys.is_empty() {
-            self.proof.longest = ProvenPath { keys: way.describe(), takes: joined };
+            self.proof.longest = ProvenPath { keys: way.describe().en, takes: joined };
+            self.longest_fr = way.describe().fr;
         }
         let after_key = way.first_key.map(|first| joined.saturating_sub(first));
         if let Some(takes) = after_key.filter(|t| {
             *t > self.proof.longest_after_key.takes || self.proof.longest_after_key.keys.is_empty()
         }) {
-            self.proof.longest_after_key = ProvenPath { keys: way.describe(), takes };
+            self.proof.longest_after_key = ProvenPath { keys: way.describe().en, takes };
+            self.longest_after_key_fr = way.describe().fr;
         }
         let (language, risk, mode) = (run.walk.language(), run.walk.risk(), run.walk.mode());
         if self.watched.insert((language, risk, mode, way.french_first)) {
@@ -216,7 +249,11 @@ impl Prover<'_> {
     fn is_spent(&mut self, way: &Way<'_>) -> bool {
         let spent = self.proof.paths > MAX_PATHS;
         if spent {
-            self.break_rule("paths", way, "there are too many key paths to walk them all");
+            let what = (
+                "there are too many key paths to walk them all",
+                "il y a trop de parcours de touches pour les suivre tous",
+            );
+            self.break_rule("paths", way, what);
         }
         spent
     }
@@ -246,14 +283,14 @@ impl Prover<'_> {
                 if one.walk.is_like(&here.walk) {
                     continue;
                 }
-                let way = way.with_key(&first.to_string(), at, true);
+                let way = way.with_key(as_is(&first.to_string()), at, true);
                 one.advance(at + STORM_STEP);
                 for second in Digit::all() {
                     let mut two = one.clone();
                     two.input(Input::Digit(second));
                     self.proof.paths += 1;
                     if !two.walk.is_like(&one.walk) {
-                        let way = way.with_key(&second.to_string(), two.now, true);
+                        let way = way.with_key(as_is(&second.to_string()), two.now, true);
                         self.watch(two, &way);
                     }
                 }
@@ -266,10 +303,10 @@ impl Prover<'_> {
     fn watch(&mut self, mut run: Run, way: &Way<'_>) {
         run.advance(run.now + WATCH);
         if !run.sound {
-            self.break_rule("sound", way, "a waiting caller hears nothing");
+            self.break_rule("sound", way, ("a waiting caller hears nothing", "une personne en attente n’entend rien"));
         }
         if run.spins || run.walk.menu().is_some() {
-            self.break_rule("stuck", way, "a waiting caller is stuck");
+            self.break_rule("stuck", way, ("a waiting caller is stuck", "une personne en attente reste bloquée"));
         }
         let joined = run.trace.joined.unwrap_or_default();
         let mut heard = run
@@ -280,11 +317,12 @@ impl Prover<'_> {
             .skip_while(|(_, what)| !matches!(what, Happened::Said(crate::Output::Join { .. })));
         if heard.any(|(_, what)| matches!(what, Happened::Heard(clip) if self.is_menu_only(&clip.key.prompt)))
         {
-            self.break_rule("menu", way, "a waiting caller hears a menu again");
+            let what = ("a waiting caller hears a menu again", "une personne en attente entend de nouveau un menu");
+            self.break_rule("menu", way, what);
         }
         run.input(Input::Answered);
         if run.sound || run.is_playing() || run.walk.poll_timeout().is_some() {
-            self.break_rule("answered", way, "sound goes on after the answer");
+            self.break_rule("answered", way, ("sound goes on after the answer", "le son continue après la réponse"));
         }
     }
 
@@ -295,40 +333,65 @@ impl Prover<'_> {
             && !graph.neutral.values().flatten().any(|p| p == prompt)
     }
 
-    fn break_rule(&mut self, rule: &'static str, way: &Way<'_>, what: &str) {
+    fn break_rule(&mut self, rule: &'static str, way: &Way<'_>, (en, fr): Both) {
         if self.broken.insert(rule) {
             let place = self.plan.line(way.line).map(|line| line.place.clone()).unwrap_or_default();
-            let remedy = "play it with `havre dialplan walk`, and mend the menu or the key";
-            self.file.error(&place, format!("{what} ({})", way.describe()), remedy);
+            let remedy = (
+                "play it with `havre dialplan walk`, and mend the menu or the key",
+                "suivez-le avec `havre dialplan walk`, puis corrigez le menu ou la touche",
+            );
+            let path = way.describe();
+            let what = Said { en: format!("{en} ({})", path.en), fr: format!("{fr} ({})", path.fr) };
+            self.file.error(&place, what, remedy);
         }
     }
 
     fn report_lengths(&self) {
         let graph = &self.plan.graph;
         let checks = [
-            (&self.proof.longest, JOIN_WITHOUT_KEY, "from INVITE to queue"),
-            (&self.proof.longest_after_key, JOIN_AFTER_KEY, "from a key to queue"),
+            (
+                (&self.proof.longest, &self.longest_fr),
+                JOIN_WITHOUT_KEY,
+                ("from INVITE to queue", "de l’INVITE à la file"),
+            ),
+            (
+                (&self.proof.longest_after_key, &self.longest_after_key_fr),
+                JOIN_AFTER_KEY,
+                ("from a key to queue", "d’une touche à la file"),
+            ),
         ];
-        for (path, limit, what) in checks {
+        for ((path, path_fr), limit, (en, fr)) in checks {
             if path.takes <= limit {
                 continue;
             }
             let over = (path.takes - limit).as_secs_f64();
-            let parts: Vec<_> = graph
-                .menus
-                .iter()
-                .map(|menu| {
-                    let lasts = say_length(self.plan.catalogue(), &menu.say).as_secs_f64();
-                    let after = menu.no_input_after.as_secs_f64();
-                    format!("menu {} says {lasts:.1} s and waits {after:.1} s", menu.name)
-                })
-                .collect();
+            let (mut parts, mut parts_fr) = (Vec::new(), Vec::new());
+            for menu in &graph.menus {
+                let lasts = say_length(self.plan.catalogue(), &menu.say).as_secs_f64();
+                let (name, after) = (&menu.name, menu.no_input_after.as_secs_f64());
+                parts.push(format!("menu {name} says {lasts:.1} s and waits {after:.1} s"));
+                let (lasts, after) = (comma(lasts), comma(after));
+                parts_fr.push(format!("le menu {name} parle pendant {lasts} s et attend {after} s"));
+            }
             let place = Place { line: graph.menus[0].place.line, key: graph.menus[0].place.key.clone() };
             let (takes, limit) = (path.takes.as_secs_f64(), limit.as_secs());
-            let what =
-                format!("the longest path takes {takes:.1} s {what}; the limit is {limit} s ({})", path.keys);
+            let what = Said {
+                en: format!("the longest path takes {takes:.1} s {en}; the limit is {limit} s ({})", path.keys),
+                fr: format!(
+                    "le plus long parcours prend {} s {fr}; la limite est de {limit} s ({path_fr})",
+                    comma(takes)
+                ),
+            };
             let answer = graph.answer_after.as_secs_f64();
-            let remedy = format!("cut {over:.1} s: answer.after is {answer:.1} s; {}", parts.join("; "));
+            let remedy = Said {
+                en: format!("cut {over:.1} s: answer.after is {answer:.1} s; {}", parts.join("; ")),
+                fr: format!(
+                    "retranchez {} s\u{a0}: answer.after est de {} s; {}",
+                    comma(over),
+                    comma(answer),
+                    parts_fr.join("; ")
+                ),
+            };
             self.file.error(&place, what, remedy);
         }
     }

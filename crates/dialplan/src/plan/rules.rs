@@ -8,6 +8,7 @@ use havre_model::{Digit, Language, Spoken};
 use super::graph::{Choice, Graph, PartnerKey, Set, Then, WaitingKey};
 use crate::file::{File, Place};
 use crate::limits::{GREETING, MAX_MENU_DEPTH};
+use crate::said::{Said, comma, said};
 use crate::{Catalogue, PromptId};
 
 /// What gives away what line this is. Lower case; one list for both languages.
@@ -48,20 +49,20 @@ fn check_lines(graph: &Graph, file: &File<'_>) {
     let (mut ids, mut numbers) = (BTreeSet::new(), BTreeMap::new());
     if graph.lines.is_empty() {
         let place = Place { line: 1, key: "lines".to_owned() };
-        file.error(&place, "there is no line", "add a [[lines]] with id, numbers and menu");
+        file.error(&place, ("there is no line", "il n’y a aucune ligne"), ("add a [[lines]] with id, numbers and menu", "ajoutez un bloc [[lines]] avec id, numbers et menu"));
     }
     for line in &graph.lines {
         if !ids.insert(&line.id) {
             file.error(
                 &line.place,
-                format!("two lines are called {}", line.id),
-                "give each line a name of its own",
+                said!("two lines are called {}", "deux lignes s’appellent {}", line.id),
+                ("give each line a name of its own", "donnez à chaque ligne son propre nom"),
             );
         }
         for number in &line.numbers {
             if let Some(other) = numbers.insert(number, &line.id) {
-                let what = format!("{number} belongs to {other} and to {}", line.id);
-                file.error(&line.place, what, "give each number to one line");
+                let what = said!("{number} belongs to {other} and to {}", "{number} est à {other} et à {}", line.id);
+                file.error(&line.place, what, ("give each number to one line", "donnez chaque numéro à une seule ligne"));
             }
         }
     }
@@ -78,8 +79,8 @@ fn check_lines(graph: &Graph, file: &File<'_>) {
         if !reached.contains(&i) {
             file.warning(
                 &menu.place,
-                "no line or key leads here",
-                "remove the menu, or name it in a line or a key",
+                ("no line or key leads here", "aucune ligne ni aucune touche ne mène ici"),
+                ("remove the menu, or name it in a line or a key", "retirez le menu, ou nommez-le dans une ligne ou une touche"),
             );
         }
     }
@@ -101,14 +102,14 @@ fn check_depth(graph: &Graph, file: &File<'_>) {
         for _ in 0..MAX_MENU_DEPTH {
             level = level.iter().flat_map(|m| targets(graph, *m)).collect();
             if level.contains(&i) {
-                let remedy = "let every path lead forward: no key restarts a menu or its timer";
-                file.error(&menu.place, "leads back to itself", remedy);
+                let remedy = ("let every path lead forward: no key restarts a menu or its timer", "faites avancer chaque parcours\u{a0}: aucune touche ne recommence un menu ou son minuteur");
+                file.error(&menu.place, ("leads back to itself", "ramène à lui-même"), remedy);
                 level.clear();
             }
         }
         if !level.is_empty() && graph.lines.iter().any(|line| line.menu == i) {
-            let what = format!("more than {MAX_MENU_DEPTH} menus follow each other");
-            file.error(&menu.place, what, "queue first, talk second: join sooner");
+            let what = said!("more than {MAX_MENU_DEPTH} menus follow each other", "plus de {MAX_MENU_DEPTH} menus se suivent");
+            file.error(&menu.place, what, ("queue first, talk second: join sooner", "la file d’abord, les explications ensuite\u{a0}: entrez plus tôt dans la file"));
         }
     }
 }
@@ -122,11 +123,11 @@ fn check_symmetry(graph: &Graph, file: &File<'_>) {
             });
             if !mirrored {
                 let place = Place { line: menu.place.line, key: key_of(&menu.place.key, *digit) };
-                let what = "no key does the same in the other language";
+                let what = ("no key does the same in the other language", "aucune touche ne fait la même chose dans l’autre langue");
                 file.error(
                     &place,
                     what,
-                    "English and French are the same graph: add the other language's key",
+                    ("English and French are the same graph: add the other language's key", "l’anglais et le français suivent le même graphe\u{a0}: ajoutez la touche de l’autre langue"),
                 );
             }
         }
@@ -136,8 +137,8 @@ fn check_symmetry(graph: &Graph, file: &File<'_>) {
     for (digit, set) in sets.iter().filter(|(_, set)| official(set).is_some()) {
         if !sets.iter().any(|(_, other)| mirror(set) == *other) {
             let place = Place { line: waiting.place.line, key: key_of("waiting", *digit) };
-            let what = "no key does the same in the other language";
-            file.error(&place, what, "English and French are the same graph: add the other language's key");
+            let what = ("no key does the same in the other language", "aucune touche ne fait la même chose dans l’autre langue");
+            file.error(&place, what, ("English and French are the same graph: add the other language's key", "l’anglais et le français suivent le même graphe\u{a0}: ajoutez la touche de l’autre langue"));
         }
     }
 }
@@ -193,13 +194,13 @@ fn check_greetings(graph: &Graph, catalogue: &Catalogue, file: &File<'_>) {
         if lasts > GREETING {
             let over = (lasts - GREETING).as_secs_f64();
             let place = Place { line: menu.place.line, key: format!("{}.say", menu.place.key) };
-            let what = format!(
-                "lasts {:.1} s on line {}; a greeting lasts at most {} s",
-                lasts.as_secs_f64(),
-                line.id,
-                GREETING.as_secs()
-            );
-            file.error(&place, what, format!("cut {over:.1} s"));
+            let (lasts, id, most) = (lasts.as_secs_f64(), &line.id, GREETING.as_secs());
+            let what = Said {
+                en: format!("lasts {lasts:.1} s on line {id}; a greeting lasts at most {most} s"),
+                fr: format!("dure {} s sur la ligne {id}; un accueil dure au plus {most} s", comma(lasts)),
+            };
+            let remedy = Said { en: format!("cut {over:.1} s"), fr: format!("retranchez {} s", comma(over)) };
+            file.error(&place, what, remedy);
         }
     }
 }
@@ -224,12 +225,12 @@ fn check_waiting(graph: &Graph, file: &File<'_>) {
     };
     if sorted(&waiting.say) != sorted(&waiting.say_unknown) {
         let place = Place { line: waiting.place.line, key: "waiting.say_unknown".to_owned() };
-        file.error(&place, "says other things than `say`", "list the same prompts, in whichever order");
+        file.error(&place, ("says other things than `say`", "dit autre chose que `say`"), ("list the same prompts, in whichever order", "énumérez les mêmes messages, dans l’ordre voulu"));
     }
     let partner = &graph.partner;
     if partner.enabled && !partner.keys.values().any(|k| *k == PartnerKey::Go) {
         let place = Place { line: partner.place.line, key: "partner.keys".to_owned() };
-        file.error(&place, "no key goes to the partner", "add 1 = \"partner\"");
+        file.error(&place, ("no key goes to the partner", "aucune touche ne mène au centre partenaire"), ("add 1 = \"partner\"", "ajoutez 1 = \"partner\""));
     }
 }
 
@@ -244,15 +245,15 @@ fn check_neutral(graph: &Graph, catalogue: &Catalogue, file: &File<'_>) {
             let place = Place { line: graph.neutral_place.line, key: format!("neutral ({key})") };
             file.error(
                 &place,
-                "nothing is left to say in discreet mode",
-                "give one of its prompts a neutral form",
+                ("nothing is left to say in discreet mode", "il ne reste rien à dire en mode discret"),
+                ("give one of its prompts a neutral form", "donnez une forme neutre à l’un de ses messages"),
             );
         }
     }
     for id in missing {
         let place = Place { line: graph.neutral_place.line, key: format!("neutral.{id}") };
-        let remedy = "name its neutral form, or write \"leave_out\"";
-        file.error(&place, "is missing: it would be said in discreet mode", remedy);
+        let remedy = ("name its neutral form, or write \"leave_out\"", "nommez sa forme neutre, ou écrivez \"leave_out\"");
+        file.error(&place, ("is missing: it would be said in discreet mode", "manque\u{a0}: ce serait dit en mode discret"), remedy);
     }
     for neutral in graph.neutral.values().flatten().collect::<BTreeSet<_>>() {
         for spoken in catalogue.languages(neutral) {
@@ -260,11 +261,11 @@ fn check_neutral(graph: &Graph, catalogue: &Catalogue, file: &File<'_>) {
             let lower = clip.text.to_lowercase();
             if let Some(word) = NOT_NEUTRAL.iter().find(|word| lower.contains(*word)) {
                 let place = Place { line: graph.neutral_place.line, key: format!("neutral ({clip})") };
-                let what = format!("says \"{word}\" in discreet mode");
+                let what = said!("says \"{word}\" in discreet mode", "dit «\u{a0}{word}\u{a0}» en mode discret");
                 file.error(
                     &place,
                     what,
-                    "reword it: whoever listens in must learn nothing of what line this is",
+                    ("reword it: whoever listens in must learn nothing of what line this is", "reformulez\u{a0}: qui entend par hasard ne doit rien apprendre de la nature de cette ligne"),
                 );
             }
         }

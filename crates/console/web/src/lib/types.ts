@@ -191,11 +191,12 @@ export interface Trunk {
 export interface GraphNode { id: string; kind: string; label_en: string; label_fr: string; here: number | null }
 export interface GraphEdge { from: string; to: string; key: string | null; taken: number | null }
 export interface Dialplan { hash: string; source: string; graph: { nodes: GraphNode[]; edges: GraphEdge[] } }
-export interface Finding { file?: string; line?: number | null; key?: string; what: string; remedy?: string }
+/** Of a dialplan or a prompt in both languages; of the configuration's own file in English only. */
+export interface Finding { file?: string; line?: number | null; key?: string; what: string; remedy?: string; what_fr: string | null; remedy_fr: string | null }
 export interface PlanCheck {
   good: boolean;
   findings: Finding[];
-  difference: { path: string; more: number; before: string[]; after: string[] }[];
+  difference: { path: string; path_fr: string; more: number; before: string[]; before_fr: string[]; after: string[]; after_fr: string[] }[];
   longest_to_queue_ms: number | null;
 }
 export interface Recording { file: string; duration_ms: number; loudness_lufs: number; findings: Finding[] }
