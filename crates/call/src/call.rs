@@ -387,6 +387,10 @@ impl Call {
                 dialplan::Output::Play { play, cues } => self.outputs.push_back(Output::Play { play, cues }),
                 dialplan::Output::Sound(clip) => self.outputs.push_back(Output::Sound(clip)),
                 dialplan::Output::Stop => self.outputs.push_back(Output::Stop),
+                dialplan::Output::Went { menu, key } => {
+                    let from = self.plan.menu_id(menu);
+                    self.outputs.push_back(Output::Went { from, key });
+                }
                 // The partner step is refused by `check` without a target, and no target can be configured yet.
                 dialplan::Output::Partner => {}
             }

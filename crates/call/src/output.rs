@@ -64,6 +64,13 @@ pub enum Output {
         /// Which key.
         digit: Digit,
     },
+    /// The caller went this way of the plan, out of a menu: counted, and kept nowhere.
+    Went {
+        /// The menu's place in the plan's outline.
+        from: String,
+        /// By which key; `None` by pressing none.
+        key: Option<Digit>,
+    },
     /// Ask the caller's phone whether it is there (in-dialog OPTIONS).
     ProbeCaller,
     /// Ask the advocate's phone.

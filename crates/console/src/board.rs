@@ -113,6 +113,11 @@ impl Board {
         }
     }
 
+    /// A caller went this way of the plan, out of a menu: by this key, or by pressing none.
+    pub fn on_went(&mut self, from: String, key: Option<Digit>) {
+        Arc::make_mut(&mut self.tally).on_went(from, key);
+    }
+
     /// What is true of a call just now beside its events: whether the caller may have called earlier, and whether the
     /// advocate holds the call.
     pub fn on_marks(&mut self, call: CallId, redial: bool, held: bool) {

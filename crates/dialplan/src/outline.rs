@@ -58,7 +58,7 @@ impl Dialplan {
     #[must_use]
     pub fn outline(&self) -> Outline {
         let graph = &self.graph;
-        let menu_id = |menu: usize| format!("menu:{}", graph.menus[menu].name);
+        let menu_id = |menu: usize| self.menu_id(menu);
         let target = |then: Then| match then {
             Then::Join => WAITING.to_owned(),
             Then::Menu(menu) => menu_id(menu),
@@ -89,6 +89,12 @@ impl Dialplan {
             places.push(self.place(PARTNER.to_owned(), "partner", &graph.partner.say));
         }
         Outline { places, ways }
+    }
+
+    /// A menu's place: what [`crate::Output::Went`] says is a way from there.
+    #[must_use]
+    pub fn menu_id(&self, menu: usize) -> String {
+        self.graph.menus.get(menu).map_or_else(String::new, |menu| format!("menu:{}", menu.name))
     }
 
     fn place(&self, id: String, kind: &'static str, say: &[PromptId]) -> Place {

@@ -343,6 +343,8 @@ impl Run {
                         self.note(Happened::Silence);
                     }
                 }
+                // Where a way leads is seen by what follows.
+                Output::Went { .. } => {}
                 said => {
                     if matches!(said, Output::Join { .. }) {
                         self.trace.joined.get_or_insert(self.now);

@@ -525,6 +525,34 @@ fn assert_timeline(trace: &Trace, wanted: &[(f64, &str)]) {
     assert!(is.len() >= wanted.len(), "{is:?}");
 }
 
+#[test]
+fn a_way_out_of_a_menu_is_told_once_with_its_key() {
+    let went = |press: Option<char>| {
+        let mut walk = walk();
+        walk.handle_input(Input::Picked, at(0.0));
+        // A wrong key goes no way, and one in the queue is no way out of a menu.
+        for key in ['8', press.unwrap_or('8'), '2'] {
+            if press.is_some() || key == '8' {
+                walk.handle_input(Input::Digit(Digit::from_char(key).unwrap()), at(1.0));
+            }
+        }
+        let mut told = outputs(&mut walk);
+        while !told.iter().any(|output| matches!(output, Output::Join { .. })) {
+            let now = walk.poll_timeout().unwrap().at;
+            walk.handle_timeout(Now { mono: now, unix: Unix::default() });
+            told.extend(outputs(&mut walk));
+        }
+        let ways = told.into_iter().filter_map(|output| match output {
+            Output::Went { menu, key } => Some((silent_plan().menu_id(menu), key)),
+            _ => None,
+        });
+        ways.collect::<Vec<_>>()
+    };
+    let greeting = || "menu:greeting".to_owned();
+    assert_eq!(went(Some('5')), [(greeting(), Digit::from_char('5'))]);
+    assert_eq!(went(None), [(greeting(), None)]);
+}
+
 // --- Helpers: a walk without media ---
 
 fn walk() -> Walk {

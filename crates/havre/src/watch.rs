@@ -154,6 +154,11 @@ impl Observer for Watcher {
         self.board.on_key(call, digit, now.unix);
     }
 
+    fn on_went(&mut self, from: String, key: Option<Digit>) {
+        self.board.on_went(from, key);
+        self.changed = true;
+    }
+
     fn on_degraded(&mut self, degraded: bool, now: Now) {
         if degraded {
             warn!(

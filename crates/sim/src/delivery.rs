@@ -126,7 +126,7 @@ impl Inner {
                 let what = result.map_or_else(|error| error.to_string(), |state| words::state(&state));
                 self.log.say(now, "havre", format_args!("> answers: {what}"));
             }
-            Output::Quality(_) | Output::Guessing { .. } => {}
+            Output::Quality(_) | Output::Guessing { .. } | Output::Went { .. } => {}
         }
     }
 

@@ -232,6 +232,13 @@ pub enum Output {
         /// Which key.
         digit: Digit,
     },
+    /// A caller went this way of the plan, out of a menu: to be counted.
+    Went {
+        /// The menu's place in the plan's outline.
+        from: String,
+        /// By which key; `None` by pressing none.
+        key: Option<Digit>,
+    },
     /// The answer to [`Input::Command`].
     Answer {
         /// As given.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use havre_model::Digit;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -50,7 +51,7 @@ pub(crate) struct Edge {
     to: String,
     /// The key, or `no_input`; null where nothing is pressed.
     key: Option<String>,
-    /// How often it was taken since the start. Null for keys: which one was pressed is not counted.
+    /// How often it was taken since the start. Null for the keys of waiting callers, which are not counted.
     taken: Option<u64>,
 }
 
@@ -116,6 +117,10 @@ fn taken(edge: &PlanEdge, snapshot: &Snapshot) -> Option<u64> {
     match (edge.from.as_str(), edge.to.as_str(), &edge.key) {
         ("waiting", "advocate", None) => Some(tally.talks()),
         ("advocate", "waiting", None) => Some(tally.rejoined),
+        (from, _, Some(key)) if from.starts_with("menu:") => match key.as_str() {
+            "no_input" => Some(tally.went(from, None)),
+            key => Some(tally.went(from, Some(key.chars().next().and_then(Digit::from_char)?))),
+        },
         (from, _, None) => {
             let line = from.strip_prefix("line:")?;
             Some(tally.by_line.iter().find(|(id, _)| id.as_str() == line).map_or(0, |(_, count)| *count))

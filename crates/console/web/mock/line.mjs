@@ -251,7 +251,7 @@ function plan() {
       ],
       edges: [
         edge("greeting", "en", "1", 22), edge("greeting", "fr", "2", 15), edge("greeting", "other", "3", 1), edge("greeting", "silent", "5", 2),
-        edge("greeting", "queue", "no_input", null), edge("en", "queue", null, 22), edge("fr", "queue", null, 15), edge("other", "queue", null, 1), edge("silent", "queue", null, 2),
+        edge("greeting", "queue", "no_input", 8), edge("en", "queue", null, 22), edge("fr", "queue", null, 15), edge("other", "queue", null, 1), edge("silent", "queue", null, 2),
         edge("queue", "talk", null, 39), edge("queue", "queue", "8", 3), edge("talk", "queue", null, 0),
       ],
     },

@@ -99,6 +99,13 @@ pub enum Output {
     Stop,
     /// The caller chose the partner centre, and keeps waiting until it answers.
     Partner,
+    /// The caller went this way out of a menu: for whoever counts them.
+    Went {
+        /// Which menu: see [`Dialplan::menu_id`].
+        menu: usize,
+        /// By which key; `None` by pressing none.
+        key: Option<Digit>,
+    },
 }
 
 /// One caller's way, from INVITE to the end of the call.
@@ -219,6 +226,7 @@ impl Walk {
             Stage::Menu { menu, heard } => match heard {
                 Heard::All { until } if *until <= now => {
                     let then = self.caller.plan.graph.menus[*menu].no_input;
+                    self.caller.emit(Output::Went { menu: *menu, key: None });
                     self.go(then, now);
                 }
                 Heard::Playing { ends, .. } if *ends + PLAY_SLACK <= now => {
@@ -308,12 +316,13 @@ impl Walk {
         }
     }
 
-    fn on_menu_digit(&mut self, menu: usize, digit: Digit, now: Mono) {
-        let menu = &self.caller.plan.graph.menus[menu];
+    fn on_menu_digit(&mut self, number: usize, digit: Digit, now: Mono) {
+        let menu = &self.caller.plan.graph.menus[number];
         let then = match (menu.keys.get(&digit), menu.no_match) {
             (Some(choice), _) => {
                 let (set, then) = (choice.set, choice.then);
                 self.caller.apply(&set);
+                self.caller.emit(Output::Went { menu: number, key: Some(digit) });
                 then
             }
             (None, NoMatch::Join) => Then::Join,
