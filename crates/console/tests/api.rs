@@ -168,6 +168,27 @@ async fn a_state_is_set_or_the_answer_says_why_not() {
     problem(&server.put_state("advocate-fr", r#"{"state":"end_wrap_up"}"#).await, 409, "not-now");
     problem(&server.put_state("advocate-fr", r#"{"state":"hard_call"}"#).await, 503, "unavailable");
     problem(&server.put_state("advocate-fr", r#"{"state":"break"}"#).await, 503, "unavailable");
+
+    // What was refused changed nothing. What was not answered may have been done, and stands in the audit as that.
+    let audit = server.get("/api/v1/audit").await.json();
+    let entries = audit["entries"].as_array().unwrap().iter();
+    let said: Vec<_> =
+        entries.map(|entry| ["act", "target", "detail"].map(|key| entry[key].as_str().unwrap())).collect();
+    let asked = |detail| ["agent_state", "advocate-fr", detail];
+    assert_eq!(said, [asked("outcome_unknown break"), asked("outcome_unknown hard_call"), asked("ready")]);
+}
+
+#[tokio::test]
+async fn an_act_whose_asker_went_away_is_audited_all_the_same() {
+    let server = Server::start_with(|config| config.limits.answer_time = Duration::from_secs(60)).await;
+    let asking = server.put_state("advocate-fr", r#"{"state":"break"}"#);
+    // The line never answers; who asked hangs up meanwhile.
+    tokio::time::timeout(Duration::from_millis(300), asking).await.unwrap_err();
+    let detail = async || server.get("/api/v1/audit").await.json()["entries"][0]["detail"].clone();
+    while detail().await.is_null() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(detail().await, "outcome_unknown break");
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use tokio::time::sleep;
 
 use super::{Keep, Who};
 use crate::config::Clock;
+use crate::office::OfficeError;
+use crate::problem::Problem;
 
 /// Entries that may wait for the disk: more than people do in a day.
 const MOST_WAITING: usize = 10_000;
@@ -60,6 +62,9 @@ acts! {
     ReloadRefused = "reload_refused";
 }
 
+/// What stands first in the detail of an act whose answer never came: the pages have a text for it.
+const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+
 /// Writes the audit. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Audit {
@@ -100,11 +105,72 @@ impl Audit {
         }
     }
 
+    /// `who` asks for `act` to `target`: to be settled with the answer. One that is not, because no answer came in time or
+    /// nobody waits for it any more, may have been done all the same, and is written down as that.
+    pub(crate) fn ask(&self, who: &Who, act: Act, target: impl Display, detail: impl Display) -> Asked {
+        let (audit, user) = (self.clone(), who.name.clone());
+        Asked { audit, user, act, target: target.to_string(), detail: detail.to_string(), settled: false }
+    }
+
     /// Returns once everything written so far is kept.
     pub(crate) async fn kept(&self) {
         let (done, told) = oneshot::channel();
         if self.jobs.send(Job::Barrier(done)).await.is_ok() {
             let _ = told.await;
+        }
+    }
+}
+
+/// An act that was asked for and not answered yet.
+#[must_use]
+pub(crate) struct Asked {
+    audit: Audit,
+    user: String,
+    act: Act,
+    target: String,
+    detail: String,
+    settled: bool,
+}
+
+impl Asked {
+    /// It was done.
+    pub(crate) fn done(mut self) {
+        self.settled = true;
+        self.audit.write_as(&self.user, self.act, &self.target, &self.detail);
+    }
+
+    /// It was done, and now it is known to what.
+    pub(crate) fn done_to(mut self, target: impl Display) {
+        self.target = target.to_string();
+        self.done();
+    }
+
+    /// It was done, and now it is known how.
+    pub(crate) fn done_so(mut self, detail: impl Display) {
+        self.detail = detail.to_string();
+        self.done();
+    }
+
+    /// It was refused: nothing was changed.
+    pub(crate) fn refused(mut self) {
+        self.settled = true;
+    }
+
+    /// The house did not do it, or, where a file or the record failed on the way, not all of it.
+    pub(crate) fn failed(self, error: OfficeError) -> Problem {
+        if !matches!(error, OfficeError::Unavailable(_)) {
+            self.refused();
+        }
+        Problem::office(error)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.settled {
+            let space = if self.detail.is_empty() { "" } else { " " };
+            let detail = format!("{OUTCOME_UNKNOWN}{space}{}", self.detail);
+            self.audit.write_as(&self.user, self.act, &self.target, detail);
         }
     }
 }

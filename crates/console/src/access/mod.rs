@@ -20,7 +20,7 @@ use axum::http::request::Parts;
 use havre_model::{AgentId, SessionKey, Unix, UserId, UserRole, UserRoles};
 use tokio::sync::watch;
 
-pub(crate) use audit::{Act, Audit};
+pub(crate) use audit::{Act, Asked, Audit};
 pub(crate) use guard::{cookie, guard, set_cookie};
 pub use keep::{Keep, KeepError};
 pub(crate) use oidc::{Begun, LIVES as OIDC_LIVES, OidcError, Provider, Vouched};

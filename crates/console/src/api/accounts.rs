@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::session::{bad_user, refusal};
 use super::{Body, Part, Shared};
-use crate::access::{Act, Change, Who, described};
+use crate::access::{Act, Asked, Change, ChangeError, Who, described};
 use crate::problem::Problem;
 use crate::words::{ScreenWord, UserRoleWord};
 
@@ -107,8 +107,8 @@ pub(crate) async fn add(
 ) -> Result<(StatusCode, Json<Account>), Problem> {
     let change = checked(&shared, wish)?;
     let user = change.account.user.clone();
-    shared.people.add(change).await.map_err(refusal)?;
-    done(&shared, &who, Act::AccountAdd, &user).map(|account| (StatusCode::CREATED, account))
+    let asked = shared.audit().ask(&who, Act::AccountAdd, &user, "");
+    done(&shared, asked, &user, shared.people.add(change).await).map(|account| (StatusCode::CREATED, account))
 }
 
 /// Change an account. Where that takes something away, its sessions are over.
@@ -132,8 +132,8 @@ pub(crate) async fn change(
         return Err(bad_user());
     }
     let user = change.account.user.clone();
-    shared.people.change(change, &who).await.map_err(refusal)?;
-    done(&shared, &who, Act::AccountChange, &user)
+    let asked = shared.audit().ask(&who, Act::AccountChange, &user, "");
+    done(&shared, asked, &user, shared.people.change(change, &who).await)
 }
 
 /// Remove an account. Its sessions are over.
@@ -150,8 +150,12 @@ pub(crate) async fn remove(
     Part(user): Part,
 ) -> Result<StatusCode, Problem> {
     let user: UserId = user.parse().map_err(|_| Problem::no_such("account", &user, "/api/v1/accounts"))?;
-    shared.people.remove(&user).await.map_err(refusal)?;
-    shared.audit().write(&who, Act::AccountRemove, &user, "");
+    let asked = shared.audit().ask(&who, Act::AccountRemove, &user, "");
+    if let Err(fault) = shared.people.remove(&user).await {
+        asked.refused();
+        return Err(refusal(fault));
+    }
+    asked.done();
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -208,9 +212,18 @@ fn known_agent(shared: &Shared, id: &str) -> Result<AgentId, Problem> {
 }
 
 /// The account as it now is, and an entry that says so.
-fn done(shared: &Shared, who: &Who, act: Act, user: &UserId) -> Result<Json<Account>, Problem> {
+fn done(
+    shared: &Shared,
+    asked: Asked,
+    user: &UserId,
+    changed: Result<(), ChangeError>,
+) -> Result<Json<Account>, Problem> {
+    if let Err(fault) = changed {
+        asked.refused();
+        return Err(refusal(fault));
+    }
     let account = shared.people.account(user).ok_or_else(Problem::unavailable)?;
-    shared.audit().write(who, act, user, described(&account));
+    asked.done_so(described(&account));
     Ok(Json(shown(&account)))
 }
 

@@ -86,15 +86,21 @@ pub(super) async fn command(
     command: AgentCommand,
 ) -> Result<Arc<Snapshot>, Problem> {
     let unknown = || Problem::no_such("advocate", agent.as_str(), "/api/v1/agents");
-    let answer = shared.answered(shared.line.command(agent.clone(), command)).await?;
-    let state = answer.map_err(|error| match error {
-        CommandError::UnknownAgent => unknown(),
-        CommandError::Refused { detail, remedy } => {
-            Problem::new(StatusCode::CONFLICT, "not-now", "Not in this state", detail, remedy)
+    let asked = shared.audit().ask(who, Act::AgentState, agent, command);
+    let state = match shared.answered(shared.line.command(agent.clone(), command)).await? {
+        Ok(state) => state,
+        Err(CommandError::Unavailable) => return Err(Problem::unavailable()),
+        Err(error) => {
+            asked.refused();
+            return Err(match error {
+                CommandError::Refused { detail, remedy } => {
+                    Problem::new(StatusCode::CONFLICT, "not-now", "Not in this state", detail, remedy)
+                }
+                CommandError::UnknownAgent | CommandError::Unavailable => unknown(),
+            });
         }
-        CommandError::Unavailable => Problem::unavailable(),
-    })?;
-    shared.audit().write(who, Act::AgentState, agent, command);
+    };
+    asked.done();
     // The published snapshot may be a moment older than the answer.
     let mut snapshot = shared.line.snapshot();
     let now = snapshot.at;

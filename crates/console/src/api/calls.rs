@@ -107,12 +107,15 @@ pub(crate) async fn escalate(
 ) -> Result<Json<Call>, Problem> {
     let unknown = || Problem::no_such("call in progress", &id, "/api/v1/calls");
     let call: CallId = id.parse().map_err(|_| unknown())?;
+    let asked = shared.audit().ask(&who, Act::Escalate, call, "");
     match shared.answered(shared.line.escalate(call)).await? {
-        Some(true) => {}
-        Some(false) => return Err(unknown()),
+        Some(true) => asked.done(),
+        Some(false) => {
+            asked.refused();
+            return Err(unknown());
+        }
         None => return Err(Problem::unavailable()),
     }
-    shared.audit().write(&who, Act::Escalate, call, "");
     let snapshot = shared.line.snapshot();
     // The published snapshot may be a moment older than the answer.
     let entry = snapshot.calls.iter().find(|entry| entry.id == call).ok_or_else(unknown)?;
@@ -144,12 +147,15 @@ pub(crate) async fn take(
     if !shared.line.snapshot().calls.iter().any(|entry| entry.id == call) {
         return Err(unknown());
     }
-    match shared.answered(shared.line.take(call, agent.clone())).await? {
-        Some(Ok(())) => {}
-        Some(Err(refused)) => return Err(not_taken(refused)),
+    let asked = shared.audit().ask(&who, Act::Take, call, &agent);
+    match shared.answered(shared.line.take(call, agent)).await? {
+        Some(Ok(())) => asked.done(),
+        Some(Err(refused)) => {
+            asked.refused();
+            return Err(not_taken(refused));
+        }
         None => return Err(Problem::unavailable()),
     }
-    shared.audit().write(&who, Act::Take, call, agent);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -142,13 +142,14 @@ pub(crate) async fn escalate(
     let snapshot = shared.line.snapshot();
     let entry = snapshot.agents.iter().find(|entry| entry.profile.id == agent);
     let talking = entry.filter(|entry| matches!(entry.state, AgentState::Talking { .. }));
-    let done = match talking.and_then(|entry| call_of(entry)) {
-        Some(call) => shared.answered(shared.line.escalate(call)).await?.ok_or_else(Problem::unavailable)?,
-        None => false,
-    };
-    if done {
-        shared.audit().write(&who, Act::Escalate, &agent, "own call");
-        return Ok(StatusCode::NO_CONTENT);
+    if let Some(call) = talking.and_then(|entry| call_of(entry)) {
+        let asked = shared.audit().ask(&who, Act::Escalate, &agent, "own call");
+        let done = shared.answered(shared.line.escalate(call)).await?.ok_or_else(Problem::unavailable)?;
+        if done {
+            asked.done();
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        asked.refused();
     }
     let remedy = "A call can be made urgent while it lasts.";
     Err(Problem::new(StatusCode::CONFLICT, "no-talk", "No talk", "The advocate talks with nobody.", remedy))

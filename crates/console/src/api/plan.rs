@@ -170,8 +170,12 @@ pub(crate) async fn replace(
     let remedy = "Send {\"source\":TEXT,\"base_hash\":HASH}; GET /api/v1/dialplan has the hash.";
     let Json(PlanChange { source, base_hash }) =
         change.map_err(|rejection| Problem::bad_body(&rejection, "Not understood", remedy, MAX_PLAN))?;
-    let done = shared.answered(shared.line.replace_dialplan(source, base_hash)).await?;
-    let reloaded = done.map_err(Problem::office)?;
-    shared.audit().write(&who, Act::Dialplan, &reloaded.dialplan, "");
-    Ok(Json(reloaded))
+    let asked = shared.audit().ask(&who, Act::Dialplan, "", "");
+    match shared.answered(shared.line.replace_dialplan(source, base_hash)).await? {
+        Ok(reloaded) => {
+            asked.done_to(&reloaded.dialplan);
+            Ok(Json(reloaded))
+        }
+        Err(error) => Err(asked.failed(error)),
+    }
 }

@@ -76,10 +76,14 @@ pub(crate) async fn replace(
     let Path((prompt, recording)) = path.map_err(|rejection| Problem::bad_path(rejection.body_text()))?;
     let spoken = language(&recording).ok_or(OfficeError::Unknown).map_err(Problem::office)?;
     let wav = wav.map_err(|_| Problem::too_large(MAX_RECORDING))?;
-    let done = shared.line.replace_recording(prompt.clone(), spoken, wav.into());
-    let reloaded = shared.answered(done).await?.map_err(Problem::office)?;
-    shared.audit().write(&who, Act::Recording, &prompt, recording);
-    Ok(Json(reloaded))
+    let asked = shared.audit().ask(&who, Act::Recording, &prompt, recording);
+    match shared.answered(shared.line.replace_recording(prompt, spoken, wav.into())).await? {
+        Ok(reloaded) => {
+            asked.done();
+            Ok(Json(reloaded))
+        }
+        Err(error) => Err(asked.failed(error)),
+    }
 }
 
 /// The language in a path: `none` for sounds.

@@ -18,12 +18,14 @@ use crate::problem::Problem;
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn reload(State(shared): State<Shared>, who: Who) -> Result<Json<Reloaded>, Problem> {
+    let asked = shared.audit().ask(&who, Act::Reload, "", "");
     match shared.answered(shared.line.reload()).await? {
         Ok(reloaded) => {
-            shared.audit().write(&who, Act::Reload, &reloaded.dialplan, "");
+            asked.done_to(&reloaded.dialplan);
             Ok(Json(reloaded))
         }
         Err(refused) => {
+            asked.refused();
             shared.audit().write(&who, Act::ReloadRefused, "", &refused);
             let detail = format!("{refused}.");
             let remedy = "Correct what `findings` names (`havre check` says the same) and ask again.";

@@ -188,8 +188,12 @@ pub(crate) async fn set_password(
     Body(PasswordWish { current, new }): Body<PasswordWish>,
 ) -> Result<StatusCode, Problem> {
     let here = here(&who)?;
-    shared.people.set_password(here, current, new, peer.remote.ip()).await.map_err(refusal)?;
-    shared.audit().write(&who, Act::Password, &who.name, "own");
+    let asked = shared.audit().ask(&who, Act::Password, &who.name, "own");
+    if let Err(fault) = shared.people.set_password(here, current, new, peer.remote.ip()).await {
+        asked.refused();
+        return Err(refusal(fault));
+    }
+    asked.done();
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -71,9 +71,14 @@ pub(crate) async fn set_roster(
             remedy,
         ));
     }
-    shared.answered(shared.line.keep_roster(roster.clone())).await?.map_err(Problem::office)?;
-    shared.audit().write(&who, Act::Roster, "", format_args!("{} shifts", roster.shifts.len()));
-    Ok(Json(roster))
+    let asked = shared.audit().ask(&who, Act::Roster, "", format_args!("{} shifts", roster.shifts.len()));
+    match shared.answered(shared.line.keep_roster(roster.clone())).await? {
+        Ok(()) => {
+            asked.done();
+            Ok(Json(roster))
+        }
+        Err(error) => Err(asked.failed(error)),
+    }
 }
 
 /// Which hours of a usual week the roster covers in each language, and for urgent calls.

@@ -591,6 +591,7 @@ export const texts = {
   "audit.target": ["To", "Sur"],
   "audit.detail": ["Detail", "Détail"],
   "audit.more": ["Show earlier entries", "Afficher les entrées précédentes"],
+  "audit.unknown": ["Not answered: perhaps done.", "Sans réponse : peut-être fait."],
   "audit.none": ["Nothing yet.", "Rien pour l’instant."],
 } as const satisfies Record<string, readonly [en: string, fr: string]>;
 
