@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::access::{Access, Audit, Keep, Origins, Peer, People, Provider, guard};
+use crate::access::{Access, Audit, Keep, OidcError, Origins, Peer, People, Provider, guard};
 use crate::config::{Config, Limits};
 use crate::events::Events;
 use crate::line::{Answer, Line};
@@ -182,6 +182,10 @@ impl Shared {
             handshakes_failed: count(&self.counts.handshakes_failed),
             subscribers: self.config.limits.subscribers - self.readers.available_permits(),
             readers_cut: count(&self.counts.readers_cut),
+            oidc: self.provider.as_ref().map(|_| {
+                let OidcCounts { signed_in, refused } = &self.counts.oidc;
+                (count(signed_in), refused.each_ref().map(count))
+            }),
             events_published: self.events.last(),
             events_dropped: self.events.missed(),
         }
@@ -226,6 +230,14 @@ pub(crate) struct Counts {
     connections_refused: AtomicU64,
     handshakes_failed: AtomicU64,
     readers_cut: AtomicU64,
+    oidc: OidcCounts,
+}
+
+/// What came of signing in by the identity provider.
+#[derive(Debug, Default)]
+struct OidcCounts {
+    signed_in: AtomicU64,
+    refused: [AtomicU64; OidcError::ALL.len()],
 }
 
 impl Counts {
@@ -245,6 +257,12 @@ impl Counts {
 
     pub(crate) fn reader_cut(&self) {
         self.readers_cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What came of signing in by the identity provider: somebody is in, or why not.
+    pub(crate) fn oidc(&self, refused: Option<OidcError>) {
+        let counter = refused.map_or(&self.oidc.signed_in, |error| &self.oidc.refused[error as usize]);
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     fn response(&self, status: u16) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use havre_model::{Kind, Language, Outcome, Risk, Side, Traffic, TrunkId, Way};
 
+use crate::access::OidcError;
 use crate::board::{AlarmKind, Snapshot, Stage};
 use crate::line::Readiness;
 use crate::words::AGENT_STATES;
@@ -124,6 +125,8 @@ pub(crate) struct Own {
     pub(crate) handshakes_failed: u64,
     pub(crate) subscribers: usize,
     pub(crate) readers_cut: u64,
+    /// Sign-ins by the identity provider, and refusals by [`OidcError`]; `None` without a provider.
+    pub(crate) oidc: Option<(u64, [u64; OidcError::ALL.len()])>,
     pub(crate) events_published: u64,
     pub(crate) events_dropped: u64,
 }
@@ -289,6 +292,14 @@ fn console(text: &mut Text, own: &Own) {
     text.counter("havre_http_forbidden_total", "Requests of a wrong role, origin or CSRF token.")
         .sample(&[], own.forbidden);
     text.gauge("havre_console_sessions", "People signed in.").sample(&[], own.sessions);
+    if let Some((signed_in, refused)) = own.oidc {
+        let help = "What came of signing in by the identity provider.";
+        let mut family = text.counter("havre_oidc_sign_ins_total", help);
+        family.sample(&[("outcome", "signed_in")], signed_in);
+        for (error, count) in OidcError::ALL.into_iter().zip(refused) {
+            family.sample(&[("outcome", error.as_str().trim_start_matches("oidc_"))], count);
+        }
+    }
     text.gauge("havre_console_sockets", "Open SIP WebSockets.").sample(&[], own.sockets);
     text.counter("havre_http_connections_refused_total", "Connections over the limit.")
         .sample(&[], own.connections_refused);

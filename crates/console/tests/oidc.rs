@@ -131,6 +131,15 @@ async fn a_token_that_does_not_hold_lets_nobody_in() {
     };
     assert!(nobody && nothing, "no account was made for any of them");
     assert!(sign_in(&server, &provider).await.is_ok(), "nothing but what was wrong kept them out");
+
+    let reply = server.get("/metrics").await;
+    let counted = |outcome: &str| -> u32 {
+        let sample = format!("havre_oidc_sign_ins_total{{outcome=\"{outcome}\"}} ");
+        reply.text().lines().find_map(|line| line.strip_prefix(&sample)).unwrap().parse().unwrap()
+    };
+    assert_eq!(["signed_in", "no_role", "no_account", "refused"].map(counted), [1, 2, 3, 1]);
+    assert_eq!(counted("untrusted") + counted("down"), 14);
+    assert_eq!(["stale", "taken", "disabled", "unkept"].map(counted), [0; 4]);
 }
 
 #[tokio::test]

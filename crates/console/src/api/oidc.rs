@@ -48,7 +48,10 @@ pub(crate) async fn begin(
             let cookie = own_cookie(Some(begun.cookie()), peer.secure || back.starts_with("https:"));
             see_other(&there, &[cookie])
         }
-        Err(error) => see_other(&page(error.as_str()), &[]),
+        Err(error) => {
+            shared.counts.oidc(Some(error));
+            see_other(&page(error.as_str()), &[])
+        }
     })
 }
 
@@ -67,11 +70,13 @@ pub(crate) async fn finish(
     let secure = peer.secure || back.starts_with("https:");
     Ok(match come_back(&shared, provider, peer, &headers, &back, answer).await {
         Ok(signed_in) => {
+            shared.counts.oidc(None);
             let session = set_cookie(Some(&signed_in.secret), secure, shared.config.sessions.most.as_secs());
             see_other("/", &[session, own_cookie(None, secure)])
         }
         Err(error) => {
             shared.counts.turned_away(401);
+            shared.counts.oidc(Some(error));
             tracing::warn!(source = %peer.remote.ip(), why = error.as_str(), "sign-in by the identity provider refused");
             see_other(&page(error.as_str()), &[own_cookie(None, secure)])
         }

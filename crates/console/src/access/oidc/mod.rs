@@ -39,8 +39,7 @@ pub(crate) enum OidcError {
 }
 
 impl OidcError {
-    /// All of them: the pages have a text for each.
-    #[cfg(test)]
+    /// All of them: the pages have a text for each, the metrics a count.
     pub(crate) const ALL: [Self; 9] = [
         Self::Down,
         Self::Refused,
