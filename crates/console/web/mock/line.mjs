@@ -156,7 +156,7 @@ export function call(n, language, risk, stage, since, more) {
     media_flowing: true,
     tty: false,
     caller: leg,
-    advocate: more.agent ? leg : null,
+    advocate: more.agent ? { ...leg, quality: { ...quality(4.2), srtp: "AES_CM_128_HMAC_SHA1_80" } } : null,
     ...more,
   };
 }

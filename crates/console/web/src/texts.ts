@@ -397,6 +397,8 @@ export const texts = {
   "call.escalated": ["The call is urgent now.", "L’appel est maintenant urgent."],
   "call.quality": ["Sound", "Son"],
   "call.side": ["From", "De"],
+  "call.srtp": ["Encryption (SRTP)", "Chiffrement (SRTP)"],
+  "call.clear": ["not encrypted", "non chiffré"],
   "call.codec": ["Codec", "Codec"],
   "call.mos": ["Quality (1 to 4.5)", "Qualité (1 à 4,5)"],
   "call.lost": ["Lost", "Perte"],

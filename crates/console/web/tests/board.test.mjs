@@ -83,6 +83,14 @@ test("a call is taken and made urgent from its dialog, which gives the focus bac
   assert.match(page.url(), /#\/board$/);
 }));
 
+test("the dialog of a call says how each leg is protected", board(async (page, mock) => {
+  const talk = mock.board.calls.find((call) => call.stage === "talking");
+  await page.goto(`${mock.base}/#/board/call/${talk.id}`);
+  const protection = page.locator("dialog tbody tr td:nth-child(3)");
+  await until(async () => (await protection.count()) === 2, "both legs");
+  assert.deepEqual(await protection.allTextContents(), ["not encrypted", "AES_CM_128_HMAC_SHA1_80"]);
+}));
+
 test("an advocate's state is changed", board(async (page, mock) => {
   await page.goto(`${mock.base}/#/board/agent/advocate-3`);
   await page.click("dialog >> text=Set ready");
