@@ -30,6 +30,8 @@ struct Node {
     /// What was sent, and whether it went to the page.
     sent: Vec<(bool, String)>,
     media: Vec<Command>,
+    /// What happened in the call, by its words.
+    events: Vec<&'static str>,
 }
 
 impl Node {
@@ -39,7 +41,7 @@ impl Node {
         let link = Link::Web(FlowOwner { agent: "advocate-en".parse().unwrap(), secure: true });
         let (local, remote) = (address(HAVRE), address("203.0.113.40:49152"));
         switch.handle_input(Input::Connected { flow: PAGE, local, remote, link }, now);
-        let mut node = Self { switch, now, sent: Vec::new(), media: Vec::new() };
+        let mut node = Self { switch, now, sent: Vec::new(), media: Vec::new(), events: Vec::new() };
         node.page(&request("REGISTER", "sip:havre", "register", 1, ";expires=600", ""));
         node
     }
@@ -98,6 +100,7 @@ impl Node {
                     }
                     self.media.push(command);
                 }
+                Output::Event(event) => self.events.push(event.what.as_str()),
                 _ => {}
             }
         }
@@ -217,9 +220,9 @@ fn answered(node: &mut Node, invite: &str) {
     node.advance(1);
 }
 
-/// A re-INVITE of the page's, in the dialog that our INVITE began.
-fn reinvite(invite: &str, seq: u32, sdp: &str) -> String {
-    let text = request("INVITE", "sip:havre@192.0.2.10:5060;transport=ws", "x", seq, "", sdp);
+/// A request of the page's, in the dialog that our INVITE began.
+fn in_dialog(method: &str, invite: &str, seq: u32, sdp: &str) -> String {
+    let text = request(method, "sip:havre@192.0.2.10:5060;transport=ws", "x", seq, "", sdp);
     let text = text.replace("Call-ID: x", &format!("Call-ID: {}", line(invite, "Call-ID")));
     let from = format!("From: {};tag=page", line(invite, "To"));
     let text = text.replace("From: <sip:advocate-en@havre>;tag=p", &from);
@@ -265,11 +268,11 @@ fn hold_keeps_the_connection_that_ice_and_dtls_have_made() {
         answered(&mut node, &invite);
         let leg = node.opened(Face::Browser);
         let before = node.agreed(leg).browser.clone();
-        node.page(&reinvite(&invite, 1, &description("actpass", direction)));
+        node.page(&in_dialog("INVITE", &invite, 1, &description("actpass", direction)));
         has_ours(node.answer(), &["a=setup:passive"]);
         assert!(node.switch.calls().next().unwrap().is_held(), "{direction}");
         assert_eq!(node.agreed(leg).browser, before);
-        node.page(&reinvite(&invite, 2, &description("actpass", "sendrecv")));
+        node.page(&in_dialog("INVITE", &invite, 2, &description("actpass", "sendrecv")));
         assert!(!node.switch.calls().next().unwrap().is_held(), "{direction}");
         assert_eq!(node.agreed(leg).browser, before);
     }
@@ -295,6 +298,52 @@ fn a_test_call_of_a_browser_is_answered_as_a_browser_wants() {
     assert!(matches!(node.media.last(), Some(Command::Echo { leg: echoes }) if *echoes == leg));
     node.input(Input::Closed { flow: PAGE });
     assert!(matches!(node.media.last(), Some(Command::Close { leg: closed }) if *closed == leg));
+}
+
+/// A talk that has lasted for a while; the page's leg. What was sent until now is forgotten.
+fn talking() -> (Node, String, LegId) {
+    let mut node = Node::new(true);
+    let invite = node.rings();
+    answered(&mut node, &invite);
+    node.advance(5);
+    let leg = node.opened(Face::Browser);
+    node.sent.clear();
+    node.events.clear();
+    (node, invite, leg)
+}
+
+/// The port of a page that hangs up is closed before its BYE arrives over another connection.
+#[test]
+fn a_port_that_closes_before_the_bye_loses_no_advocate_and_rings_nobody_again() {
+    let (mut node, invite, leg) = talking();
+    node.input(Input::Media(MediaInput::Event(Event::Unreachable { leg })));
+    let to_page = |node: &Node, method: &str| {
+        node.sent.iter().filter(|(page, text)| *page && text.starts_with(method)).count()
+    };
+    assert_eq!(to_page(&node, "OPTIONS"), 1, "it is asked: {:#?}", node.sent);
+    assert_eq!(node.events, [""; 0]);
+    node.page(&in_dialog("BYE", &invite, 1, ""));
+    node.drain();
+    assert!(node.answer().contains("BYE"), "{:#?}", node.sent);
+    node.advance(25);
+    assert_eq!(to_page(&node, "INVITE"), 0, "who hung up is not called again: {:#?}", node.sent);
+    assert_eq!(node.events.iter().filter(|what| **what != "quality").collect::<Vec<_>>(), [&"ended"]);
+    assert!(node.sent.iter().any(|(page, text)| !page && text.starts_with("BYE")), "{:#?}", node.sent);
+}
+
+/// A page that is gone says nothing more: it is away after its time to answer, and the caller is kept for it a while.
+#[test]
+fn a_port_that_closes_without_a_bye_is_a_page_that_is_away() {
+    let (mut node, _, leg) = talking();
+    node.input(Input::Media(MediaInput::Event(Event::Unreachable { leg })));
+    node.advance(4);
+    assert_eq!(node.events, [""; 0]);
+    node.advance(1);
+    assert_eq!(node.events, ["agent_away"]);
+    node.advance(19);
+    assert_eq!(node.events, ["agent_away"]);
+    node.advance(1);
+    assert_eq!(node.events[1..4], ["agent_lost", "risk", "rejoined"], "{:?}", node.events);
 }
 
 #[test]
