@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use havre_model::{Digit, LineId};
 
-use crate::simulate::{Happened, Script, Trace, run};
 use crate::said::{Said, comma, said};
+use crate::simulate::{Happened, Script, Trace, run};
 use crate::{Dialplan, Input, Output};
 
 /// When the keys are pressed, from the pick-up: early in the greeting, and when the first messages of waiting run.

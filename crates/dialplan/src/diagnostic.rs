@@ -35,7 +35,14 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(crate) fn new(file: &str, line: usize, key: &str, what: Said, remedy: Said, severity: Severity) -> Self {
+    pub(crate) fn new(
+        file: &str,
+        line: usize,
+        key: &str,
+        what: Said,
+        remedy: Said,
+        severity: Severity,
+    ) -> Self {
         let (file, key) = (file.to_owned(), key.to_owned());
         let (Said { en: what, fr: what_fr }, Said { en: remedy, fr: remedy_fr }) = (what, remedy);
         Self { file, line, key, what, remedy, what_fr, remedy_fr, severity }

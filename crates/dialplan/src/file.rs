@@ -42,7 +42,11 @@ impl<'a> File<'a> {
             let place = Place { line: self.line_at(at), key: String::new() };
             let message = first_line(error.message());
             let what = said!("{message}", "n’est pas du TOML; l’analyseur dit, en anglais\u{a0}: {message}");
-            self.error(&place, what, ("mend the TOML; see https://toml.io", "corrigez le TOML; voir https://toml.io"));
+            self.error(
+                &place,
+                what,
+                ("mend the TOML; see https://toml.io", "corrigez le TOML; voir https://toml.io"),
+            );
         }
         errors.is_empty().then_some(document)
     }
@@ -78,8 +82,10 @@ impl<'a> File<'a> {
         findings.sort_by_key(|d| d.line);
         if self.dropped.get() > 0 {
             let more = self.dropped.get();
-            let what = said!("{more} more findings are not shown", "{more} autres constats ne sont pas affichés");
-            let remedy = ("mend the first ones and check again", "corrigez les premiers, puis vérifiez de nouveau");
+            let what =
+                said!("{more} more findings are not shown", "{more} autres constats ne sont pas affichés");
+            let remedy =
+                ("mend the first ones and check again", "corrigez les premiers, puis vérifiez de nouveau");
             findings.push(Diagnostic::new(self.name, 0, "", what, remedy.into(), Severity::Warning));
         }
         findings

@@ -24,6 +24,6 @@ mod walk;
 pub use catalogue::{Catalogue, Clip, ClipKey, Confirmation, PromptId, Source};
 pub use diagnostic::{Diagnostic, Severity};
 pub use outline::{Outline, Place, Pressed, Way};
-pub use said::Said;
 pub use plan::{Dialplan, Line, Proof, ProvenPath, Targets};
+pub use said::Said;
 pub use walk::{Cue, Input, Output, Walk};

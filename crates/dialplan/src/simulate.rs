@@ -189,12 +189,16 @@ impl Happened {
             Self::Sound(clip) => return format!("son\u{a0}: {clip}"),
             Self::Said(Output::Join { language, risk, mode }) => {
                 let (language, risk) = (french_language(*language), french_risk(*risk));
-                return format!("ENTRE DANS LA FILE\u{a0}: langue {language}, risque {risk}{}", french_manner(*mode));
+                return format!(
+                    "ENTRE DANS LA FILE\u{a0}: langue {language}, risque {risk}{}",
+                    french_manner(*mode)
+                );
             }
             Self::Said(Output::Changed { language, risk, mode }) => {
                 let language = language.map(|language| format!(" langue {}", french_language(language)));
                 let risk = risk.map(|risk| format!(" risque {}", french_risk(risk)));
-                let known = [language, risk, mode.map(french_manner)].into_iter().flatten().collect::<String>();
+                let known =
+                    [language, risk, mode.map(french_manner)].into_iter().flatten().collect::<String>();
                 return format!("on sait maintenant\u{a0}:{}", known.trim_start_matches(','));
             }
             Self::Said(Output::Partner) => "choisit le centre partenaire",

@@ -381,12 +381,17 @@ fn each_fault_is_found_with_its_line_its_key_and_a_remedy() {
 
 #[test]
 fn a_fault_is_told_in_french_as_well_as_in_english() {
-    let text = without_tests(HOTLINE)
-        .replacen("pause = 3", "pause = -3", 1)
-        .replacen("language = \"fr\", then", "language = \"quebecois\", then", 1);
+    let text = without_tests(HOTLINE).replacen("pause = 3", "pause = -3", 1).replacen(
+        "language = \"fr\", then",
+        "language = \"quebecois\", then",
+        1,
+    );
     let found = refuse(&text, NONE);
     let french: Vec<_> = found.iter().map(|d| format!("{} | {}", d.what_fr, d.remedy_fr)).collect();
-    assert!(french.contains(&"est hors limites | écrivez un nombre de secondes de 0 à 10".to_owned()), "{french:?}");
+    assert!(
+        french.contains(&"est hors limites | écrivez un nombre de secondes de 0 à 10".to_owned()),
+        "{french:?}"
+    );
     let language = "\"quebecois\" n’est pas connu ici | écrivez \"en\", \"fr\", \"other\"";
     assert!(french.contains(&language.to_owned()), "{french:?}");
     // What the prover tells has the same figures in both, each written as its language writes them.

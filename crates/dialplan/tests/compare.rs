@@ -32,14 +32,21 @@ fn a_key_that_leads_elsewhere_is_told_with_the_shortest_path() {
 
 #[test]
 fn what_differs_is_told_in_both_languages() {
-    let other = HOTLINE.replacen("5 = { risk = \"urgent\", silent = true", "5 = { risk = \"urgent\", discreet = true", 1);
+    let other = HOTLINE.replacen(
+        "5 = { risk = \"urgent\", silent = true",
+        "5 = { risk = \"urgent\", discreet = true",
+        1,
+    );
     assert_ne!(other, HOTLINE);
     let found = differences(&plan(HOTLINE), &plan(&other));
     let joins = found.iter().flat_map(|one| &one.before).find(|step| step.en.starts_with("JOINS")).unwrap();
     assert!(joins.fr.starts_with("ENTRE DANS LA FILE\u{a0}: langue "), "{joins:?}");
     assert!(joins.fr.contains("risque urgent, ne peut pas parler, après "), "{joins:?}");
     let joins = found.iter().flat_map(|one| &one.after).find(|step| step.en.starts_with("JOINS")).unwrap();
-    assert!(joins.fr.contains("risque urgent, mode discret, après ") && joins.fr.ends_with("0 s"), "{joins:?}");
+    assert!(
+        joins.fr.contains("risque urgent, mode discret, après ") && joins.fr.ends_with("0 s"),
+        "{joins:?}"
+    );
     for step in found.iter().flat_map(|one| one.before.iter().chain(&one.after)) {
         assert_ne!(step.en, step.fr, "a step exists in one language only");
     }

@@ -73,7 +73,8 @@ impl Recording {
         let wanted = (RATE, 1, 16, hound::SampleFormat::Int);
         if (spec.sample_rate, spec.channels, spec.bits_per_sample, spec.sample_format) != wanted {
             let is_int = spec.sample_format == hound::SampleFormat::Int;
-            let (kind, sorte) = if is_int { ("integer", "entiers") } else { ("float", "à virgule flottante") };
+            let (kind, sorte) =
+                if is_int { ("integer", "entiers") } else { ("float", "à virgule flottante") };
             let (rate, channels, bits) = (spec.sample_rate, spec.channels, spec.bits_per_sample);
             let what = Said {
                 en: format!(
@@ -154,7 +155,10 @@ impl Recording {
                         "clicks where its end meets its beginning",
                         "fait un déclic là où la fin rejoint le début",
                     );
-                    found.push((what.into(), ("make the loop continuous", "rendez la boucle continue").into()));
+                    found.push((
+                        what.into(),
+                        ("make the loop continuous", "rendez la boucle continue").into(),
+                    ));
                 }
             }
         }
@@ -194,7 +198,10 @@ impl Recording {
         let (Some(first), Some(last)) =
             (self.samples.iter().position(loud), self.samples.iter().rposition(loud))
         else {
-            found.push((("is silent", "est muet").into(), ("record it again", "enregistrez-le de nouveau").into()));
+            found.push((
+                ("is silent", "est muet").into(),
+                ("record it again", "enregistrez-le de nouveau").into(),
+            ));
             return;
         };
         let seconds = |samples: usize| Duration::from_secs_f64(samples as f64 / f64::from(RATE));
@@ -247,7 +254,7 @@ mod tests {
 
     fn speech_problems(recording: &Recording) -> Vec<String> {
         let demand = Demand::Speech { max: Duration::from_secs(5) };
-        recording.problems(demand, recording.loudness()).into_iter().map(|(what, _)| what).collect()
+        recording.problems(demand, recording.loudness()).into_iter().map(|(what, _)| what.en).collect()
     }
 
     #[test]

@@ -54,10 +54,16 @@ impl Manifest {
         let root = file.root(&document);
         let mut manifest = Self::default();
         for table in root.get("clip").map(|v| v.tables(2 * MAX_PROMPTS)).unwrap_or_default() {
-            let text = |key: &str| table.need(key, ("run prompts/make.sh", "lancez prompts/make.sh")).and_then(|v| v.string());
-            let number = |key: &str| table.need(key, ("run prompts/make.sh", "lancez prompts/make.sh")).and_then(|v| v.number());
+            let text = |key: &str| {
+                table.need(key, ("run prompts/make.sh", "lancez prompts/make.sh")).and_then(|v| v.string())
+            };
+            let number = |key: &str| {
+                table.need(key, ("run prompts/make.sh", "lancez prompts/make.sh")).and_then(|v| v.number())
+            };
             let sources = Source::ALL.map(|s| (s.as_str(), s));
-            let source = table.need("source", ("run prompts/make.sh", "lancez prompts/make.sh")).and_then(|v| v.one_of(&sources));
+            let source = table
+                .need("source", ("run prompts/make.sh", "lancez prompts/make.sh"))
+                .and_then(|v| v.one_of(&sources));
             if let (
                 Some(name),
                 Some(source),

@@ -72,7 +72,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Diagnostic> {
         .and_then(|bytes| {
             String::from_utf8(bytes).map_err(|error| {
                 let at = error.utf8_error().valid_up_to();
-                let what = said!("is not UTF-8 from byte {at} on", "n’est pas en UTF-8 à partir de l’octet {at}");
+                let what =
+                    said!("is not UTF-8 from byte {at} on", "n’est pas en UTF-8 à partir de l’octet {at}");
                 fail(what, ("save it as UTF-8", "enregistrez-le en UTF-8"))
             })
         })

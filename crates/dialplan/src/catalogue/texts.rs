@@ -35,8 +35,20 @@ const NEVER_SAID: &[(&str, Both)] = &[
     ("dites votre nom", ("no name is asked", "on ne demande aucun nom")),
     ("your number", ("no number is asked", "on ne demande aucun numéro")),
     ("votre numéro", ("no number is asked", "on ne demande aucun numéro")),
-    ("goodbye", ("nothing but the caller or the advocate ends a call", "seule une des deux personnes met fin à l’appel")),
-    ("au revoir", ("nothing but the caller or the advocate ends a call", "seule une des deux personnes met fin à l’appel")),
+    (
+        "goodbye",
+        (
+            "nothing but the caller or the advocate ends a call",
+            "seule une des deux personnes met fin à l’appel",
+        ),
+    ),
+    (
+        "au revoir",
+        (
+            "nothing but the caller or the advocate ends a call",
+            "seule une des deux personnes met fin à l’appel",
+        ),
+    ),
 ];
 
 #[derive(Debug)]
@@ -66,8 +78,15 @@ impl Texts {
         let document = file.parse()?;
         let root = file.root(&document);
         let mut texts = Self { prompts: BTreeMap::new(), sounds: BTreeMap::new() };
-        if let Some(table) =
-            root.need("prompts", ("add the texts as [prompts.NAME] tables", "ajoutez les textes dans des tables [prompts.NOM]")).and_then(|v| v.table())
+        if let Some(table) = root
+            .need(
+                "prompts",
+                (
+                    "add the texts as [prompts.NAME] tables",
+                    "ajoutez les textes dans des tables [prompts.NOM]",
+                ),
+            )
+            .and_then(|v| v.table())
         {
             for (id, entry) in named_tables(&table) {
                 texts.prompts.insert(id, read_prompt(file, &entry));
@@ -76,14 +95,22 @@ impl Texts {
         if let Some(table) = root.get("sounds").and_then(|v| v.table()) {
             for (id, entry) in named_tables(&table) {
                 if texts.prompts.contains_key(&id) {
-                    file.error(&entry.place, ("is the name of a prompt too", "est aussi le nom d’un message"), ("rename one of them", "renommez l’un des deux"));
+                    file.error(
+                        &entry.place,
+                        ("is the name of a prompt too", "est aussi le nom d’un message"),
+                        ("rename one of them", "renommez l’un des deux"),
+                    );
                 }
                 texts.sounds.insert(id, read_sound(&entry));
             }
         }
         root.finish();
         if texts.prompts.len() + texts.sounds.len() > MAX_PROMPTS {
-            file.error(&root.place, ("has too many prompts", "contient trop de messages"), said!("keep at most {MAX_PROMPTS}", "gardez-en au plus {MAX_PROMPTS}"));
+            file.error(
+                &root.place,
+                ("has too many prompts", "contient trop de messages"),
+                said!("keep at most {MAX_PROMPTS}", "gardez-en au plus {MAX_PROMPTS}"),
+            );
         }
         texts.check_pairs(file);
         texts.check_confirmations(file, &root.place);
@@ -99,7 +126,10 @@ impl Texts {
                     file.error(
                         &prompt.place,
                         ("has no `pair`", "n’a pas de `pair`"),
-                        ("name the clip that says the same in the other language", "nommez l’extrait qui dit la même chose dans l’autre langue"),
+                        (
+                            "name the clip that says the same in the other language",
+                            "nommez l’extrait qui dit la même chose dans l’autre langue",
+                        ),
                     );
                 }
                 None if single => {
@@ -116,7 +146,10 @@ impl Texts {
                 Some(_) if !single => {
                     file.error(
                         &prompt.place,
-                        ("has a `pair` but not exactly one of `en` and `fr`", "a un `pair`, mais pas exactement un de `en` et `fr`"),
+                        (
+                            "has a `pair` but not exactly one of `en` and `fr`",
+                            "a un `pair`, mais pas exactement un de `en` et `fr`",
+                        ),
                         ("remove `pair`", "retirez `pair`"),
                     );
                 }
@@ -152,7 +185,10 @@ impl Texts {
                 file.error(
                     &place,
                     ("is missing", "manque"),
-                    ("add it in both languages: feature codes are answered with it", "ajoutez-le dans les deux langues\u{a0}: il répond aux codes de service"),
+                    (
+                        "add it in both languages: feature codes are answered with it",
+                        "ajoutez-le dans les deux langues\u{a0}: il répond aux codes de service",
+                    ),
                 );
             }
         }
@@ -179,10 +215,19 @@ fn read_prompt(file: &File<'_>, table: &Table<'_, '_>) -> Prompt {
         let Some(value) = table.get(spoken.as_str()) else { continue };
         let Some(text) = value.string() else { continue };
         if text.trim().is_empty() {
-            value.error(("is empty", "est vide"), ("write what is to be said", "écrivez ce qui doit être dit"));
+            value.error(
+                ("is empty", "est vide"),
+                ("write what is to be said", "écrivez ce qui doit être dit"),
+            );
         }
         if text.contains(['{', '}', '%']) {
-            value.error(("has a placeholder", "contient un champ à remplir"), ("a prompt is one recording: write what is to be said", "un message est un seul enregistrement\u{a0}: écrivez ce qui doit être dit"));
+            value.error(
+                ("has a placeholder", "contient un champ à remplir"),
+                (
+                    "a prompt is one recording: write what is to be said",
+                    "un message est un seul enregistrement\u{a0}: écrivez ce qui doit être dit",
+                ),
+            );
         }
         let lower = text.to_lowercase();
         for (phrase, (why, why_fr)) in NEVER_SAID {
@@ -201,12 +246,19 @@ fn read_prompt(file: &File<'_>, table: &Table<'_, '_>) -> Prompt {
         }
     }
     if texts.is_empty() {
-        file.error(&table.place, ("has no text", "n’a pas de texte"), ("add `en` and `fr`", "ajoutez `en` et `fr`"));
+        file.error(
+            &table.place,
+            ("has no text", "n’a pas de texte"),
+            ("add `en` and `fr`", "ajoutez `en` et `fr`"),
+        );
     }
     let pair = table.get("pair").and_then(|v| {
         let id = v.string()?.parse().ok();
         if id.is_none() {
-            v.error(("is no name of a prompt", "n’est pas un nom de message"), ("name the clip in the other language", "nommez l’extrait dans l’autre langue"));
+            v.error(
+                ("is no name of a prompt", "n’est pas un nom de message"),
+                ("name the clip in the other language", "nommez l’extrait dans l’autre langue"),
+            );
         }
         id
     });

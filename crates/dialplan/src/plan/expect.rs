@@ -7,8 +7,8 @@ use havre_model::{Digit, Language, LineId, Risk, WaitingSound};
 use super::graph::Line;
 use crate::file::{File, Place, Table, Value, closest};
 use crate::limits::MAX_TESTS;
-use crate::simulate::{self, Script, Trace};
 use crate::said::{self, Both, Said, said};
+use crate::simulate::{self, Script, Trace};
 use crate::{Dialplan, Input};
 
 /// Latest time in a test, in seconds.
@@ -36,21 +36,40 @@ pub(crate) fn read(root: &Table<'_, '_>, lines: &[Line]) -> Vec<Test> {
 }
 
 fn read_test(table: &Table<'_, '_>, lines: &[Line]) -> Option<Test> {
-    let name = table.need("name", ("say what the test shows", "dites ce que montre l’essai")).and_then(|v| v.string());
-    let line = table.need("line", ("name the line that is dialled", "nommez la ligne composée")).and_then(|v| line_id(&v, lines));
+    let name = table
+        .need("name", ("say what the test shows", "dites ce que montre l’essai"))
+        .and_then(|v| v.string());
+    let line = table
+        .need("line", ("name the line that is dialled", "nommez la ligne composée"))
+        .and_then(|v| line_id(&v, lines));
     let caller = table.get("caller").and_then(|v| v.string()).map(str::to_owned);
-    let until = table.need("until", ("write how many seconds to listen", "écrivez combien de secondes écouter")).and_then(|v| v.seconds(MAX_AT));
+    let until = table
+        .need("until", ("write how many seconds to listen", "écrivez combien de secondes écouter"))
+        .and_then(|v| v.seconds(MAX_AT));
     let mut inputs = Vec::new();
-    let keys = table.need("keys", ("list the keys: [{ at = 1, key = \"2\" }], or [] for none", "énumérez les touches\u{a0}: [{ at = 1, key = \"2\" }], ou [] pour aucune"));
+    let keys = table.need(
+        "keys",
+        (
+            "list the keys: [{ at = 1, key = \"2\" }], or [] for none",
+            "énumérez les touches\u{a0}: [{ at = 1, key = \"2\" }], ou [] pour aucune",
+        ),
+    );
     for step in keys.map(|v| v.tables(MAX_TESTS)).unwrap_or_default() {
-        let at = step.need("at", ("write seconds from the INVITE", "écrivez les secondes depuis l’INVITE")).and_then(|v| v.seconds(MAX_AT));
-        let digit = step.need("key", ("write the key in quotes", "écrivez la touche entre guillemets")).and_then(|v| key(&v));
+        let at = step
+            .need("at", ("write seconds from the INVITE", "écrivez les secondes depuis l’INVITE"))
+            .and_then(|v| v.seconds(MAX_AT));
+        let digit = step
+            .need("key", ("write the key in quotes", "écrivez la touche entre guillemets"))
+            .and_then(|v| key(&v));
         step.finish();
         inputs.extend(at.zip(digit.map(Input::Digit)));
     }
     for step in table.get("events").map(|v| v.tables(MAX_TESTS)).unwrap_or_default() {
-        let at = step.need("at", ("write seconds from the INVITE", "écrivez les secondes depuis l’INVITE")).and_then(|v| v.seconds(MAX_AT));
-        let event = step.need("event", ("name the event", "nommez l’événement")).and_then(|v| v.one_of(EVENTS));
+        let at = step
+            .need("at", ("write seconds from the INVITE", "écrivez les secondes depuis l’INVITE"))
+            .and_then(|v| v.seconds(MAX_AT));
+        let event =
+            step.need("event", ("name the event", "nommez l’événement")).and_then(|v| v.one_of(EVENTS));
         step.finish();
         inputs.extend(at.zip(event));
     }
@@ -105,7 +124,10 @@ fn key(value: &Value<'_, '_>) -> Option<Digit> {
     let mut chars = text.chars();
     let digit = chars.next().filter(|_| chars.next().is_none()).and_then(Digit::from_char);
     if digit.is_none() {
-        value.error(said!("\"{text}\" is no key of a telephone", "\"{text}\" n’est pas une touche de téléphone"), ("use 0 to 9, * or #", "utilisez 0 à 9, * ou #"));
+        value.error(
+            said!("\"{text}\" is no key of a telephone", "\"{text}\" n’est pas une touche de téléphone"),
+            ("use 0 to 9, * or #", "utilisez 0 à 9, * ou #"),
+        );
     }
     digit
 }
@@ -142,11 +164,27 @@ impl Test {
         let risk = trace.risk.unwrap_or(Risk::Standard);
         differ(("language", "la langue est"), language.to_string(), self.language.map(|l| l.to_string()));
         differ(("risk", "la classe de risque est"), risk.to_string(), self.risk.map(|r| r.to_string()));
-        differ(("silent", "`silent` vaut"), trace.mode.silent.to_string(), self.silent.map(|s| s.to_string()));
-        differ(("discreet", "`discreet` vaut"), trace.mode.discreet.to_string(), self.discreet.map(|d| d.to_string()));
-        differ(("sound", "le son d’attente est"), trace.mode.sound.as_str().to_owned(), self.sound.map(|s| s.as_str().to_owned()));
+        differ(
+            ("silent", "`silent` vaut"),
+            trace.mode.silent.to_string(),
+            self.silent.map(|s| s.to_string()),
+        );
+        differ(
+            ("discreet", "`discreet` vaut"),
+            trace.mode.discreet.to_string(),
+            self.discreet.map(|d| d.to_string()),
+        );
+        differ(
+            ("sound", "le son d’attente est"),
+            trace.mode.sound.as_str().to_owned(),
+            self.sound.map(|s| s.as_str().to_owned()),
+        );
         let heard: Vec<_> = trace.heard().map(ToString::to_string).collect();
-        differ(("what is heard", "on entend"), format!("{heard:?}"), self.prompts.as_ref().map(|p| format!("{p:?}")));
+        differ(
+            ("what is heard", "on entend"),
+            format!("{heard:?}"),
+            self.prompts.as_ref().map(|p| format!("{p:?}")),
+        );
         if let Some(by) = self.joined_by
             && self.script.until >= by
             && trace.joined.is_none_or(|at| at > by)
@@ -159,7 +197,8 @@ impl Test {
             found.push(Said {
                 en: format!("the caller joins {}, not by {by:.2} s", is.en),
                 // Seconds are written with a comma; nothing else here has a point.
-                fr: format!("l’entrée dans la file se fait {} et non avant {by:.2} s", is.fr).replace('.', ","),
+                fr: format!("l’entrée dans la file se fait {} et non avant {by:.2} s", is.fr)
+                    .replace('.', ","),
             });
         }
         found

@@ -6,6 +6,7 @@ mod hash;
 mod parse;
 mod prove;
 mod rules;
+mod values;
 mod widening;
 
 use std::fmt;

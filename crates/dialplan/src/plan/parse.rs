@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_model::{Digit, Language, Risk, Spoken, WaitingSound};
+use havre_model::{Digit, Spoken};
 
-use super::graph::{
-    Choice, Extra, Graph, Line, Menu, NoMatch, Partner, PartnerKey, Reminder, Set, Then, Waiting, WaitingKey,
-};
+use super::graph::{Choice, Extra, Graph, Line, Menu, NoMatch, Partner, PartnerKey, Reminder, Then, Waiting};
+use super::values::{digit, enabled, meant, no_match, no_menu, number, read_set, target, waiting_key};
 use super::{Targets, expect, widening};
 use crate::file::{File, Place, Table, Value, closest};
 use crate::limits::{MAX_AREA_CODES, MAX_LINES, MAX_MENUS, MAX_NUMBERS, MAX_SAY};
-use crate::said::{self, Both, Said, said};
+use crate::said::{Both, said};
 use crate::{Catalogue, PromptId};
 
 /// Longest no-input time accepted, in seconds: the prover decides, this only catches slips of the finger.
@@ -29,29 +28,65 @@ pub(crate) fn parse(file: &File<'_>, catalogue: &Catalogue, targets: Targets) ->
     let document = file.parse()?;
     let root = file.root(&document);
     let reader = Reader { file, catalogue };
-    let menus = root.need("menus", ("add the greeting as [menus.greeting]", "ajoutez l’accueil sous [menus.greeting]")).and_then(|v| v.table());
+    let menus = root
+        .need("menus", ("add the greeting as [menus.greeting]", "ajoutez l’accueil sous [menus.greeting]"))
+        .and_then(|v| v.table());
     let menus = menus.map(|table| reader.menus(&table)).unwrap_or_default();
     let answer_after = root.get("answer").and_then(|v| v.table()).map(|t| reader.answer(&t));
     let french_areas = root.get("french_first").and_then(|v| v.table()).map(|t| reader.areas(&t));
-    let lines = root.need("lines", ("add a [[lines]] with id, numbers and menu", "ajoutez un bloc [[lines]] avec id, numbers et menu"));
+    let lines = root.need(
+        "lines",
+        ("add a [[lines]] with id, numbers and menu", "ajoutez un bloc [[lines]] avec id, numbers et menu"),
+    );
     let lines = lines.map(|v| v.tables(MAX_LINES)).unwrap_or_default();
     let lines: Vec<_> = lines.iter().filter_map(|t| reader.line(t, &menus)).collect();
-    let waiting = root.need("waiting", ("add [waiting]: what a caller hears in the queue", "ajoutez [waiting]\u{a0}: ce que l’on entend dans la file d’attente"));
+    let waiting = root.need(
+        "waiting",
+        (
+            "add [waiting]: what a caller hears in the queue",
+            "ajoutez [waiting]\u{a0}: ce que l’on entend dans la file d’attente",
+        ),
+    );
     let waiting = waiting.and_then(|v| v.table()).and_then(|t| reader.waiting(&t));
-    let neutral = root.need("neutral", ("add [neutral]: each message's form for discreet mode", "ajoutez [neutral]\u{a0}: la forme de chaque message en mode discret"));
+    let neutral = root.need(
+        "neutral",
+        (
+            "add [neutral]: each message's form for discreet mode",
+            "ajoutez [neutral]\u{a0}: la forme de chaque message en mode discret",
+        ),
+    );
     let neutral = neutral.and_then(|v| v.table()).map(|t| (reader.neutral(&t), t.place));
     let partner = root.get("partner").and_then(|v| v.table()).map(|t| reader.partner(&t, targets.partner));
     let on_call = root.get("on_call").and_then(|v| v.table()).map(|t| {
-        reader.extra(&t, targets.on_call, ("give an account the role \"on_call\" in the configuration", "donnez à un compte le rôle \"on_call\" dans la configuration"))
+        reader.extra(
+            &t,
+            targets.on_call,
+            (
+                "give an account the role \"on_call\" in the configuration",
+                "donnez à un compte le rôle \"on_call\" dans la configuration",
+            ),
+        )
     });
-    let interpreter = root
-        .get("interpreter")
-        .and_then(|v| v.table())
-        .map(|t| reader.extra(&t, targets.interpreter, ("configure the interpreter service's address", "configurez l’adresse du service d’interprétation")));
+    let interpreter = root.get("interpreter").and_then(|v| v.table()).map(|t| {
+        reader.extra(
+            &t,
+            targets.interpreter,
+            (
+                "configure the interpreter service's address",
+                "configurez l’adresse du service d’interprétation",
+            ),
+        )
+    });
     let off = || Extra { enabled: false, say: Vec::new() };
     let partner = partner.unwrap_or_else(Partner::off);
     let (on_call, interpreter) = (on_call.unwrap_or_else(off), interpreter.unwrap_or_else(off));
-    let widening = root.need("widening", ("add [widening]: how the search for an advocate widens", "ajoutez [widening]\u{a0}: comment la recherche s’élargit"));
+    let widening = root.need(
+        "widening",
+        (
+            "add [widening]: how the search for an advocate widens",
+            "ajoutez [widening]\u{a0}: comment la recherche s’élargit",
+        ),
+    );
     let widening = widening.and_then(|v| v.table());
     let widening = widening.and_then(|t| widening::read(file, &t, on_call.enabled, partner.enabled));
     let tests = expect::read(&root, &lines);
@@ -88,14 +123,26 @@ struct Reader<'f, 'a> {
 impl Reader<'_, '_> {
     fn answer(&self, table: &Table<'_, '_>) -> Duration {
         let after = table
-            .need("after", ("write seconds from INVITE to 200; 0 is usual", "écrivez les secondes de l’INVITE au 200; 0 est habituel"))
+            .need(
+                "after",
+                (
+                    "write seconds from INVITE to 200; 0 is usual",
+                    "écrivez les secondes de l’INVITE au 200; 0 est habituel",
+                ),
+            )
             .and_then(|v| v.seconds(MAX_AFTER));
         table.finish();
         after.unwrap_or_default()
     }
 
     fn areas(&self, table: &Table<'_, '_>) -> BTreeSet<String> {
-        let list = table.need("area_codes", ("list them in quotes, or remove [french_first]", "énumérez-les entre guillemets, ou retirez [french_first]"));
+        let list = table.need(
+            "area_codes",
+            (
+                "list them in quotes, or remove [french_first]",
+                "énumérez-les entre guillemets, ou retirez [french_first]",
+            ),
+        );
         let codes =
             list.and_then(|v| v.array(MAX_AREA_CODES)).unwrap_or_default().into_iter().filter_map(|value| {
                 let code = value.string()?;
@@ -104,7 +151,10 @@ impl Reader<'_, '_> {
                 if !good {
                     value.error(
                         said!("\"{code}\" is no area code", "\"{code}\" n’est pas un indicatif régional"),
-                        ("write three digits, the first from 2 to 9", "écrivez trois chiffres, le premier de 2 à 9"),
+                        (
+                            "write three digits, the first from 2 to 9",
+                            "écrivez trois chiffres, le premier de 2 à 9",
+                        ),
                     );
                 }
                 good.then(|| code.to_owned())
@@ -126,26 +176,45 @@ impl Reader<'_, '_> {
             id
         });
         let label = table.get("label").and_then(|v| v.string());
-        let french_first =
-            table.need("french_first", ("write true if French is said first on this line, else false", "écrivez true si le français passe en premier sur cette ligne, sinon false"));
+        let french_first = table.need(
+            "french_first",
+            (
+                "write true if French is said first on this line, else false",
+                "écrivez true si le français passe en premier sur cette ligne, sinon false",
+            ),
+        );
         let french_first = french_first.and_then(|v| v.boolean());
-        let numbers = table.need("numbers", ("list the numbers that callers dial, such as \"+18335550100\"", "énumérez les numéros que l’on compose, par exemple \"+18335550100\""));
+        let numbers = table.need(
+            "numbers",
+            (
+                "list the numbers that callers dial, such as \"+18335550100\"",
+                "énumérez les numéros que l’on compose, par exemple \"+18335550100\"",
+            ),
+        );
         let numbers = numbers.and_then(|v| {
             let list = v.array(MAX_NUMBERS)?;
             if list.is_empty() {
-                v.error(("is empty", "est vide"), ("list the numbers that callers dial, such as \"+18335550100\"", "énumérez les numéros que l’on compose, par exemple \"+18335550100\""));
+                v.error(
+                    ("is empty", "est vide"),
+                    (
+                        "list the numbers that callers dial, such as \"+18335550100\"",
+                        "énumérez les numéros que l’on compose, par exemple \"+18335550100\"",
+                    ),
+                );
             }
             Some(list.iter().filter_map(number).collect())
         });
-        let menu = table.need("menu", ("name the menu that greets callers", "nommez le menu d’accueil")).and_then(|v| {
-            let name = v.string()?;
-            let known = menus.iter().map(|m| m.menu.name.as_str());
-            let found = known.clone().position(|menu| menu == name);
-            if found.is_none() {
-                v.error(no_menu(name), meant(name, known));
-            }
-            found
-        });
+        let menu = table
+            .need("menu", ("name the menu that greets callers", "nommez le menu d’accueil"))
+            .and_then(|v| {
+                let name = v.string()?;
+                let known = menus.iter().map(|m| m.menu.name.as_str());
+                let found = known.clone().position(|menu| menu == name);
+                if found.is_none() {
+                    v.error(no_menu(name), meant(name, known));
+                }
+                found
+            });
         table.finish();
         let id: havre_model::LineId = id?;
         let label = label.unwrap_or(id.as_str()).to_owned();
@@ -171,7 +240,10 @@ impl Reader<'_, '_> {
         }
         let read = |(name, value): (&str, Value<'s, 'a>)| {
             if ["join", "wait", "hangup", "hang_up", "goodbye"].contains(&name) {
-                value.error(("is a word with a meaning of its own", "est un mot réservé"), ("give the menu another name", "donnez un autre nom au menu"));
+                value.error(
+                    ("is a word with a meaning of its own", "est un mot réservé"),
+                    ("give the menu another name", "donnez un autre nom au menu"),
+                );
             }
             self.menu(name, &value.table()?)
         };
@@ -180,25 +252,53 @@ impl Reader<'_, '_> {
 
     fn menu<'s, 'a>(&self, name: &str, table: &Table<'s, 'a>) -> Option<RawMenu<'s, 'a>> {
         let mut targets = Vec::new();
-        let say = self.say(table, "say", ("list the prompts of this menu", "énumérez les messages de ce menu")).unwrap_or_default();
-        let no_input =
-            table.need("no_input", ("say what happens when no key is pressed: { after = 3, then = \"join\" }", "dites ce qui arrive quand aucune touche n’est pressée\u{a0}: { after = 3, then = \"join\" }"));
+        let say = self
+            .say(table, "say", ("list the prompts of this menu", "énumérez les messages de ce menu"))
+            .unwrap_or_default();
+        let no_input = table.need(
+            "no_input",
+            (
+                "say what happens when no key is pressed: { after = 3, then = \"join\" }",
+                "dites ce qui arrive quand aucune touche n’est pressée\u{a0}: { after = 3, then = \"join\" }",
+            ),
+        );
         let mut after = None;
         if let Some(table) = no_input.and_then(|v| v.table()) {
             after = table
-                .need("after", ("write seconds after the end of the prompts", "écrivez les secondes après la fin des messages"))
+                .need(
+                    "after",
+                    (
+                        "write seconds after the end of the prompts",
+                        "écrivez les secondes après la fin des messages",
+                    ),
+                )
                 .and_then(|v| v.seconds(MAX_AFTER));
-            targets.extend(table.need("then", ("write \"join\" or the name of a menu", "écrivez \"join\" ou le nom d’un menu")).map(|v| (None, v)));
+            targets.extend(
+                table
+                    .need(
+                        "then",
+                        ("write \"join\" or the name of a menu", "écrivez \"join\" ou le nom d’un menu"),
+                    )
+                    .map(|v| (None, v)),
+            );
             table.finish();
         }
         let no_match = no_match(table, &[("ignore", NoMatch::Ignore), ("join", NoMatch::Join)]);
         let mut keys = BTreeMap::new();
-        let listed = table.need("keys", ("add what each key does", "ajoutez ce que fait chaque touche")).and_then(|v| v.table());
+        let listed = table
+            .need("keys", ("add what each key does", "ajoutez ce que fait chaque touche"))
+            .and_then(|v| v.table());
         for (key, value) in listed.map(|t| t.entries()).unwrap_or_default() {
             let (Some(digit), Some(table)) = (digit(key, &value), value.table()) else { continue };
             let set = read_set(&table);
-            targets
-                .extend(table.need("then", ("write \"join\" or the name of a menu", "écrivez \"join\" ou le nom d’un menu")).map(|v| (Some(digit), v)));
+            targets.extend(
+                table
+                    .need(
+                        "then",
+                        ("write \"join\" or the name of a menu", "écrivez \"join\" ou le nom d’un menu"),
+                    )
+                    .map(|v| (Some(digit), v)),
+            );
             table.finish();
             keys.insert(digit, Choice { set, then: Then::Join });
         }
@@ -229,15 +329,49 @@ impl Reader<'_, '_> {
     }
 
     fn waiting(&self, table: &Table<'_, '_>) -> Option<Waiting> {
-        let say = self.say(table, "say", ("list what is said first, in the caller's language", "énumérez ce qui est dit d’abord, dans la langue de la personne"));
-        let say_unknown =
-            self.say(table, "say_unknown", ("list what is said first while the language is unknown", "énumérez ce qui est dit d’abord tant que la langue est inconnue"));
-        let pause =
-            table.need("pause", ("write the seconds between messages; 3 is usual", "écrivez les secondes entre les messages; 3 est habituel")).and_then(|v| v.seconds(10));
-        let silent = self.say(table, "silent", ("list what is said after the key for \"cannot talk\"", "énumérez ce qui est dit après la touche pour «\u{a0}ne peut pas parler\u{a0}»"));
+        let say = self.say(
+            table,
+            "say",
+            (
+                "list what is said first, in the caller's language",
+                "énumérez ce qui est dit d’abord, dans la langue de la personne",
+            ),
+        );
+        let say_unknown = self.say(
+            table,
+            "say_unknown",
+            (
+                "list what is said first while the language is unknown",
+                "énumérez ce qui est dit d’abord tant que la langue est inconnue",
+            ),
+        );
+        let pause = table
+            .need(
+                "pause",
+                (
+                    "write the seconds between messages; 3 is usual",
+                    "écrivez les secondes entre les messages; 3 est habituel",
+                ),
+            )
+            .and_then(|v| v.seconds(10));
+        let silent = self.say(
+            table,
+            "silent",
+            (
+                "list what is said after the key for \"cannot talk\"",
+                "énumérez ce qui est dit après la touche pour «\u{a0}ne peut pas parler\u{a0}»",
+            ),
+        );
         let advocate_lost =
             self.say(table, "advocate_lost", ("list what is said when an advocate's line drops", "énumérez ce qui est dit quand la communication avec l’intervenante ou l’intervenant est coupée"));
-        let trouble = self.say(table, "trouble", ("list what is said when we have a technical problem", "énumérez ce qui est dit quand nous avons un problème technique"));
+        let trouble = self.say(
+            table,
+            "trouble",
+            (
+                "list what is said when we have a technical problem",
+                "énumérez ce qui est dit quand nous avons un problème technique",
+            ),
+        );
         let sound = self.sound(table, "sound");
         let tick = self.sound(table, "tick");
         let reminder = table.need(
@@ -247,7 +381,9 @@ impl Reader<'_, '_> {
         let reminder = reminder.and_then(|v| v.table()).and_then(|t| self.reminder(&t));
         no_match(table, &[("ignore", ())]);
         let mut keys = BTreeMap::new();
-        let listed = table.need("keys", ("add what each key does", "ajoutez ce que fait chaque touche")).and_then(|v| v.table());
+        let listed = table
+            .need("keys", ("add what each key does", "ajoutez ce que fait chaque touche"))
+            .and_then(|v| v.table());
         for (key, value) in listed.map(|t| t.entries()).unwrap_or_default() {
             if let (Some(digit), Some(does)) = (digit(key, &value), waiting_key(&value)) {
                 keys.insert(digit, does);
@@ -270,17 +406,33 @@ impl Reader<'_, '_> {
     }
 
     fn reminder(&self, table: &Table<'_, '_>) -> Option<Reminder> {
-        let after =
-            table.need("after", ("write seconds from joining; 45 is usual", "écrivez les secondes depuis l’entrée dans la file; 45 est habituel")).and_then(|v| v.seconds(60));
-        let after_message =
-            table.need("after_message", ("write seconds; 15 is usual", "écrivez des secondes; 15 est habituel")).and_then(|v| v.seconds(60));
-        let every = table.need("every", ("write seconds; 60 is usual", "écrivez des secondes; 60 est habituel")).and_then(|v| {
-            let every = v.seconds(120)?;
-            if every < Duration::from_secs(20) {
-                v.error(("is shorter than 20 s", "est plus court que 20 s"), ("write 20 to 120: more often is nagging", "écrivez de 20 à 120\u{a0}: plus souvent, c’est du harcèlement"));
-            }
-            Some(every)
-        });
+        let after = table
+            .need(
+                "after",
+                (
+                    "write seconds from joining; 45 is usual",
+                    "écrivez les secondes depuis l’entrée dans la file; 45 est habituel",
+                ),
+            )
+            .and_then(|v| v.seconds(60));
+        let after_message = table
+            .need("after_message", ("write seconds; 15 is usual", "écrivez des secondes; 15 est habituel"))
+            .and_then(|v| v.seconds(60));
+        let every = table
+            .need("every", ("write seconds; 60 is usual", "écrivez des secondes; 60 est habituel"))
+            .and_then(|v| {
+                let every = v.seconds(120)?;
+                if every < Duration::from_secs(20) {
+                    v.error(
+                        ("is shorter than 20 s", "est plus court que 20 s"),
+                        (
+                            "write 20 to 120: more often is nagging",
+                            "écrivez de 20 à 120\u{a0}: plus souvent, c’est du harcèlement",
+                        ),
+                    );
+                }
+                Some(every)
+            });
         let say = self.say(table, "say", ("list the reminder's prompt", "énumérez les messages du rappel"));
         table.finish();
         Some(Reminder { after: after?, after_message: after_message?, every: every?, say: say? })
@@ -303,30 +455,58 @@ impl Reader<'_, '_> {
 
     fn extra(&self, table: &Table<'_, '_>, target: bool, remedy: Both) -> Extra {
         let enabled = enabled(table, target, remedy);
-        let say = self.say(table, "say", ("list what is said", "énumérez ce qui est dit")).unwrap_or_default();
+        let say =
+            self.say(table, "say", ("list what is said", "énumérez ce qui est dit")).unwrap_or_default();
         table.finish();
         Extra { enabled, say }
     }
 
     fn partner(&self, table: &Table<'_, '_>, target: bool) -> Partner {
-        let enabled = enabled(table, target, ("configure the partner centre's address", "configurez l’adresse du centre partenaire"));
-        let say = self.say(table, "say", ("list what is said", "énumérez ce qui est dit")).unwrap_or_default();
-        let no_input =
-            table.need("no_input", ("say what happens when no key is pressed: { after = 5, then = \"wait\" }", "dites ce qui arrive quand aucune touche n’est pressée\u{a0}: { after = 5, then = \"wait\" }"));
+        let enabled = enabled(
+            table,
+            target,
+            ("configure the partner centre's address", "configurez l’adresse du centre partenaire"),
+        );
+        let say =
+            self.say(table, "say", ("list what is said", "énumérez ce qui est dit")).unwrap_or_default();
+        let no_input = table.need(
+            "no_input",
+            (
+                "say what happens when no key is pressed: { after = 5, then = \"wait\" }",
+                "dites ce qui arrive quand aucune touche n’est pressée\u{a0}: { after = 5, then = \"wait\" }",
+            ),
+        );
         let mut open = Duration::ZERO;
         if let Some(table) = no_input.and_then(|v| v.table()) {
             let after = table
-                .need("after", ("write seconds after the end of the offer", "écrivez les secondes après la fin de l’offre"))
+                .need(
+                    "after",
+                    (
+                        "write seconds after the end of the offer",
+                        "écrivez les secondes après la fin de l’offre",
+                    ),
+                )
                 .and_then(|v| v.seconds(MAX_AFTER));
             open = after.unwrap_or_default();
             table
-                .need("then", ("write \"wait\": doing nothing means waiting here", "écrivez \"wait\"\u{a0}: ne rien faire veut dire attendre ici"))
+                .need(
+                    "then",
+                    (
+                        "write \"wait\": doing nothing means waiting here",
+                        "écrivez \"wait\"\u{a0}: ne rien faire veut dire attendre ici",
+                    ),
+                )
                 .and_then(|v| v.one_of(&[("wait", ())]));
             table.finish();
         }
         no_match(table, &[("ignore", ())]);
         let mut keys = BTreeMap::new();
-        let listed = table.need("keys", ("add the key that goes to the partner", "ajoutez la touche qui mène au centre partenaire")).and_then(|v| v.table());
+        let listed = table
+            .need(
+                "keys",
+                ("add the key that goes to the partner", "ajoutez la touche qui mène au centre partenaire"),
+            )
+            .and_then(|v| v.table());
         for (key, value) in listed.map(|t| t.entries()).unwrap_or_default() {
             let does = value.one_of(&[("partner", PartnerKey::Go), ("ignore", PartnerKey::Ignore)]);
             if let (Some(digit), Some(does)) = (digit(key, &value), does) {
@@ -380,20 +560,33 @@ impl Reader<'_, '_> {
         let both = [Spoken::En, Spoken::Fr].iter().all(|s| languages.contains(s));
         let neither = [Spoken::En, Spoken::Fr].iter().all(|s| !languages.contains(s));
         if !both && !neither && self.catalogue.pair(&id).is_none() {
-            let what = said!("prompt {id} is missing in one language", "le message {id} manque dans une langue");
-            value.error(what, ("English and French are the same graph: add it in both languages", "l’anglais et le français suivent le même graphe\u{a0}: ajoutez-le dans les deux langues"));
+            let what =
+                said!("prompt {id} is missing in one language", "le message {id} manque dans une langue");
+            value.error(
+                what,
+                (
+                    "English and French are the same graph: add it in both languages",
+                    "l’anglais et le français suivent le même graphe\u{a0}: ajoutez-le dans les deux langues",
+                ),
+            );
         }
         Some(id)
     }
 
     fn sound(&self, table: &Table<'_, '_>, key: &str) -> Option<PromptId> {
-        let value = table.need(key, ("name a sound of prompts/catalogue.toml", "nommez un son de prompts/catalogue.toml"))?;
+        let value = table.need(
+            key,
+            ("name a sound of prompts/catalogue.toml", "nommez un son de prompts/catalogue.toml"),
+        )?;
         let name = value.string()?;
         let clip = self.catalogue.clip(name, None);
         if clip.is_none() {
             value.error(
                 said!("there is no sound \"{name}\"", "il n’y a pas de son \"{name}\""),
-                ("add it to prompts/catalogue.toml as [sounds.NAME]", "ajoutez-le à prompts/catalogue.toml sous [sounds.NOM]"),
+                (
+                    "add it to prompts/catalogue.toml as [sounds.NAME]",
+                    "ajoutez-le à prompts/catalogue.toml sous [sounds.NOM]",
+                ),
             );
         }
         clip.map(|clip| clip.key.prompt.clone())
@@ -410,106 +603,4 @@ impl Partner {
             keys: BTreeMap::new(),
         }
     }
-}
-
-fn number(value: &Value<'_, '_>) -> Option<String> {
-    let text = value.string()?;
-    let good = text.strip_prefix('+').is_some_and(|digits| {
-        (8..=15).contains(&digits.len())
-            && digits.bytes().all(|b| b.is_ascii_digit())
-            && !digits.starts_with('0')
-    });
-    if !good {
-        let what = said!("\"{text}\" is no number in E.164", "\"{text}\" n’est pas un numéro E.164");
-        value.error(
-            what,
-            ("write + and 8 to 15 digits, such as \"+18335550100\"; carriers' prefixes belong to the trunk", "écrivez + et de 8 à 15 chiffres, par exemple \"+18335550100\"; les préfixes des opérateurs vont avec la ligne d’entrée"),
-        );
-    }
-    good.then(|| text.to_owned())
-}
-
-fn no_match<T: Copy>(table: &Table<'_, '_>, known: &[(&str, T)]) -> Option<T> {
-    let remedy = ("say what a wrong key does: \"ignore\" lets the prompt go on without a word", "dites ce que fait une touche sans effet prévu\u{a0}: \"ignore\" laisse le message se poursuivre sans un mot");
-    table.need("no_match", remedy).and_then(|v| v.one_of(known))
-}
-
-fn enabled(table: &Table<'_, '_>, target: bool, (en, fr): Both) -> bool {
-    let Some(value) = table.need("enabled", ("write true or false", "écrivez true ou false")) else { return false };
-    let enabled = value.boolean().unwrap_or(false);
-    if enabled && !target {
-        let what = ("is switched on, but there is nobody to ring", "est activé, mais il n’y a personne à appeler");
-        value.error(what, Said { en: format!("{en}, or write false"), fr: format!("{fr}, ou écrivez false") });
-    }
-    enabled && target
-}
-
-fn digit(key: &str, value: &Value<'_, '_>) -> Option<Digit> {
-    let mut chars = key.chars();
-    let digit = chars.next().filter(|_| chars.next().is_none()).and_then(Digit::from_char);
-    if digit.is_none() {
-        value.error(("is no key of a telephone", "n’est pas une touche de téléphone"), ("use 0 to 9, \"*\" or \"#\"", "utilisez 0 à 9, \"*\" ou \"#\""));
-    }
-    digit
-}
-
-fn target(name: &str, value: &Value<'_, '_>, menus: &[String]) -> Option<Then> {
-    if name == "join" {
-        return Some(Then::Join);
-    }
-    if let Some(menu) = menus.iter().position(|menu| menu == name) {
-        return Some(Then::Menu(menu));
-    }
-    let known = menus.iter().map(String::as_str).chain(["join"]);
-    let (what, remedy) = if ["hangup", "hang_up", "goodbye", "end", "voicemail"].contains(&name) {
-        let what = said!("\"{name}\" would end the call", "\"{name}\" mettrait fin à l’appel");
-        let remedy = said!(
-            "write \"join\": every path ends at a person, and only the caller or the advocate ends a call",
-            "écrivez \"join\"\u{a0}: chaque parcours mène à une personne, et seule une des deux personnes met fin à l’appel"
-        );
-        (what, remedy)
-    } else {
-        (no_menu(name), meant(name, known))
-    };
-    value.error(what, remedy);
-    None
-}
-
-fn no_menu(name: &str) -> Said {
-    said!("there is no menu \"{name}\"", "il n’y a pas de menu \"{name}\"")
-}
-
-fn meant<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> Said {
-    match closest(name, known.clone()) {
-        Some(near) => said::did_you_mean(near),
-        None => said::known(known),
-    }
-}
-
-fn read_set(table: &Table<'_, '_>) -> Set {
-    let languages = [Language::En, Language::Fr, Language::Other].map(|l| (l.as_str(), l));
-    // Only these two are for callers to declare; `elevated` comes from what happens to a call.
-    let risks = [Risk::Urgent, Risk::Information].map(|r| (r.as_str(), r));
-    let sounds = [WaitingSound::NoMessages, WaitingSound::Tick].map(|s| (s.as_str(), s));
-    Set {
-        language: table.get("language").and_then(|v| v.one_of(&languages)),
-        risk: table.get("risk").and_then(|v| v.one_of(&risks)),
-        silent: table.get("silent").and_then(|v| v.boolean()).unwrap_or(false),
-        discreet: table.get("discreet").and_then(|v| v.boolean()).unwrap_or(false),
-        sound: table.get("sound").and_then(|v| v.one_of(&sounds)),
-    }
-}
-
-fn waiting_key(value: &Value<'_, '_>) -> Option<WaitingKey> {
-    if !value.is_table() {
-        return value
-            .one_of(&[("repeat", WaitingKey::Repeat), ("other_language", WaitingKey::OtherLanguage)]);
-    }
-    let table = value.table()?;
-    let set = read_set(&table);
-    table.finish();
-    if set == Set::default() {
-        value.error(("sets nothing", "ne règle rien"), ("remove the key: a key that is not listed is ignored", "retirez la touche\u{a0}: une touche absente de la liste est ignorée"));
-    }
-    Some(WaitingKey::Set(set))
 }

@@ -15,8 +15,8 @@ use havre_model::{Digit, Language, LineId, Mode, Risk};
 
 use super::rules::say_length;
 use crate::file::{File, Place};
-use crate::said::{Both, Said, comma};
 use crate::limits::{JOIN_AFTER_KEY, JOIN_WITHOUT_KEY, KEY_STORM_KEYS, MAX_PATHS};
+use crate::said::{Both, Said, comma};
 use crate::simulate::{Happened, Run};
 use crate::walk::Limits;
 use crate::{Dialplan, Input, PromptId};
@@ -195,7 +195,8 @@ impl Prover<'_> {
             }
             let all = way.with_key(("a storm of all keys", "une rafale de toutes les touches"), at, true);
             self.storm(here.clone(), &all, &Digit::all());
-            let wrong = way.with_key(("a storm of wrong keys", "une rafale de touches sans effet"), at, false);
+            let wrong =
+                way.with_key(("a storm of wrong keys", "une rafale de touches sans effet"), at, false);
             self.storm(here, &wrong, &idle);
         }
     }
@@ -209,7 +210,10 @@ impl Prover<'_> {
             run.advance_one(NEVER);
         }
         if run.trace.risk < Some(Risk::Elevated) && !keys.is_empty() {
-            let what = ("a storm of keys does not raise the class", "une rafale de touches n’élève pas la classe de risque");
+            let what = (
+                "a storm of keys does not raise the class",
+                "une rafale de touches n’élève pas la classe de risque",
+            );
             self.break_rule("storm", way, what);
         }
         self.arrive(&run, way);
@@ -221,7 +225,10 @@ impl Prover<'_> {
             match run.walk.menu() {
                 Some(_) if run.now < NEVER && !run.spins => self.menu(run, way),
                 _ => {
-                    let what = ("this path never reaches the queue", "ce parcours n’atteint jamais la file d’attente");
+                    let what = (
+                        "this path never reaches the queue",
+                        "ce parcours n’atteint jamais la file d’attente",
+                    );
                     self.break_rule("never", way, what);
                 }
             }
@@ -303,10 +310,18 @@ impl Prover<'_> {
     fn watch(&mut self, mut run: Run, way: &Way<'_>) {
         run.advance(run.now + WATCH);
         if !run.sound {
-            self.break_rule("sound", way, ("a waiting caller hears nothing", "une personne en attente n’entend rien"));
+            self.break_rule(
+                "sound",
+                way,
+                ("a waiting caller hears nothing", "une personne en attente n’entend rien"),
+            );
         }
         if run.spins || run.walk.menu().is_some() {
-            self.break_rule("stuck", way, ("a waiting caller is stuck", "une personne en attente reste bloquée"));
+            self.break_rule(
+                "stuck",
+                way,
+                ("a waiting caller is stuck", "une personne en attente reste bloquée"),
+            );
         }
         let joined = run.trace.joined.unwrap_or_default();
         let mut heard = run
@@ -317,12 +332,17 @@ impl Prover<'_> {
             .skip_while(|(_, what)| !matches!(what, Happened::Said(crate::Output::Join { .. })));
         if heard.any(|(_, what)| matches!(what, Happened::Heard(clip) if self.is_menu_only(&clip.key.prompt)))
         {
-            let what = ("a waiting caller hears a menu again", "une personne en attente entend de nouveau un menu");
+            let what =
+                ("a waiting caller hears a menu again", "une personne en attente entend de nouveau un menu");
             self.break_rule("menu", way, what);
         }
         run.input(Input::Answered);
         if run.sound || run.is_playing() || run.walk.poll_timeout().is_some() {
-            self.break_rule("answered", way, ("sound goes on after the answer", "le son continue après la réponse"));
+            self.break_rule(
+                "answered",
+                way,
+                ("sound goes on after the answer", "le son continue après la réponse"),
+            );
         }
     }
 
@@ -376,7 +396,10 @@ impl Prover<'_> {
             let place = Place { line: graph.menus[0].place.line, key: graph.menus[0].place.key.clone() };
             let (takes, limit) = (path.takes.as_secs_f64(), limit.as_secs());
             let what = Said {
-                en: format!("the longest path takes {takes:.1} s {en}; the limit is {limit} s ({})", path.keys),
+                en: format!(
+                    "the longest path takes {takes:.1} s {en}; the limit is {limit} s ({})",
+                    path.keys
+                ),
                 fr: format!(
                     "le plus long parcours prend {} s {fr}; la limite est de {limit} s ({path_fr})",
                     comma(takes)

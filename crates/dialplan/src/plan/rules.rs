@@ -49,7 +49,14 @@ fn check_lines(graph: &Graph, file: &File<'_>) {
     let (mut ids, mut numbers) = (BTreeSet::new(), BTreeMap::new());
     if graph.lines.is_empty() {
         let place = Place { line: 1, key: "lines".to_owned() };
-        file.error(&place, ("there is no line", "il n’y a aucune ligne"), ("add a [[lines]] with id, numbers and menu", "ajoutez un bloc [[lines]] avec id, numbers et menu"));
+        file.error(
+            &place,
+            ("there is no line", "il n’y a aucune ligne"),
+            (
+                "add a [[lines]] with id, numbers and menu",
+                "ajoutez un bloc [[lines]] avec id, numbers et menu",
+            ),
+        );
     }
     for line in &graph.lines {
         if !ids.insert(&line.id) {
@@ -61,8 +68,13 @@ fn check_lines(graph: &Graph, file: &File<'_>) {
         }
         for number in &line.numbers {
             if let Some(other) = numbers.insert(number, &line.id) {
-                let what = said!("{number} belongs to {other} and to {}", "{number} est à {other} et à {}", line.id);
-                file.error(&line.place, what, ("give each number to one line", "donnez chaque numéro à une seule ligne"));
+                let what =
+                    said!("{number} belongs to {other} and to {}", "{number} est à {other} et à {}", line.id);
+                file.error(
+                    &line.place,
+                    what,
+                    ("give each number to one line", "donnez chaque numéro à une seule ligne"),
+                );
             }
         }
     }
@@ -80,7 +92,10 @@ fn check_lines(graph: &Graph, file: &File<'_>) {
             file.warning(
                 &menu.place,
                 ("no line or key leads here", "aucune ligne ni aucune touche ne mène ici"),
-                ("remove the menu, or name it in a line or a key", "retirez le menu, ou nommez-le dans une ligne ou une touche"),
+                (
+                    "remove the menu, or name it in a line or a key",
+                    "retirez le menu, ou nommez-le dans une ligne ou une touche",
+                ),
             );
         }
     }
@@ -102,14 +117,27 @@ fn check_depth(graph: &Graph, file: &File<'_>) {
         for _ in 0..MAX_MENU_DEPTH {
             level = level.iter().flat_map(|m| targets(graph, *m)).collect();
             if level.contains(&i) {
-                let remedy = ("let every path lead forward: no key restarts a menu or its timer", "faites avancer chaque parcours\u{a0}: aucune touche ne recommence un menu ou son minuteur");
+                let remedy = (
+                    "let every path lead forward: no key restarts a menu or its timer",
+                    "faites avancer chaque parcours\u{a0}: aucune touche ne recommence un menu ou son minuteur",
+                );
                 file.error(&menu.place, ("leads back to itself", "ramène à lui-même"), remedy);
                 level.clear();
             }
         }
         if !level.is_empty() && graph.lines.iter().any(|line| line.menu == i) {
-            let what = said!("more than {MAX_MENU_DEPTH} menus follow each other", "plus de {MAX_MENU_DEPTH} menus se suivent");
-            file.error(&menu.place, what, ("queue first, talk second: join sooner", "la file d’abord, les explications ensuite\u{a0}: entrez plus tôt dans la file"));
+            let what = said!(
+                "more than {MAX_MENU_DEPTH} menus follow each other",
+                "plus de {MAX_MENU_DEPTH} menus se suivent"
+            );
+            file.error(
+                &menu.place,
+                what,
+                (
+                    "queue first, talk second: join sooner",
+                    "la file d’abord, les explications ensuite\u{a0}: entrez plus tôt dans la file",
+                ),
+            );
         }
     }
 }
@@ -123,7 +151,10 @@ fn check_symmetry(graph: &Graph, file: &File<'_>) {
             });
             if !mirrored {
                 let place = Place { line: menu.place.line, key: key_of(&menu.place.key, *digit) };
-                let what = ("no key does the same in the other language", "aucune touche ne fait la même chose dans l’autre langue");
+                let what = (
+                    "no key does the same in the other language",
+                    "aucune touche ne fait la même chose dans l’autre langue",
+                );
                 file.error(
                     &place,
                     what,
@@ -137,7 +168,10 @@ fn check_symmetry(graph: &Graph, file: &File<'_>) {
     for (digit, set) in sets.iter().filter(|(_, set)| official(set).is_some()) {
         if !sets.iter().any(|(_, other)| mirror(set) == *other) {
             let place = Place { line: waiting.place.line, key: key_of("waiting", *digit) };
-            let what = ("no key does the same in the other language", "aucune touche ne fait la même chose dans l’autre langue");
+            let what = (
+                "no key does the same in the other language",
+                "aucune touche ne fait la même chose dans l’autre langue",
+            );
             file.error(&place, what, ("English and French are the same graph: add the other language's key", "l’anglais et le français suivent le même graphe\u{a0}: ajoutez la touche de l’autre langue"));
         }
     }
@@ -225,12 +259,20 @@ fn check_waiting(graph: &Graph, file: &File<'_>) {
     };
     if sorted(&waiting.say) != sorted(&waiting.say_unknown) {
         let place = Place { line: waiting.place.line, key: "waiting.say_unknown".to_owned() };
-        file.error(&place, ("says other things than `say`", "dit autre chose que `say`"), ("list the same prompts, in whichever order", "énumérez les mêmes messages, dans l’ordre voulu"));
+        file.error(
+            &place,
+            ("says other things than `say`", "dit autre chose que `say`"),
+            ("list the same prompts, in whichever order", "énumérez les mêmes messages, dans l’ordre voulu"),
+        );
     }
     let partner = &graph.partner;
     if partner.enabled && !partner.keys.values().any(|k| *k == PartnerKey::Go) {
         let place = Place { line: partner.place.line, key: "partner.keys".to_owned() };
-        file.error(&place, ("no key goes to the partner", "aucune touche ne mène au centre partenaire"), ("add 1 = \"partner\"", "ajoutez 1 = \"partner\""));
+        file.error(
+            &place,
+            ("no key goes to the partner", "aucune touche ne mène au centre partenaire"),
+            ("add 1 = \"partner\"", "ajoutez 1 = \"partner\""),
+        );
     }
 }
 
@@ -252,8 +294,15 @@ fn check_neutral(graph: &Graph, catalogue: &Catalogue, file: &File<'_>) {
     }
     for id in missing {
         let place = Place { line: graph.neutral_place.line, key: format!("neutral.{id}") };
-        let remedy = ("name its neutral form, or write \"leave_out\"", "nommez sa forme neutre, ou écrivez \"leave_out\"");
-        file.error(&place, ("is missing: it would be said in discreet mode", "manque\u{a0}: ce serait dit en mode discret"), remedy);
+        let remedy = (
+            "name its neutral form, or write \"leave_out\"",
+            "nommez sa forme neutre, ou écrivez \"leave_out\"",
+        );
+        file.error(
+            &place,
+            ("is missing: it would be said in discreet mode", "manque\u{a0}: ce serait dit en mode discret"),
+            remedy,
+        );
     }
     for neutral in graph.neutral.values().flatten().collect::<BTreeSet<_>>() {
         for spoken in catalogue.languages(neutral) {
@@ -261,7 +310,8 @@ fn check_neutral(graph: &Graph, catalogue: &Catalogue, file: &File<'_>) {
             let lower = clip.text.to_lowercase();
             if let Some(word) = NOT_NEUTRAL.iter().find(|word| lower.contains(*word)) {
                 let place = Place { line: graph.neutral_place.line, key: format!("neutral ({clip})") };
-                let what = said!("says \"{word}\" in discreet mode", "dit «\u{a0}{word}\u{a0}» en mode discret");
+                let what =
+                    said!("says \"{word}\" in discreet mode", "dit «\u{a0}{word}\u{a0}» en mode discret");
                 file.error(
                     &place,
                     what,

@@ -18,15 +18,30 @@ const NEEDED: &[(&str, u64)] =
 
 /// Reads the table. Steps that are switched off are checked and then left out.
 pub(crate) fn read(file: &File<'_>, table: &Table<'_, '_>, on_call: bool, partner: bool) -> Option<Widening> {
-    let ring_time =
-        table.need("ring_time", ("write seconds that one offer rings; 12 is usual", "écrivez combien de secondes sonne une offre; 12 est habituel")).and_then(|v| {
+    let ring_time = table
+        .need(
+            "ring_time",
+            (
+                "write seconds that one offer rings; 12 is usual",
+                "écrivez combien de secondes sonne une offre; 12 est habituel",
+            ),
+        )
+        .and_then(|v| {
             let time = v.seconds(60)?;
             if time < Duration::from_secs(5) {
-                v.error(("is shorter than 5 s", "est plus court que 5 s"), ("nobody can pick up so fast: write 5 to 60", "personne ne peut répondre si vite\u{a0}: écrivez de 5 à 60"));
+                v.error(
+                    ("is shorter than 5 s", "est plus court que 5 s"),
+                    (
+                        "nobody can pick up so fast: write 5 to 60",
+                        "personne ne peut répondre si vite\u{a0}: écrivez de 5 à 60",
+                    ),
+                );
             }
             Some(time)
         });
-    let anyone_after = table.need("anyone_after", ("write seconds; 10 is usual", "écrivez des secondes; 10 est habituel")).and_then(|v| v.seconds(60));
+    let anyone_after = table
+        .need("anyone_after", ("write seconds; 10 is usual", "écrivez des secondes; 10 est habituel"))
+        .and_then(|v| v.seconds(60));
     let usual = schedule(file, table, "usual");
     let urgent = schedule(file, table, "urgent");
     table.finish();
@@ -42,7 +57,14 @@ pub(crate) fn read(file: &File<'_>, table: &Table<'_, '_>, on_call: bool, partne
                 "{name} comes later ({b} s) than for usual calls ({a} s)",
                 "{name} vient plus tard ({b} s) que pour les appels ordinaires ({a} s)"
             );
-            file.error(&urgent.1, what, ("an urgent caller never waits longer: make it earlier", "un appel urgent n’attend jamais plus longtemps\u{a0}: avancez cette étape"));
+            file.error(
+                &urgent.1,
+                what,
+                (
+                    "an urgent caller never waits longer: make it earlier",
+                    "un appel urgent n’attend jamais plus longtemps\u{a0}: avancez cette étape",
+                ),
+            );
         }
     }
     let keep = |steps: Vec<(Duration, Named)>| {
@@ -80,10 +102,18 @@ pub(crate) const fn step_name(step: &Step) -> &'static str {
 }
 
 fn schedule(file: &File<'_>, table: &Table<'_, '_>, key: &str) -> Option<(Vec<(Duration, Named)>, Place)> {
-    let list = table.need(key, ("list the steps: { at = 20, step = \"ring_all\" }, …", "énumérez les étapes\u{a0}: { at = 20, step = \"ring_all\" }, …"))?;
+    let list = table.need(
+        key,
+        (
+            "list the steps: { at = 20, step = \"ring_all\" }, …",
+            "énumérez les étapes\u{a0}: { at = 20, step = \"ring_all\" }, …",
+        ),
+    )?;
     let mut steps: Vec<(Duration, Named)> = Vec::new();
     for step in list.tables(MAX_STEPS) {
-        let at = step.need("at", ("write seconds from joining", "écrivez les secondes depuis l’entrée dans la file")).and_then(|v| v.seconds(MAX_AT));
+        let at = step
+            .need("at", ("write seconds from joining", "écrivez les secondes depuis l’entrée dans la file"))
+            .and_then(|v| v.seconds(MAX_AT));
         let kind = step.need("step", ("name the step", "nommez l’étape")).and_then(|v| {
             v.one_of(&[
                 ("ring_all", Step::RingAll),
@@ -98,10 +128,19 @@ fn schedule(file: &File<'_>, table: &Table<'_, '_>, key: &str) -> Option<(Vec<(D
         let every = step.get("every").and_then(|v| {
             let every = v.seconds(MAX_AT);
             if every.is_some_and(|e| e < Duration::from_secs(10)) {
-                v.error(("is shorter than 10 s", "est plus court que 10 s"), ("write 10 or more: a page is for a person to act on", "écrivez 10 ou plus\u{a0}: un appel à la supervision demande le temps d’agir"));
+                v.error(
+                    ("is shorter than 10 s", "est plus court que 10 s"),
+                    (
+                        "write 10 or more: a page is for a person to act on",
+                        "écrivez 10 ou plus\u{a0}: un appel à la supervision demande le temps d’agir",
+                    ),
+                );
             }
             if kind.is_some_and(|k| !matches!(k, Step::Page { .. })) {
-                v.error(("is only for step \"page\"", "ne vaut que pour l’étape \"page\""), ("remove it", "retirez-le"));
+                v.error(
+                    ("is only for step \"page\"", "ne vaut que pour l’étape \"page\""),
+                    ("remove it", "retirez-le"),
+                );
             }
             every
         });
@@ -112,7 +151,10 @@ fn schedule(file: &File<'_>, table: &Table<'_, '_>, key: &str) -> Option<(Vec<(D
                 file.error(
                     &step.place,
                     ("has no `every`", "n’a pas de `every`"),
-                    ("add every = 60: supervisors are paged again and again", "ajoutez every = 60\u{a0}: la supervision est appelée encore et encore"),
+                    (
+                        "add every = 60: supervisors are paged again and again",
+                        "ajoutez every = 60\u{a0}: la supervision est appelée encore et encore",
+                    ),
                 );
                 None
             }
@@ -120,7 +162,11 @@ fn schedule(file: &File<'_>, table: &Table<'_, '_>, key: &str) -> Option<(Vec<(D
         };
         let (Some(at), Some(kind)) = (at, kind) else { continue };
         if steps.last().is_some_and(|(before, _)| *before > at) {
-            file.error(&step.place, ("comes before the step above it", "vient avant l’étape qui la précède"), ("sort the steps by `at`", "triez les étapes selon `at`"));
+            file.error(
+                &step.place,
+                ("comes before the step above it", "vient avant l’étape qui la précède"),
+                ("sort the steps by `at`", "triez les étapes selon `at`"),
+            );
         }
         steps.push((at, Named(kind)));
     }
