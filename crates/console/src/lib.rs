@@ -29,8 +29,8 @@ pub use access::{
     DemoAccount, Keep, KeepError, Oidc, OidcFault, OidcSecret, Origin, OriginError, SessionTimes,
 };
 pub use board::{
-    AgentEntry, Alarm, AlarmKind, Attention, Board, CallEntry, CertificateTrouble, LastTalk, LegEntry, PastCall,
-    Reach, Ringing, Snapshot, Stage,
+    AgentEntry, Alarm, AlarmKind, Attention, Board, CallEntry, CertificateTrouble, LastTalk, LegEntry,
+    PastCall, Reach, Ringing, Snapshot, Stage,
 };
 pub use config::{Clock, Config, Limits, StartError, Tls, Token, TokenError};
 pub use events::{Events, System};

@@ -229,7 +229,8 @@ fn one_way(text: &mut Text, snapshot: &Snapshot) {
 }
 
 fn alarms(text: &mut Text, snapshot: &Snapshot) {
-    let mut family = text.gauge("havre_alarms", "What needs attention now, as the wallboard shows it, by kind.");
+    let mut family =
+        text.gauge("havre_alarms", "What needs attention now, as the wallboard shows it, by kind.");
     for kind in AlarmKind::ALL {
         let count = snapshot.alarms.iter().filter(|alarm| alarm.kind == kind).count();
         family.sample(&[("kind", kind.as_str())], count);

@@ -193,7 +193,10 @@ mod tests {
             tally.on_went("menu:greeting".to_owned(), key);
         }
         let went = |from, key| tally.went(from, key);
-        assert_eq!([went("menu:greeting", two), went("menu:greeting", None), went("menu:other", two)], [2, 1, 0]);
+        assert_eq!(
+            [went("menu:greeting", two), went("menu:greeting", None), went("menu:other", two)],
+            [2, 1, 0]
+        );
         for menu in 0..2 * MAX_NAMES {
             tally.on_went(format!("menu:{menu}"), two);
         }

@@ -82,7 +82,9 @@ impl Office for TestLine {
             path_fr: "hotline\u{a0}: 5".to_owned(),
             more: 31,
             before: vec!["JOINS THE QUEUE: language unknown urgent silent, after 1.0 s".to_owned()],
-            before_fr: vec!["ENTRE DANS LA FILE\u{a0}: langue inconnue, risque urgent, après 1,0 s".to_owned()],
+            before_fr: vec![
+                "ENTRE DANS LA FILE\u{a0}: langue inconnue, risque urgent, après 1,0 s".to_owned(),
+            ],
             after: vec!["JOINS THE QUEUE: language unknown elevated silent, after 1.0 s".to_owned()],
             after_fr: vec!["ENTRE DANS LA FILE\u{a0}: langue inconnue, risque élevé, après 1,0 s".to_owned()],
         };

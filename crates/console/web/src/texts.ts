@@ -352,8 +352,8 @@ export const texts = {
   "alarm.certificate_urgent": ["This server’s certificate ends in a matter of days; have it renewed today", "Le certificat de ce serveur arrive à échéance dans les prochains jours; faites-le renouveler aujourd’hui"],
   "alarm.certificate_expired": ["This server’s certificate has expired; browsers and phones refuse it; have it renewed now", "Le certificat de ce serveur est échu; navigateurs et téléphones le refusent; faites-le renouveler maintenant"],
   "alarm.certificate_not_yet": ["This server’s certificate is not valid yet; have the server’s clock checked", "Le certificat de ce serveur n’est pas encore valide; faites vérifier l’horloge du serveur"],
-  "alarm.ends": ["ends: {0}", "échéance : {0}"],
-  "alarm.ended": ["ended: {0}", "échu : {0}"],
+  "alarm.ends": ["ends: {0}", "échéance : {0}"],
+  "alarm.ended": ["ended: {0}", "échu : {0}"],
   "alarm.since": ["for {0}", "depuis {0}"],
 
   "call_note.paged": ["supervisors paged", "supervision appelée"],
@@ -593,7 +593,7 @@ export const texts = {
   "audit.target": ["To", "Sur"],
   "audit.detail": ["Detail", "Détail"],
   "audit.more": ["Show earlier entries", "Afficher les entrées précédentes"],
-  "audit.unknown": ["Not answered: perhaps done.", "Sans réponse : peut-être fait."],
+  "audit.unknown": ["Not answered: perhaps done.", "Sans réponse : peut-être fait."],
   "audit.none": ["Nothing yet.", "Rien pour l’instant."],
 } as const satisfies Record<string, readonly [en: string, fr: string]>;
 
