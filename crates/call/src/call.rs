@@ -458,7 +458,7 @@ impl Call {
     }
 
     fn on_agent_media(&mut self, flowing: bool, now: Now) {
-        let Some(Link::Here { leg, health, held, .. }) = self.stage.link() else { return };
+        let Some(Link::Here { leg, browser, since, health, held }) = self.stage.link() else { return };
         if flowing {
             let was_doubtful = health.is_doubtful();
             health.on_media(now.mono);
@@ -466,7 +466,11 @@ impl Call {
                 self.tell_walk(dialplan::Input::AgentBack, now);
             }
         } else if !*held {
-            health.on_silence(now.mono);
+            if *browser {
+                health.on_browser_silence(*since, now.mono);
+            } else {
+                health.on_silence(now.mono);
+            }
             let agent = *leg;
             self.outputs.push_back(Output::ProbeAgent { agent });
             self.tell_walk(dialplan::Input::AgentSilent, now);
@@ -481,7 +485,7 @@ impl Call {
         }
         let was_doubtful = health.is_doubtful();
         health.on_alive(now.mono);
-        if was_doubtful {
+        if was_doubtful && !health.is_doubtful() {
             self.tell_walk(dialplan::Input::AgentBack, now);
         }
     }
@@ -511,14 +515,14 @@ impl Call {
         self.tell_walk(input, now);
     }
 
-    /// The advocate's leg died. A browser has a while to come back. Otherwise, or after that, the caller is queued again
-    /// with the first arrival, and hears why.
+    /// The advocate's leg died. A browser has a while to come back, unless nothing ever came from it: it would come back to
+    /// the same network. Otherwise, or after that, the caller is queued again with the first arrival, and hears why.
     fn agent_lost(&mut self, now: Now) {
         let Stage::Talking(talk) = &mut self.stage else { return };
         let agent = talk.agent.clone();
-        if let Link::Here { leg, browser, .. } = talk.link {
+        if let Link::Here { leg, browser, health, .. } = talk.link {
             self.outputs.push_back(Output::HangUpAgent { agent: leg, cause: Cause::AgentLost });
-            if browser {
+            if browser && !health.is_cut_off(now.mono) {
                 talk.link = Link::Away { until: now.mono + REATTACH_WITHIN };
                 self.event(What::AgentAway { agent: agent.clone() }, now);
                 self.tell_walk(dialplan::Input::AgentSilent, now);

@@ -2,7 +2,8 @@
 //!
 //! A caller is gone by BYE, CANCEL or 481, or when signalling failed (408, missing ACK, expired session timer) *and*
 //! no media came for 30 s (the journey's rule 5). An advocate's phone that is silent for 3 s is asked at once and has
-//! 5 s to answer; one that answers is only muted.
+//! 5 s to answer; one that answers is only muted. A browser sends even when it is muted: one that answers and has never
+//! sent anything sits in a network that lets no media through.
 
 use std::time::Duration;
 
@@ -16,6 +17,11 @@ const CALLER_SILENCE: Duration = Duration::from_secs(30);
 const MEDIA_REPORT: Duration = Duration::from_secs(3);
 /// An advocate's phone that is asked answers within this time, or is dead.
 const AGENT_ANSWER: Duration = Duration::from_secs(5);
+/// Silence reported this soon after the talk's begin is silence from the begin.
+const NEVER_HEARD: Duration = Duration::from_secs(4);
+/// A browser that has sent nothing by then never will: the page has just said so to the advocate (after 8 s), and the
+/// caller has to be in line again by 10 s.
+const BROWSER_CONNECTS: Duration = Duration::from_millis(9_500);
 /// A muted phone is asked again this often.
 const MUTED_PROBE: Duration = Duration::from_secs(5);
 
@@ -82,6 +88,11 @@ pub(crate) enum AgentHealth {
         /// Dead after this.
         until: Mono,
     },
+    /// A browser that has not sent anything yet; the caller hears waiting sound meanwhile, whatever it answers.
+    Unheard {
+        /// Cut off after this.
+        until: Mono,
+    },
     /// Silent, but it answers: muted.
     Muted {
         /// When it is asked next.
@@ -113,6 +124,15 @@ impl AgentHealth {
         *self = Self::Doubtful { until: now + AGENT_ANSWER };
     }
 
+    /// Media from a browser stopped, or never began in this talk since then.
+    pub(crate) fn on_browser_silence(&mut self, since: Mono, now: Mono) {
+        if now.since(since) < NEVER_HEARD {
+            *self = Self::Unheard { until: since + BROWSER_CONNECTS };
+        } else {
+            self.on_silence(now);
+        }
+    }
+
     /// Media is back.
     pub(crate) fn on_media(&mut self, now: Mono) {
         *self = Self::new(now);
@@ -122,19 +142,25 @@ impl AgentHealth {
     pub(crate) fn on_alive(&mut self, now: Mono) {
         *self = match *self {
             Self::Well { .. } => Self::new(now),
+            Self::Unheard { .. } => *self,
             _ => Self::Muted { probe_at: now + MUTED_PROBE },
         };
     }
 
     /// Whether the caller hears waiting sound instead of the advocate.
     pub(crate) fn is_doubtful(self) -> bool {
-        matches!(self, Self::Doubtful { .. })
+        matches!(self, Self::Doubtful { .. } | Self::Unheard { .. })
+    }
+
+    /// Whether its network lets no media through, as far as can be known.
+    pub(crate) fn is_cut_off(self, now: Mono) -> bool {
+        matches!(self, Self::Unheard { until } if now >= until)
     }
 
     pub(crate) fn next(self) -> Mono {
         match self {
             Self::Well { probe_at } | Self::Muted { probe_at } => probe_at,
-            Self::Doubtful { until } | Self::MutedDoubtful { until } => until,
+            Self::Doubtful { until } | Self::MutedDoubtful { until } | Self::Unheard { until } => until,
         }
     }
 
@@ -151,7 +177,7 @@ impl AgentHealth {
                 *self = Self::MutedDoubtful { until: now + AGENT_ANSWER };
                 Some(Verdict::Probe)
             }
-            Self::Doubtful { .. } | Self::MutedDoubtful { .. } => Some(Verdict::Dead),
+            Self::Doubtful { .. } | Self::MutedDoubtful { .. } | Self::Unheard { .. } => Some(Verdict::Dead),
         }
     }
 }
@@ -203,6 +229,23 @@ mod tests {
         assert_eq!(phone.on_timeout(at(16)), Some(Verdict::Probe));
         assert_eq!(phone.on_timeout(at(20)), None);
         assert_eq!(phone.on_timeout(at(21)), Some(Verdict::Dead));
+    }
+
+    #[test]
+    fn a_browser_that_answers_but_never_sent_anything_is_cut_off_and_not_muted() {
+        let mut browser = AgentHealth::new(at(0));
+        browser.on_browser_silence(at(0), at(3));
+        browser.on_alive(at(3));
+        assert!(browser.is_doubtful(), "the caller goes on hearing the waiting sound");
+        assert_eq!(browser.on_timeout(at(9)), None);
+        assert!(!browser.is_cut_off(at(9)));
+        assert_eq!(browser.on_timeout(at(10)), Some(Verdict::Dead));
+        assert!(browser.is_cut_off(at(10)));
+        browser.on_media(at(9));
+        assert!(!browser.is_doubtful(), "it was only slow");
+
+        browser.on_browser_silence(at(0), at(30));
+        assert_eq!(browser, AgentHealth::Doubtful { until: at(35) }, "it was heard before");
     }
 
     #[test]
