@@ -6,13 +6,16 @@
 import JsSIP from "jssip";
 import type { RTCSession } from "jssip/lib/RTCSession";
 import type { IncomingRTCSessionEvent, OutgoingRTCSessionEvent, UA } from "jssip/lib/UA";
-import { microphone } from "./microphone.svelte";
+import { microphone, type Access } from "./microphone.svelte";
 import type { Wire } from "./reach";
 
 /** ICE that has not connected by then is blocked by something. */
 const BLOCKED_AFTER = 8_000;
 /** Media that broke for so long come back over a new connection. */
 const BROKEN_FOR = 4_000;
+
+/** What no press of a button here changes. */
+const DEAF = new Set<Access>(["refused", "missing", "insecure"]);
 
 export type Line = "idle" | "ringing" | "answering" | "talking" | "testing";
 export type Trouble = "blocked" | "microphone" | "refused";
@@ -157,6 +160,11 @@ export class Phone {
   }
 
   #incoming({ session, request }: IncomingRTCSessionEvent) {
+    // Without a microphone nobody is helped, and to ring in vain takes a caller's time: the next advocate is asked at once.
+    if (DEAF.has(microphone.access)) {
+      this.trouble = "microphone";
+      return session.terminate({ status_code: 480 });
+    }
     const resume = request.getHeader("X-Havre-Resume") === "yes";
     if (this.#session && !resume) {
       if (this.line !== "testing") return session.terminate({ status_code: 486 });
