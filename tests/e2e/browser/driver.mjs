@@ -10,14 +10,20 @@ const web = createRequire(new URL("../../../crates/console/web/package.json", im
 const { chromium } = web("playwright-core");
 const AXE = readFileSync(web.resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+// axe leaves this one out unless it is named.
+const ALSO = { "target-size": { enabled: true } };
+const { SCRIPTS } = await import("../../../crates/console/web/tests/scripts.mjs");
 
-const [microphone] = process.argv.slice(2);
+/** `refuse`: nobody allows the microphone. `flags`: Chromium's own, besides ours. */
+const [microphone, given] = process.argv.slice(2);
+const { refuse, flags } = JSON.parse(given);
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--use-fake-device-for-media-stream", `--use-file-for-fake-audio-capture=${microphone}`, "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream", `--use-file-for-fake-audio-capture=${microphone}`,
     "--allow-loopback-in-peer-connection", "--autoplay-policy=no-user-gesture-required",
+    ...(refuse ? [] : ["--use-fake-ui-for-media-stream"]), ...flags,
   ],
 });
 const pages = [];
@@ -62,18 +68,70 @@ async function listen() {
   return { hz: (at * context.sampleRate) / analyser.fftSize, dbfs: 10 * Math.log10(power * 2 + 1e-12), codec };
 }
 
+async function load(context, url) {
+  const page = await context.newPage();
+  const { host } = new URL(url);
+  page.faults = [];
+  /** What the server said to it: its JSON, and its SIP. */
+  page.told = [];
+  page.on("pageerror", (error) => page.faults.push(String(error.stack ?? error)));
+  page.on("request", (request) => new URL(request.url()).host !== host && !request.url().startsWith("blob:") && page.faults.push(`asks elsewhere: ${request.url()}`));
+  page.on("dialog", (dialog) => {
+    // Ours is the one that asks whoever leaves in a talk.
+    if (dialog.type() !== "beforeunload") page.faults.push(`dialog: ${dialog.message()}`);
+    dialog.accept().catch(() => {});
+  });
+  page.on("response", (response) => /json/.test(response.headers()["content-type"] ?? "") && response.text().then((text) => page.told.push(text), () => {}));
+  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => page.told.push(String(payload))));
+  await page.addInitScript(keepConnections);
+  await page.goto(url);
+  return pages.push(page) - 1;
+}
+
+/** What script has done to the page, or could do when something is clicked. */
+function effects() {
+  const found = [...document.querySelectorAll("main :is(script, img, iframe, style, math, a[href^='javascript' i], [onload], [onerror], [onclick], [onmouseover], [ontoggle])")].map((one) => one.outerHTML.slice(0, 90));
+  return window.pwned === undefined ? found : [`ran: ${window.pwned}`, ...found];
+}
+
+/** Everything that the page holds where somebody could find it. */
+function held() {
+  return [document.documentElement.outerHTML, document.body.innerText, location.href, JSON.stringify({ ...localStorage }), JSON.stringify({ ...sessionStorage })];
+}
+
+/** The control that has the focus: whether it is in the page's own part, is seen to have it, and is behind the one before. */
+function focused() {
+  const one = document.activeElement;
+  const before = window.focusedBefore;
+  window.focusedBefore = one;
+  if (!one.closest("main")) return { inside: false };
+  window.met ??= new Set();
+  window.met.add(one);
+  const ring = (element) => element && getComputedStyle(element).outlineStyle !== "none";
+  const backwards = before?.closest("main") && Boolean(one.compareDocumentPosition(before) & Node.DOCUMENT_POSITION_FOLLOWING);
+  // The focus of a hidden file input shows on its label, and a native input's on itself.
+  const seen = ring(one) || ring(document.querySelector(`label[for="${CSS.escape(one.id || "-")}"]`));
+  return { inside: true, seen, backwards, what: one.outerHTML.slice(0, 90) };
+}
+
+/** Those in the page's own part that a keyboard has to reach, and was not seen to. */
+function unreached() {
+  const all = document.querySelectorAll("main :is(a[href], button:not(:disabled), input:not(:disabled), select, textarea, summary, [tabindex='0'])");
+  const shown = [...all].filter((one) => one.checkVisibility() && !one.closest("details:not([open]) > :not(summary)"));
+  const groups = new Set();
+  const radio = (one) => one.type === "radio" && (groups.has(one.name) || !groups.add(one.name));
+  return { count: shown.length, left: shown.filter((one) => !window.met?.has(one) && !radio(one)).map((one) => one.outerHTML.slice(0, 90)) };
+}
+
 const COMMANDS = {
+  scripts: ({ count }) => SCRIPTS.slice(0, count),
   async open({ url, language, dark, width, height }) {
     const viewport = { width: width ?? 1280, height: height ?? 860 };
-    const context = await browser.newContext({ viewport, locale: `${language ?? "en"}-CA`, colorScheme: dark ? "dark" : "light", permissions: ["microphone"], reducedMotion: "reduce" });
-    const page = await context.newPage();
-    page.faults = [];
-    page.on("pageerror", (error) => page.faults.push(String(error.stack ?? error)));
-    page.on("request", (request) => new URL(request.url()).host !== new URL(url).host && !request.url().startsWith("blob:") && page.faults.push(`asks elsewhere: ${request.url()}`));
-    await page.addInitScript(keepConnections);
-    await page.goto(url);
-    return pages.push(page) - 1;
+    const context = await browser.newContext({ viewport, locale: `${language ?? "en"}-CA`, colorScheme: dark ? "dark" : "light", permissions: refuse ? [] : ["microphone"], reducedMotion: "reduce" });
+    return load(context, url);
   },
+  /** Another tab of the same browser, at the same address. */
+  tab: ({ page }) => load(pages[page].context(), pages[page].url()),
   wait: ({ page, what, gone, ms }) => pages[page].waitForSelector(what, { state: gone ? "detached" : "visible", timeout: ms }).then(() => true),
   text: ({ page, what }) => pages[page].locator(what).first().innerText(),
   fill: ({ page, what, value }) => pages[page].fill(what, value).then(() => true),
@@ -85,14 +143,45 @@ const COMMANDS = {
   hear: ({ page }) => pages[page].evaluate(listen),
   shot: ({ page, path }) => pages[page].screenshot({ path, fullPage: true }).then(() => true),
   faults: ({ page }) => pages[page].faults,
+  effects: ({ page }) => pages[page].evaluate(effects),
+  count: ({ page, what }) => pages[page].locator(what).count(),
+  /** Which of these words the page holds, or was ever told. */
+  async holds({ page, words }) {
+    const all = [...(await pages[page].evaluate(held)), ...pages[page].told];
+    return words.filter((word) => all.some((text) => text.includes(word)));
+  },
+  /** A walk by the tabulator from the page's beginning; what is wrong with it. */
+  async walk({ page }) {
+    const { keyboard } = pages[page];
+    // From the beginning, and not from where the focus was; and once everything is there.
+    await pages[page].reload();
+    await pages[page].waitForSelector("nav");
+    for (let before = -1, now = 0; before !== now; before = now, now = (await pages[page].evaluate(unreached)).count) await pages[page].waitForTimeout(200);
+    await keyboard.press("Tab");
+    const first = await pages[page].evaluate(() => document.activeElement.className);
+    if (first !== "skip") return [`the first is not the way to the content, but ${first}`];
+    await keyboard.press("Enter");
+    const wrong = [];
+    const { count } = await pages[page].evaluate(unreached);
+    for (let step = 0; step < count * 2 + 30; step += 1) {
+      await keyboard.press("Tab");
+      const { inside, seen, backwards, what } = await pages[page].evaluate(focused);
+      if (!inside) break;
+      if (!seen) wrong.push(`no focus to be seen: ${what}`);
+      if (backwards) wrong.push(`goes back: ${what}`);
+    }
+    const { left } = await pages[page].evaluate(unreached);
+    return [...wrong, ...left.map((one) => `not reached: ${one}`)];
+  },
   close: ({ page }) => pages[page].context().close().then(() => true),
-  /** What axe-core finds, and sideways scrolling. By the debugger: the page's own policy would refuse the script. */
+  /** What axe-core finds, sideways scrolling, and what moves although the person asked for rest. By the debugger: the page's own policy would refuse the script. */
   async inspect({ page }) {
     const sideways = await pages[page].evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    const moving = await pages[page].evaluate(() => document.getAnimations().map((one) => `moves: ${one.animationName ?? one.transitionProperty}`));
     await pages[page].evaluate(AXE);
-    const { violations } = await pages[page].evaluate((tags) => window.axe.run(document, { runOnly: tags }), RULES);
+    const { violations } = await pages[page].evaluate(([tags, rules]) => window.axe.run(document, { runOnly: tags, rules }), [RULES, ALSO]);
     const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target).join(" | ")}`);
-    return sideways > 0 ? [`scrolls sideways by ${sideways} px`, ...found] : found;
+    return [...(sideways > 0 ? [`scrolls sideways by ${sideways} px`] : []), ...moving, ...found];
   },
 };
 

@@ -61,6 +61,24 @@ impl Browser {
     /// Starts one whose microphone hears `hz` at -12 dB.
     #[must_use]
     pub fn start(hz: f64) -> Self {
+        Self::launch(hz, &json!({ "refuse": false, "flags": [] }))
+    }
+
+    /// One whose person does not allow the microphone.
+    #[must_use]
+    pub fn without_microphone() -> Self {
+        Self::launch(0.0, &json!({ "refuse": true, "flags": [] }))
+    }
+
+    /// One in a network that lets no UDP through.
+    #[must_use]
+    pub fn without_udp(hz: f64) -> Self {
+        let policy = "disable_non_proxied_udp";
+        let flags = ["--force-webrtc-ip-handling-policy", "--webrtc-ip-handling-policy"];
+        Self::launch(hz, &json!({ "refuse": false, "flags": flags.map(|flag| format!("{flag}={policy}")) }))
+    }
+
+    fn launch(hz: f64, given: &Value) -> Self {
         let files = Scratch::new("browser");
         let microphone = files.file("microphone.wav");
         let tone = sine(hz, -12.0, RATE, SECONDS * RATE as usize);
@@ -68,6 +86,7 @@ impl Browser {
         let mut child = Command::new(node())
             .arg(repository().join("tests/e2e/browser/driver.mjs"))
             .arg(microphone)
+            .arg(given.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -101,6 +120,14 @@ impl Browser {
         page.click("button[type=submit]");
         page.waits_for("nav");
         page
+    }
+
+    /// The first `count` of a thousand ways to smuggle script.
+    #[must_use]
+    pub fn scripts(&self, count: usize) -> Vec<String> {
+        let answer = self.ask(&json!({ "does": "scripts", "count": count }));
+        let scripts = answer.as_array().expect("a list").iter().filter_map(Value::as_str);
+        scripts.map(str::to_owned).collect()
     }
 
     fn ask(&self, command: &Value) -> Value {
@@ -141,7 +168,15 @@ impl Pipes {
     }
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// The same address in another tab of the same browser.
+    #[track_caller]
+    #[must_use]
+    pub fn tab(&self) -> Page<'a> {
+        let number = self.ask(json!({ "does": "tab" })).as_u64().expect("pages have numbers");
+        Page { browser: self.browser, number }
+    }
+
     /// Waits until something that matches `what` (a CSS or playwright selector) is seen.
     #[track_caller]
     pub fn waits_for(&self, what: &str) {
@@ -229,7 +264,33 @@ impl Page<'_> {
         assert_eq!(found, json!([]), "{name}");
     }
 
-    /// Asserts that no script failed and nothing was asked of another host.
+    /// Asserts that no script of others' ran here, or could when something is clicked.
+    #[track_caller]
+    pub fn is_harmless(&self) {
+        assert_eq!(self.ask(json!({ "does": "effects" })), json!([]));
+        self.is_faultless();
+    }
+
+    /// Asserts that the page neither holds nor was ever told any of these words.
+    #[track_caller]
+    pub fn knows_nothing_of(&self, words: &[&str]) {
+        assert_eq!(self.ask(json!({ "does": "holds", "words": words })), json!([]));
+    }
+
+    /// Asserts that a keyboard reaches everything on the page, in its order, and that one sees where it is.
+    #[track_caller]
+    pub fn is_walked(&self) {
+        assert_eq!(self.ask(json!({ "does": "walk" })), json!([]));
+    }
+
+    /// How many match just now.
+    #[track_caller]
+    #[must_use]
+    pub fn count(&self, what: &str) -> u64 {
+        self.ask(json!({ "does": "count", "what": what })).as_u64().unwrap_or_default()
+    }
+
+    /// Asserts that no script failed, nothing was asked of another host, and no dialog came up.
     #[track_caller]
     pub fn is_faultless(&self) {
         assert_eq!(self.ask(json!({ "does": "faults" })), json!([]));

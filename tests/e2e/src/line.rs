@@ -55,6 +55,9 @@ impl Line {
         builder.set("http.listen", format!("{ip}:{HTTP}"));
         builder.set("http.token", TOKEN);
         builder.set("records.path", records.display().to_string());
+        // Beside them: the demo's own path would be one file for every test.
+        let accounts = builder.files.file("console.sqlite");
+        builder.set("console.accounts", accounts.display().to_string());
         builder.set("dialplan.file", repository().join("dialplans/hotline.toml").display().to_string());
         builder.set("prompts.dir", repository().join("prompts").display().to_string());
         builder

@@ -58,6 +58,8 @@ impl Sipp {
             .key("audio_port", "9")
             .key("formats", "0 101")
             .key("from", "+15145550123")
+            .key("display", "Carrier")
+            .key("agent", "SIPp")
     }
 
     /// An advocate made of SIPp: it answers by itself, answers OPTIONS, and sends silence, or nothing once muted.

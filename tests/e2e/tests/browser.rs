@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use havre_e2e::{Baresip, Browser, Host, Line, Look, Media, Page, Report, Run, Sipp, TOLL_FREE, until};
+use havre_e2e::{Baresip, Browser, Caller, Line, Look, Page, Report, TOLL_FREE, until};
 
 const SOON: Duration = Duration::from_secs(10);
-/// What the browser's microphone hears, and what the caller says.
+/// What the browser's microphone hears.
 const ADVOCATE: f64 = 620.0;
-const CALLER: f64 = 440.0;
+const CALLER: f64 = Caller::HZ;
 
 #[test]
 fn an_advocate_answers_mutes_holds_presses_keys_and_hangs_up_in_a_browser() {
@@ -200,41 +200,4 @@ fn in_conversation<'a>(browser: &'a Browser, line: &Line) -> (Page<'a>, Caller) 
     caller.hears(ADVOCATE);
     desk.hears_tone(CALLER);
     (desk, caller)
-}
-
-/// A call from a carrier, with sound.
-struct Caller {
-    media: Media,
-    call: Run,
-}
-
-impl Caller {
-    /// Dials, and presses a key as soon as the greeting is heard.
-    fn dials(line: &Line, key: &str) -> Self {
-        let host = Host::claim();
-        let media = Media::open(host.ip(), Some((CALLER, -12.0)));
-        let call =
-            Sipp::new("caller").called(TOLL_FREE).on_host(host, 5060).audio(media.port()).start(line.sip());
-        until("the greeting", SOON, || media.first_packet());
-        media.press(key);
-        Self { media, call }
-    }
-
-    #[track_caller]
-    fn hears(&self, hz: f64) {
-        self.media.hears_tone(hz, SOON * 3);
-    }
-
-    fn is_there(&mut self) -> bool {
-        self.call.runs()
-    }
-
-    fn hangs_up(&mut self) {
-        self.call.cue();
-        self.call.finish(SOON);
-    }
-
-    fn is_hung_up_on(&mut self) {
-        self.call.finish(SOON);
-    }
 }

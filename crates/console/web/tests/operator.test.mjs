@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as line from "../mock/line.mjs";
+import { SCRIPTS } from "./scripts.mjs";
 import { sent, stage, until } from "./stage.mjs";
 
 const on = stage();
@@ -92,15 +93,6 @@ test("an account for somebody whom the provider lets in needs no password", oper
   assert.ok(!("password" in sent(mock, "POST /api/v1/accounts")));
 }, { set: (mock) => (mock.offer = { ...mock.offer, oidc: { name: "Azure", sign_out: null } }) }));
 
-/** Ways to smuggle script, multiplied to a thousand. */
-const SCRIPTS = Array.from({ length: 1_000 }, (_, n) => {
-  const run = `window.pwned=${n}`;
-  return [
-    `<script>${run}</script>`, `<img src=x onerror="${run}">`, `"><svg onload=${run}>`, `javascript:${run}`, `{${run}}`, `\${${run}}`, `{@html "<b onclick=${run}>"}`,
-    `</textarea><script>${run}</script>`, `<iframe srcdoc="<script>parent.${run}</script>">`, `' onmouseover='${run}`, `<a href="javascript:${run}">x</a>`, `\u202e<script>${run}`,
-    `<style>*{background:url("javascript:${run}")}</style>`, `<math><mi xlink:href="data:x,${run}">`, `%3Cscript%3E${run}`, `&lt;script&gt;${run}`, `<details open ontoggle=${run}>`,
-  ][n % 17] + n;
-});
 const innocent = async (page) => {
   assert.equal(await page.evaluate(() => window.pwned), undefined);
   assert.equal(await page.locator("main :is(script, img, iframe, style, math, a[href^='javascript'])").count(), 0);
