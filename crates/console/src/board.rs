@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use havre_model::{
     AgentId, AgentProfile, AgentState, CallEvent, CallId, Digit, Language, LineId, Mode, Now, Outcome,
-    Quality, Risk, Side, TrunkId, Unix, What, limits,
+    Quality, Risk, Side, TrunkHealth, TrunkId, Unix, What, limits,
 };
 
 use crate::events::{Events, System};
@@ -133,6 +133,27 @@ impl Board {
     pub fn on_quality(&mut self, call: CallId, side: Side, quality: &Quality) {
         if let Some(call) = self.calls.get_mut(&call) {
             Arc::make_mut(call).leg(side).quality = Some(*quality);
+        }
+    }
+
+    /// What is known of an outbound trunk has changed.
+    pub fn on_trunk(&mut self, trunk: &TrunkId, health: TrunkHealth, at: Unix) {
+        let trunks = Arc::make_mut(&mut self.lasting.trunks);
+        let since = match trunks.get(trunk) {
+            // Another reason is the same outage.
+            Some((known, since)) if known.is_usable() == health.is_usable() => *since,
+            _ => at,
+        };
+        trunks.insert(trunk.clone(), (health, since));
+    }
+
+    /// Every outbound trunk, after a reload: those that are no longer among them disappear.
+    pub fn on_trunks<'a>(&mut self, trunks: impl Iterator<Item = (&'a TrunkId, TrunkHealth)>, at: Unix) {
+        let now: Vec<_> = trunks.collect();
+        Arc::make_mut(&mut self.lasting.trunks)
+            .retain(|known, _| now.iter().any(|(trunk, _)| *trunk == known));
+        for (trunk, health) in now {
+            self.on_trunk(trunk, health, at);
         }
     }
 
@@ -279,6 +300,7 @@ impl Board {
             agents: self.agents.values().cloned().collect(),
             tally: Arc::clone(&self.tally),
             today: Arc::clone(&self.today),
+            trunks: Arc::clone(&self.lasting.trunks),
             store_up: self.lasting.store_degraded.is_none(),
             draining: self.lasting.draining.is_some(),
         }

@@ -1,14 +1,18 @@
 //! The Prometheus text format (version 0.0.4) over the snapshot, other crates' counters and the console's own.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use havre_model::{Kind, Language, Outcome, Risk, Side, Traffic, TrunkId, Way};
+use havre_model::{Kind, Language, Outcome, Risk, Side, Traffic, TrunkHealth, TrunkId, Unix, Way};
 
 use crate::access::OidcError;
 use crate::board::{AlarmKind, Snapshot, Stage};
 use crate::line::Readiness;
 use crate::words::AGENT_STATES;
+
+/// What is known of each outbound trunk, and since when.
+type Trunks = BTreeMap<TrunkId, (TrunkHealth, Unix)>;
 
 /// Other crates' counters, as the binary collects them.
 #[derive(Clone, Debug, Default)]
@@ -155,7 +159,7 @@ pub(crate) fn render(
     one_way(&mut text, snapshot);
     alarms(&mut text, snapshot);
     signalling(&mut text, &measures.traffic);
-    media_and_faults(&mut text, measures);
+    media_and_faults(&mut text, measures, &snapshot.trunks);
     console(&mut text, own);
     text.0
 }
@@ -257,7 +261,7 @@ fn signalling(text: &mut Text, traffic: &[Traffic]) {
     }
 }
 
-fn media_and_faults(text: &mut Text, measures: &Measures) {
+fn media_and_faults(text: &mut Text, measures: &Measures, trunks: &Trunks) {
     let rtp = &measures.rtp;
     text.counter("havre_rtp_packets_received_total", "RTP packets that arrived.").sample(&[], rtp.received);
     text.counter("havre_rtp_packets_lost_total", "RTP packets that did not arrive.").sample(&[], rtp.lost);
@@ -272,6 +276,13 @@ fn media_and_faults(text: &mut Text, measures: &Measures) {
     let mut family = text.counter("havre_trunk_errors_total", "Calls and messages of a trunk that failed.");
     for (trunk, reason, count) in &measures.trunk_errors {
         family.sample(&[("trunk", trunk.as_str()), ("reason", reason)], *count);
+    }
+    let mut family =
+        text.gauge("havre_trunk_up", "Whether a trunk over which we call answers, where it is asked.");
+    for (trunk, (health, _)) in trunks {
+        if *health != TrunkHealth::Unknown {
+            family.sample(&[("trunk", trunk.as_str())], u8::from(health.is_usable()));
+        }
     }
     let mut family = text.counter("havre_transport_errors_total", "Failures to send or receive.");
     for (transport, count) in &measures.transport_errors {

@@ -112,6 +112,10 @@ name_id!(
     TrunkId
 );
 name_id!(
+    /// Trunks that lead to the same numbers: a call of ours takes one of them.
+    TrunkGroup
+);
+name_id!(
     /// A dialled line (an entry of the dialplan).
     LineId
 );

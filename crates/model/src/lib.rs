@@ -17,6 +17,7 @@ mod pii;
 mod quality;
 mod risk;
 mod time;
+mod trunk;
 mod widening;
 
 pub use account::{
@@ -28,7 +29,8 @@ pub use cause::Cause;
 pub use digit::Digit;
 pub use event::{CallEvent, OfferKind, Outcome, What, WithdrawReason};
 pub use id::{
-    AgentId, CallId, ConferenceId, FlowId, LegId, LineId, NodeId, OfferId, ParseIdError, PlayId, TrunkId,
+    AgentId, CallId, ConferenceId, FlowId, LegId, LineId, NodeId, OfferId, ParseIdError, PlayId, TrunkGroup,
+    TrunkId,
 };
 pub use ladder::{Attempt, Kind, Ladder, Passed, Peer, Said, Traffic};
 pub use language::{Language, Spoken, SpokenSet};
@@ -37,4 +39,5 @@ pub use pii::Pii;
 pub use quality::{Far, Mos, Quality, Side, Way};
 pub use risk::Risk;
 pub use time::{Mono, Now, Unix, Wakeup};
+pub use trunk::{TrunkDown, TrunkHealth};
 pub use widening::{Schedule, Step, Widening};

@@ -1,9 +1,10 @@
-//! The carriers' trunks, as far as anything is known of them.
+//! The carriers' trunks, as far as anything is known of them, and why one is down.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use havre_model::{TrunkDown, TrunkHealth};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,13 +36,17 @@ pub(crate) struct Trunk {
     last_call: Option<i64>,
     state: TrunkState,
     why: TrunkWhy,
+    /// Since when it is up or down, where it is asked, in milliseconds since 1970 (UTC).
+    since: Option<i64>,
 }
 
-/// What the calls say of a trunk. It is not asked whether it is there, so nothing more is known.
+/// What is known of a trunk. One over which we call is asked whether it is there; of another only its calls tell.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TrunkState {
     Up,
+    /// It does not answer, or refuses us.
+    Down,
     Quiet,
     Unknown,
 }
@@ -50,6 +55,20 @@ pub(crate) enum TrunkState {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TrunkWhy {
+    /// It answers when it is asked.
+    Answers,
+    /// It does not answer in time.
+    NoAnswer,
+    /// Nobody listens at its address (ICMP).
+    Unreachable,
+    /// No connection to it can be opened.
+    ConnectionFailed,
+    /// It answers 503.
+    Overloaded,
+    /// Its name leads to no address.
+    DnsFailed,
+    /// It refuses our registration.
+    RegistrationRefused,
     /// It carries calls now.
     CallInProgress,
     /// It brought one in the last 24 hours.
@@ -72,15 +91,32 @@ pub(crate) async fn trunks(State(shared): State<Shared>) -> Json<Trunks> {
         let calls = snapshot.calls.iter().filter(|call| call.trunk == id).count();
         let (offered, last) =
             snapshot.tally.by_trunk.get(&id).map_or((0, None), |(n, last)| (*n, Some(*last)));
-        let (state, why) = match last {
+        let health = snapshot.trunks.get(&id).copied();
+        let (state, why) = match (health, last) {
+            (Some((TrunkHealth::Down(why), _)), _) => (TrunkState::Down, why_down(why)),
             _ if calls > 0 => (TrunkState::Up, TrunkWhy::CallInProgress),
-            Some(last) if snapshot.at.unix.since(last) <= LATELY => (TrunkState::Up, TrunkWhy::CalledLately),
-            Some(_) => (TrunkState::Quiet, TrunkWhy::NoCallForADay),
-            None => (TrunkState::Unknown, TrunkWhy::NoCallSinceStart),
+            (Some((TrunkHealth::Up, _)), _) => (TrunkState::Up, TrunkWhy::Answers),
+            (_, Some(last)) if snapshot.at.unix.since(last) <= LATELY => {
+                (TrunkState::Up, TrunkWhy::CalledLately)
+            }
+            (_, Some(_)) => (TrunkState::Quiet, TrunkWhy::NoCallForADay),
+            (_, None) => (TrunkState::Unknown, TrunkWhy::NoCallSinceStart),
         };
         let refused = measures.trunk_errors.iter().filter(|(trunk, ..)| *trunk == id).map(|(.., n)| n).sum();
         let last_call = last.map(havre_model::Unix::as_millis);
-        Trunk { id: id.to_string(), sources, calls, offered, refused, last_call, state, why }
+        let since = health.map(|(_, since)| since.as_millis());
+        Trunk { id: id.to_string(), sources, calls, offered, refused, last_call, state, why, since }
     });
     Json(Trunks { trunks: trunks.collect() })
+}
+
+const fn why_down(why: TrunkDown) -> TrunkWhy {
+    match why {
+        TrunkDown::NoAnswer => TrunkWhy::NoAnswer,
+        TrunkDown::Unreachable => TrunkWhy::Unreachable,
+        TrunkDown::ConnectionFailed => TrunkWhy::ConnectionFailed,
+        TrunkDown::Overloaded => TrunkWhy::Overloaded,
+        TrunkDown::DnsFailed => TrunkWhy::DnsFailed,
+        TrunkDown::RegistrationRefused => TrunkWhy::RegistrationRefused,
+    }
 }

@@ -1,11 +1,12 @@
 //! What needs somebody's attention now: derived from the board's state, never set or cleared by hand.
 //!
-//! A trunk is not in the list: carriers are not asked whether they are there, so nothing is known of a silent one.
+//! A trunk is down when it was asked and did not answer: of one that only sends us callers nothing is known.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_model::{AgentState, CallId, Language, Risk, Role, Spoken, Unix};
+use havre_model::{AgentState, CallId, Language, Risk, Role, Spoken, TrunkHealth, TrunkId, Unix};
 
 use super::{AgentEntry, CallEntry, LegEntry, Stage};
 
@@ -27,6 +28,8 @@ pub struct Alarm {
     pub call: Option<(CallId, Language)>,
     /// When what it warns of happens or happened, where that is known.
     pub ends: Option<Unix>,
+    /// Of which trunk.
+    pub trunk: Option<TrunkId>,
 }
 
 /// What is wrong with the certificate that the line shows browsers, phones and carriers, or soon will be.
@@ -75,6 +78,8 @@ pub enum AlarmKind {
     LongWait,
     /// In a talk, one of the two hears nothing.
     OneWay,
+    /// A trunk over which we call does not answer, or refuses us.
+    TrunkDown,
     /// The shared store does not answer.
     StoreDegraded,
     /// New calls are refused.
@@ -91,7 +96,7 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// All, the gravest first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::UrgentWaiting,
         Self::Nobody,
         Self::NoFrench,
@@ -101,6 +106,7 @@ impl AlarmKind {
         Self::CertificateUrgent,
         Self::LongWait,
         Self::OneWay,
+        Self::TrunkDown,
         Self::StoreDegraded,
         Self::CertificateSoon,
         Self::Draining,
@@ -116,6 +122,7 @@ impl AlarmKind {
             Self::UrgentWaiting => "urgent_waiting",
             Self::LongWait => "long_wait",
             Self::OneWay => "one_way",
+            Self::TrunkDown => "trunk_down",
             Self::StoreDegraded => "store_degraded",
             Self::Draining => "draining",
             Self::CertificateSoon => "certificate_soon",
@@ -132,6 +139,8 @@ pub(super) struct Lasting {
     pub(super) store_degraded: Option<Unix>,
     pub(super) draining: Option<Unix>,
     certificate: Option<(CertificateTrouble, Unix)>,
+    /// What is known of each outbound trunk, and since when.
+    pub(super) trunks: Arc<BTreeMap<TrunkId, (TrunkHealth, Unix)>>,
     nobody: Option<Unix>,
     no_french: Option<Unix>,
     no_english: Option<Unix>,
@@ -176,6 +185,15 @@ impl Lasting {
                 AlarmKind::UrgentWaiting => name(&mut alarms, kind, waiting(true, URGENT_TARGET)),
                 AlarmKind::LongWait => name(&mut alarms, kind, waiting(false, LONG_WAIT)),
                 AlarmKind::OneWay => name(&mut alarms, kind, one_way.clone()),
+                AlarmKind::TrunkDown => {
+                    let down = self.trunks.iter().filter(|(_, (health, _))| !health.is_usable());
+                    alarms.extend(down.map(|(trunk, (_, since))| Alarm {
+                        kind,
+                        since: *since,
+                        call: None,
+                        trunk: Some(trunk.clone()),
+                    }));
+                }
                 AlarmKind::Nobody => say(&mut alarms, kind, self.nobody),
                 AlarmKind::NoFrench => say(&mut alarms, kind, self.no_french),
                 AlarmKind::NoEnglish => say(&mut alarms, kind, self.no_english),
@@ -216,7 +234,7 @@ fn hold(since: &mut Option<Unix>, holds: bool, now: Unix) {
 }
 
 fn say(alarms: &mut Vec<Alarm>, kind: AlarmKind, since: Option<Unix>) {
-    alarms.extend(since.map(|since| Alarm { kind, since, call: None, ends: None }));
+    alarms.extend(since.map(|since| Alarm { kind, since, call: None, ends: None, trunk: None }));
 }
 
 fn name<'a>(
@@ -229,13 +247,15 @@ fn name<'a>(
         since,
         call: Some((call.id, call.language)),
         ends: None,
+        trunk: None,
     }));
 }
 
 #[cfg(test)]
 mod tests {
     use havre_model::{
-        AgentId, AgentProfile, CallEvent, Mono, Now, Roles, Side, SpokenSet, StateReason, Way, What, WrapUp,
+        AgentId, AgentProfile, CallEvent, Mono, Now, Roles, Side, SpokenSet, StateReason, TrunkDown, Way,
+        What, WrapUp,
     };
 
     use super::*;
@@ -327,10 +347,27 @@ mod tests {
         assert_eq!(stands(92, Some(CertificateTrouble::NotYet)), [("certificate_not_yet", 92, None)]);
     }
 
+    #[test]
+    fn a_trunk_that_is_down_is_an_alarm_until_it_answers_or_is_gone() {
+        let mut board = board(&[]);
+        let (a, b): (TrunkId, TrunkId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        board.on_trunk(&a, TrunkHealth::Up, secs(1));
+        board.on_trunk(&a, TrunkHealth::Down(TrunkDown::NoAnswer), secs(5));
+        board.on_trunk(&b, TrunkHealth::Down(TrunkDown::DnsFailed), secs(6));
+        // Another reason is the same outage.
+        board.on_trunk(&a, TrunkHealth::Down(TrunkDown::Unreachable), secs(7));
+        assert_eq!(alarms(&mut board, 8)[1..], ["trunk_down@5 a", "trunk_down@6 b"]);
+        board.on_trunk(&b, TrunkHealth::Up, secs(9));
+        assert_eq!(alarms(&mut board, 10)[1..], ["trunk_down@5 a"]);
+        board.on_trunks([(&b, TrunkHealth::Up)].into_iter(), secs(11));
+        assert_eq!(alarms(&mut board, 12).len(), 1, "a reload has removed it");
+    }
+
     fn alarms(board: &mut Board, at: i64) -> Vec<String> {
-        let said = board.snapshot(now(at)).alarms.into_iter().map(|Alarm { kind, since, call, .. }| {
+        let said = board.snapshot(now(at)).alarms.into_iter().map(|Alarm { kind, since, call, trunk, .. }| {
             let call = call.map(|(call, _)| format!(" {call}")).unwrap_or_default();
-            format!("{}@{}{call}", kind.as_str(), since.as_secs())
+            let trunk = trunk.map(|trunk| format!(" {trunk}")).unwrap_or_default();
+            format!("{}@{}{call}{trunk}", kind.as_str(), since.as_secs())
         });
         said.collect()
     }

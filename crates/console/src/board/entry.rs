@@ -1,12 +1,13 @@
 //! What a [`Snapshot`] is made of. Entries are shared with the board that goes on changing its own copies: taking a
 //! snapshot copies pointers, and an entry that is the same pointer as before has not changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use havre_model::{
     AgentId, AgentProfile, AgentState, CallId, Language, LineId, Mode, Now, OfferId, OfferKind, Outcome,
-    Quality, Risk, Side, TrunkId, Unix, Way,
+    Quality, Risk, Side, TrunkHealth, TrunkId, Unix, Way,
 };
 
 use super::alarm::Alarm;
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub today: Arc<Today>,
     /// What needs somebody's attention now.
     pub alarms: Vec<Alarm>,
+    /// What is known of each outbound trunk, and since when.
+    pub trunks: Arc<BTreeMap<TrunkId, (TrunkHealth, Unix)>>,
     /// The shared store answers.
     pub store_up: bool,
     /// New calls are refused.

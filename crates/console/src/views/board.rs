@@ -108,7 +108,7 @@ pub(crate) fn alarm(alarm: &Alarm) -> AlarmView {
         since: alarm.since.as_millis(),
         call: alarm.call.map(|(call, _)| call.to_string()),
         agent: None,
-        trunk: None,
+        trunk: alarm.trunk.as_ref().map(ToString::to_string),
         language: alarm.call.map(|(_, language)| LanguageWord(language)),
         ends: alarm.ends.map(Unix::as_millis),
     }

@@ -45,9 +45,9 @@ export function calm() {
     roster: { shifts: [{ agent: "advocate-en", day: 0, from: "08:00", to: "20:00" }, { agent: "advocate-fr", day: 0, from: "09:00", to: "17:00" }, { agent: "supervisor", day: 4, from: "20:00", to: "04:00" }] },
     coverage: { zone: "America/Toronto", hours: Array.from({ length: 168 }, (_, n) => ({ day: Math.floor(n / 24), hour: n % 24, en: n % 24 > 5 ? 2 : 1, fr: n % 24 > 7 && n % 24 < 22 ? 1 : 0, urgent: n % 24 === 3 ? 0 : 1 })) },
     trunks: [
-      { id: "east", sources: ["192.0.2.0/28"], calls: 2, offered: 143, refused: 0, last_call: now - 40_000, state: "up", why: "called_lately" },
-      { id: "west", sources: ["198.51.100.7/32"], calls: 0, offered: 12, refused: 3, last_call: now - 9 * 60 * MINUTE, state: "quiet", why: "no_call_for_a_day" },
-      { id: "demo", sources: ["127.0.0.0/8"], calls: 0, offered: 0, refused: 0, last_call: null, state: "unknown", why: "no_call_since_start" },
+      { id: "east", sources: ["192.0.2.0/28"], calls: 2, offered: 143, refused: 0, last_call: now - 40_000, state: "up", why: "called_lately", since: null },
+      { id: "west", sources: ["198.51.100.7/32"], calls: 0, offered: 12, refused: 3, last_call: now - 9 * 60 * MINUTE, state: "down", why: "no_answer", since: now - 11 * MINUTE },
+      { id: "demo", sources: ["127.0.0.0/8"], calls: 0, offered: 0, refused: 0, last_call: null, state: "unknown", why: "no_call_since_start", since: null },
     ],
     dialplan: plan(),
     prompts: ["P1", "P2", "P3", "P6"].map((id, n) => ({

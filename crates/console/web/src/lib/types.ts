@@ -185,8 +185,9 @@ export interface Trunk {
   offered: number;
   refused: number;
   last_call: number | null;
-  state: "up" | "quiet" | "unknown";
+  state: "up" | "down" | "quiet" | "unknown";
   why: string;
+  since: number | null;
 }
 export interface GraphNode { id: string; kind: string; label_en: string; label_fr: string; here: number | null }
 export interface GraphEdge { from: string; to: string; key: string | null; taken: number | null }
