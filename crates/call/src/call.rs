@@ -155,6 +155,13 @@ impl Call {
         self.id
     }
 
+    /// The number of the line that was dialled: its first one, in E.164.
+    #[must_use]
+    pub fn line_number(&self) -> Option<&str> {
+        let line = self.plan.lines().iter().find(|line| line.id == self.line)?;
+        line.numbers.first().map(String::as_str)
+    }
+
     /// Where the caller is.
     #[must_use]
     pub const fn stage(&self) -> &Stage {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Targets};
 use havre_model::{AgentProfile, Role};
 use havre_sip as sip;
-use havre_switch::{Library, ReloadPlan, SrtpPolicy};
+use havre_switch::{Library, Outsiders, ReloadPlan, SrtpPolicy};
 use havre_tls::Material;
 
 use crate::config::{Config, ConfigError, ConfigErrors, DEMO_NAME};
@@ -75,7 +75,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, Vec<Finding>> {
 /// Which optional steps of a dialplan have somebody to ring.
 pub(crate) fn targets(config: &Config) -> Targets {
     let on_call = config.agents.iter().any(|account| account.profile.roles.contains(Role::OnCall));
-    // Partner centres and interpreters are reached over outbound trunks, which nothing can configure yet.
+    // Partner centres and interpreters cannot be configured yet.
     Targets { on_call, partner: false, interpreter: false }
 }
 
@@ -91,6 +91,7 @@ impl Loaded {
             agents: profiles(&self.config),
             ring_first: ring_first(&self.config),
             srtp: srtp(&self.config),
+            outsiders: outsiders(&self.config),
             plan: self.plan,
             library: self.library,
         };
@@ -114,6 +115,13 @@ pub(crate) fn srtp(config: &Config) -> SrtpPolicy {
         trunks: config.trunks.iter().map(|trunk| (trunk.id.clone(), trunk.srtp)).collect(),
         agents: config.agents.iter().map(|agent| (agent.profile.id.clone(), agent.srtp)).collect(),
     }
+}
+
+/// Everybody outside whom we may call.
+pub(crate) fn outsiders(config: &Config) -> Outsiders {
+    let telephone =
+        |account: &crate::config::Account| Some((account.profile.id.clone(), account.telephone.clone()?));
+    Outsiders { phones: config.agents.iter().filter_map(telephone).collect() }
 }
 
 /// Where browsers may find our media, best first: what everybody is told, and the addresses behind it or beside it, for who
@@ -145,6 +153,8 @@ pub(crate) fn sip_config(config: &Config, certificates: Arc<sip::Certificates>) 
         numbers: Vec::new(),
         strip_prefixes: trunk.strip_prefixes.clone(),
         overload: trunk.overload,
+        caps: trunk.caps,
+        outbound: trunk.outbound.clone(),
     });
     let accounts = config
         .agents
@@ -156,9 +166,11 @@ pub(crate) fn sip_config(config: &Config, certificates: Arc<sip::Certificates>) 
         server_name: shown.to_string(),
         advertised: config.advertise.iter().map(|(bound, told)| (*bound, *told)).collect(),
         accounts: accounts.collect(),
+        listeners: config.sip_listen.clone(),
         trunks: trunks.collect(),
         session: config.session,
         certificates,
+        dial_within: config.dial_within,
         registration: sip::RegistrationTimes {
             max: config.max_expires,
             default: config.max_expires,

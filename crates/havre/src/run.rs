@@ -161,6 +161,7 @@ fn start_control(
         agents: load::profiles(config),
         ring_first: load::ring_first(config),
         srtp: load::srtp(config),
+        outsiders: load::outsiders(config),
         plan: Arc::clone(&loaded.plan),
         library: Arc::clone(&loaded.library),
         rtp_advertise: config.rtp_advertise,
@@ -170,13 +171,24 @@ fn start_control(
         }),
         shards: media.shards(),
     };
+    let dns = config.dns.clone();
     let (ended, control_ended) = oneshot::channel();
     let (started, handle) = std::sync::mpsc::channel();
     std::thread::Builder::new().name("havre-control".into()).spawn(move || {
         let switch = Switch::new(configuration, rand::random(), clock.now());
         let observer = Box::new(watcher);
-        let (control, handle) =
-            Control::new(Parts { switch, sockets, tls, media, media_events, clock, store, acks, observer });
+        let (control, handle) = Control::new(Parts {
+            switch,
+            sockets,
+            tls,
+            media,
+            media_events,
+            clock,
+            store,
+            acks,
+            observer,
+            dns,
+        });
         let _ = started.send(handle);
         if let Err(error) = control.run() {
             error!(%error, "the control thread cannot run");

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use havre_console::{Board, Counter, Measures, Snapshot, System};
-use havre_model::{AgentId, AgentState, CallEvent, CallId, Digit, Mos, Now, Outcome, Quality, TrunkId, What};
+use havre_model::{
+    AgentId, AgentState, CallEvent, CallId, Digit, Mos, Now, Outcome, Quality, TrunkHealth, TrunkId, What,
+};
 use havre_node::media::MediaThreads;
 use havre_node::{Observer, TlsCounters};
 use havre_store::Records;
@@ -208,6 +210,16 @@ impl Observer for Watcher {
         }
     }
 
+    fn on_trunk(&mut self, trunk: &TrunkId, health: TrunkHealth, now: Now) {
+        let state = health.as_str();
+        match health {
+            TrunkHealth::Down(why) => warn!(%trunk, state, why = why.as_str(), "trunk"),
+            TrunkHealth::Unknown | TrunkHealth::Up => info!(%trunk, state, "trunk"),
+        }
+        self.board.on_trunk(trunk, health, now.unix);
+        self.changed = true;
+    }
+
     fn on_transport_error(&mut self, transport: &'static str) {
         match self.measures.transport_errors.iter_mut().find(|(name, _)| *name == transport) {
             Some((_, count)) => *count += 1,
@@ -223,6 +235,7 @@ impl Observer for Watcher {
     fn on_reload(&mut self, switch: &Switch, now: Now) {
         let agents: Vec<_> = switch.queue().agents().map(|view| view.profile.clone()).collect();
         self.board.on_agents(&agents, now);
+        self.board.on_trunks(switch.sip().trunks(), now.unix);
         self.board.on_system(System::Reloaded { dialplan: switch.plan().hash().to_owned() }, now.unix);
         self.changed = true;
     }

@@ -23,7 +23,7 @@ use crate::media::{MediaThreads, ShardEvent};
 use crate::observer::Observer;
 use crate::tls::{self, TlsParts};
 use crate::udp::Sockets;
-use crate::{tcp, udp, web};
+use crate::{dns, tcp, udp, web};
 
 /// How often the observer may publish: an offer is on its advocate's screen 150 ms after it was decided, and a storm of
 /// changes costs no more than this.
@@ -49,6 +49,8 @@ pub struct Parts {
     pub acks: mpsc::Receiver<Ack>,
     /// Who watches.
     pub observer: Box<dyn Observer>,
+    /// DNS servers, the first to be asked first.
+    pub dns: Vec<SocketAddr>,
 }
 
 /// A control plane, ready to run.
@@ -75,7 +77,7 @@ impl Control {
     }
 
     async fn serve(self) -> std::io::Result<()> {
-        let Parts { switch, sockets, tls, media, mut media_events, clock, store, acks, observer } =
+        let Parts { switch, sockets, tls, media, mut media_events, clock, store, acks, observer, dns } =
             self.parts;
         let mut bound = HashMap::new();
         for (address, socket) in sockets.udp {
@@ -85,6 +87,7 @@ impl Control {
         let core = Rc::new(Core {
             clock,
             dialler,
+            dns: dns.into(),
             udp: bound,
             plane: RefCell::new(Plane {
                 switch,
@@ -110,6 +113,8 @@ impl Control {
             tokio::task::spawn_local(tcp::accept(Rc::clone(&core), udp::register(listener)?));
         }
         tokio::task::spawn_local(tls::take(Rc::clone(&core), secured));
+        // What the switch said before anybody listened: registrations at carriers, and questions to DNS.
+        core.timeout();
         tokio::task::spawn_local(keep_time(Rc::clone(&core)));
         tokio::task::spawn_local(tick(Rc::clone(&core)));
         tokio::task::spawn_local(listen_to_store(Rc::clone(&core)));
@@ -179,6 +184,7 @@ async fn listen_to_store(core: Rc<Core>) {
 pub(crate) struct Core {
     clock: Clock,
     dialler: tls::Dialler,
+    dns: Rc<[SocketAddr]>,
     udp: HashMap<SocketAddr, Rc<UdpSocket>>,
     plane: RefCell<Plane>,
     flows: RefCell<HashMap<FlowId, mpsc::Sender<Bytes>>>,
@@ -287,6 +293,10 @@ impl Core {
                     plane.switch.handle_input(Input::Media(MediaInput::OpenFailed { leg }), now);
                 }
             }
+            Output::Resolve(question) => {
+                tokio::task::spawn_local(dns::resolve(Rc::clone(self), Rc::clone(&self.dns), question));
+            }
+            Output::Trunk { trunk, health } => plane.observer.on_trunk(&trunk, health, now),
             Output::Store(op) => (plane.store)(op),
             Output::Event(event) => plane.observer.on_call(&event, now),
             Output::Agent { agent, state } => plane.observer.on_agent(&agent, state, now),

@@ -9,6 +9,7 @@
 pub mod clock;
 mod command;
 mod control;
+pub mod dns;
 mod icmp;
 pub mod media;
 mod observer;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use havre_model::{AgentId, AgentState, CallEvent, CallId, Digit, Now, TrunkId};
+use havre_model::{AgentId, AgentState, CallEvent, CallId, Digit, Now, TrunkHealth, TrunkId};
 use havre_switch::{QualityReport, Switch};
 
 use crate::media::MediaThreads;
@@ -23,6 +23,8 @@ pub trait Observer {
     fn on_refused(&mut self, status: u16, why: &'static str, trunk: Option<&TrunkId>);
     /// Somebody at `source` guesses passwords of SIP accounts, and has been wrong so often.
     fn on_guessing(&mut self, source: IpAddr, failures: u32);
+    /// What is known of an outbound trunk has changed.
+    fn on_trunk(&mut self, trunk: &TrunkId, health: TrunkHealth, now: Now);
     /// How a leg sounds, every few seconds and at its end.
     fn on_quality(&mut self, report: &QualityReport);
     /// A packet or connection failed; `transport` is `udp`, `tcp`, `tls` or `ws`.

@@ -46,6 +46,7 @@ impl Phone {
             | SipEvent::Registered { .. }
             | SipEvent::Unregistered { .. }
             | SipEvent::Guessing { .. }
+            | SipEvent::Trunk { .. }
             | SipEvent::Refused { .. } => {}
         }
     }

@@ -129,6 +129,8 @@ impl Phone {
                     self.outputs.push_back(Output::Connect { transport, local, remote, flow, server_name });
                 }
                 SipOutput::Disconnect { flow } => self.outputs.push_back(Output::Disconnect { flow }),
+                // A phone has no trunks, so no names of them.
+                SipOutput::Resolve(_) => {}
                 SipOutput::Event(event) => self.on_sip(event, now),
             }
         }

@@ -126,6 +126,12 @@ impl Inner {
                 let what = result.map_or_else(|error| error.to_string(), |state| words::state(&state));
                 self.log.say(now, "havre", format_args!("> answers: {what}"));
             }
+            Output::Trunk { trunk, health } => {
+                let why = health.why().map_or("", havre_model::TrunkDown::as_str);
+                self.log.say(now, "havre", format_args!("> trunk {trunk} is {} {why}", health.as_str()));
+            }
+            // The line's trunks have addresses here.
+            Output::Resolve(_) => {}
             Output::Quality(_) | Output::Guessing { .. } | Output::Went { .. } => {}
         }
     }

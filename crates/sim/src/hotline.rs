@@ -143,6 +143,8 @@ fn sip_config(agents: &[AgentProfile]) -> havre_sip::Config {
         numbers: Vec::new(),
         strip_prefixes: vec!["9011".to_owned()],
         overload: Default::default(),
+        caps: Default::default(),
+        outbound: None,
     };
     havre_sip::Config {
         realm: REALM.to_owned(),
@@ -159,6 +161,7 @@ pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPol
         agents: agents.to_vec(),
         ring_first: HashSet::new(),
         srtp: srtp.clone(),
+        outsiders: Default::default(),
         plan: Arc::clone(&plan.dialplan),
         library: Arc::clone(&plan.library),
         rtp_advertise: SWITCH.ip(),
@@ -169,7 +172,7 @@ pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPol
 }
 
 pub(crate) fn reload(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPolicy) -> ReloadPlan {
-    let Configuration { sip, agents, ring_first, srtp, plan, library, .. } =
+    let Configuration { sip, agents, ring_first, srtp, outsiders, plan, library, .. } =
         configuration(plan, agents, srtp);
-    ReloadPlan { sip, agents, ring_first, srtp, plan, library }
+    ReloadPlan { sip, agents, ring_first, srtp, outsiders, plan, library }
 }

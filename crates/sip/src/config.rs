@@ -1,15 +1,16 @@
 //! What an [`Endpoint`](crate::Endpoint) is told once: names, accounts, trunks, numbers, timers and limits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_model::{AgentId, LineId, TrunkId, limits};
+use havre_model::{AgentId, LineId, TrunkGroup, TrunkId, limits};
 use ipnet::IpNet;
 
 use crate::digest::Algorithm;
+use crate::endpoint::{Account, Transport};
 use crate::passport::Certificates;
 
 /// Configuration of an endpoint. Replaced as a whole by `Command::Configure`; calls in progress go on.
@@ -26,8 +27,14 @@ pub struct Config {
     pub advertised: HashMap<IpAddr, IpAddr>,
     /// Who may register and dial feature codes.
     pub accounts: HashMap<AgentId, Password>,
-    /// Who may send us callers. The first that matches source and number wins.
+    /// Our listening addresses. Calls over trunks leave by the first of the peer's family.
+    pub listeners: Vec<SocketAddr>,
+    /// Who may send us callers, and takes calls of ours. The first that matches source and number wins.
     pub trunks: Vec<Trunk>,
+    /// Whom we may call over trunks: no INVITE goes to any other number.
+    pub outside: HashSet<Outside>,
+    /// How long a call of ours may look for a trunk that takes it.
+    pub dial_within: Duration,
     /// What may be called.
     pub lines: Vec<LineNumbers>,
     /// What agents may call (`*40` …), each beginning with `*`.
@@ -55,7 +62,11 @@ impl Default for Config {
             server_name: "havre.invalid".to_owned(),
             advertised: HashMap::new(),
             accounts: HashMap::new(),
+            listeners: Vec::new(),
             trunks: Vec::new(),
+            outside: HashSet::new(),
+            // Two trunks that say nothing, and a third that rings, fit into it.
+            dial_within: Duration::from_secs(12),
             lines: Vec::new(),
             feature_codes: Vec::new(),
             accept_anyone: false,
@@ -104,6 +115,116 @@ pub struct Trunk {
     pub strip_prefixes: Vec<String>,
     /// What it hears where there is no room.
     pub overload: Overload,
+    /// How much goes over it.
+    pub caps: Caps,
+    /// How calls of ours go over it, if they may.
+    pub outbound: Option<Outbound>,
+}
+
+/// How much goes over a trunk, both directions together. Calls in progress are never touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// Calls at once.
+    pub calls: Option<usize>,
+    /// New calls in a second.
+    pub per_second: Option<u32>,
+}
+
+/// How calls of ours go over a trunk: what carriers differ in, as data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbound {
+    /// Where.
+    pub peer: Peer,
+    /// How; `None` as DNS says, and UDP where it says nothing.
+    pub transport: Option<Transport>,
+    /// Credentials of ours, shown to this realm alone.
+    pub account: Option<Account>,
+    /// Trunks of one group lead to the same numbers.
+    pub group: TrunkGroup,
+    /// Lower ones are tried first.
+    pub priority: u16,
+    /// Among those of one priority: how often this one comes first (RFC 2782).
+    pub weight: u16,
+    /// Longest wait for the first provisional response to an INVITE; then the next trunk is tried.
+    pub answer_within: Duration,
+    /// Longest wait for it to ring after that.
+    pub ring_within: Duration,
+    /// How numbers are written.
+    pub numbers: NumberFormat,
+    /// Host of `From`; `None` for our own name.
+    pub from: Option<String>,
+    /// `;user=phone` in the Request-URI, To and From.
+    pub user_phone: bool,
+    /// `P-Asserted-Identity` with the line's number (RFC 3325).
+    pub asserted: bool,
+    /// Offer reliable provisional responses (RFC 3262).
+    pub reliable: bool,
+    /// Offer session timers (RFC 4028).
+    pub session_timer: bool,
+    /// OPTIONS; `None` for a carrier that minds them.
+    pub ping: Option<Ping>,
+    /// Register there, for so long at a time.
+    pub register: Option<Duration>,
+}
+
+/// Where a trunk's peer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// At an address.
+    At(SocketAddr),
+    /// At a name: with a port an address record, without one RFC 3263.
+    Name(String, Option<u16>),
+}
+
+/// How the number to be called is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// `+15145550123`.
+    E164,
+    /// `5145550123` within North America; elsewhere `011` and the digits.
+    National,
+    /// This, and the digits of E.164 without `+`.
+    Prefix(String),
+}
+
+/// How a trunk is asked whether it is there: by OPTIONS. Any answer but 408 and 503 says yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// Time from one to the next, jittered by a quarter.
+    pub every: Duration,
+    /// The same while it is down.
+    pub every_down: Duration,
+    /// Longest wait for an answer.
+    pub patience: Duration,
+    /// User part of the Request-URI.
+    pub user: Option<String>,
+    /// So many failures in a row, of pings or calls, and it is down.
+    pub down_after: u8,
+    /// So many answers in a row, and it is up again.
+    pub up_after: u8,
+}
+
+impl Default for Ping {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(30),
+            every_down: Duration::from_secs(10),
+            patience: Duration::from_secs(4),
+            user: None,
+            // One lost OPTIONS is repeated by its transaction five times within the patience: two in a row are no accident.
+            down_after: 2,
+            up_after: 1,
+        }
+    }
+}
+
+/// Somebody outside whom the configuration names, and over which trunks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Outside {
+    /// Over one of these.
+    pub group: TrunkGroup,
+    /// In E.164.
+    pub number: String,
 }
 
 impl Trunk {

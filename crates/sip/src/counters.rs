@@ -46,6 +46,14 @@ counters! {
     transactions_full;
     /// Requests of methods that mean nothing here, answered 405.
     refused_methods;
+    /// INVITEs refused, or calls of ours sent elsewhere, because of a trunk's own caps.
+    trunk_full;
+    /// Calls of ours that went on to another trunk.
+    trunk_failovers;
+    /// Calls of ours to numbers that the configuration does not name: none was placed.
+    unnamed_numbers;
+    /// Questions that DNS did not answer.
+    dns_failures;
     /// INVITEs refused by the edge (403, 404).
     edge_refusals;
     /// Callers without an `Identity` header.

@@ -10,6 +10,7 @@ use crate::number::{caller_number, e164};
 use crate::registrar::Registrar;
 use crate::scanner::is_scanner;
 use crate::stack::Stack;
+use crate::trunk::Trunks;
 use crate::wire::{Host, Name, Request, Uri};
 
 /// Diversions that are looked at; a call that went further round is a loop.
@@ -171,6 +172,12 @@ fn judge_trunk(
         None => true,
     };
     let called = request.uri.user().unwrap_or_default();
+    // A carrier that knows us by our registration sends its callers to the contact, and the number in To.
+    let to = request.headers.to().ok().and_then(|to| to.uri.user().map(std::borrow::Cow::into_owned));
+    let find_line = |config: &Config, trunk: &Trunk, called: &str| {
+        let by_to = || to.as_ref().filter(|_| Trunks::registers(config, &trunk.id));
+        find_line(config, trunk, called).or_else(|| find_line(config, trunk, by_to()?))
+    };
     let usable: Vec<_> = trunks.iter().filter(|trunk| may_use(trunk)).collect();
     let targets = targets(request);
     for trunk in &usable {

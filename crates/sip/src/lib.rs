@@ -18,10 +18,12 @@ mod stack;
 mod timer;
 mod trace;
 mod transaction;
+mod trunk;
 pub mod wire;
 
 pub use config::{
-    Config, Limits, LineNumbers, Overload, Password, RegistrationTimes, SessionTimers, Timers, Trunk,
+    Caps, Config, Limits, LineNumbers, NumberFormat, Outbound, Outside, Overload, Password, Peer, Ping,
+    RegistrationTimes, SessionTimers, Timers, Trunk,
 };
 pub use counters::Counters;
 pub use endpoint::{
@@ -31,3 +33,4 @@ pub use endpoint::{
 pub use passport::{Attestation, Certificate, Certificates};
 pub use registrar::Binding;
 pub use rsip::{Method, StatusCode};
+pub use trunk::{Answer, Question, Record, RecordKind};

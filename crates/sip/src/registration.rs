@@ -1,12 +1,12 @@
-//! Being a phone: our own registration at somebody else's registrar, kept alive (RFC 3261 §10.2).
+//! Being a phone, or a carrier's customer: our own registration at somebody else's registrar, kept alive (RFC 3261 §10.2).
 
 use std::time::Duration;
 
 use crate::Method;
 use crate::dialog::{ALLOW, PRODUCT, own_contact};
 use crate::digest::Session as Digest;
-use crate::endpoint::{Account, Event, Path};
-use crate::leg::tag_text;
+use crate::endpoint::{Account, Path};
+use crate::leg::{challenge_headers, tag_text};
 use crate::stack::{ClientId, Outcome, Stack, Timer, User};
 use crate::timer::Alarm;
 use crate::wire::{CSeq, Contacts, Name, NameAddr, Request, Response, SipUri, Uri};
@@ -18,8 +18,27 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// Challenges answered in one attempt: one, and one more if only the nonce was old; and one 423.
 const MAX_TRIES: u8 = 4;
 
+/// Which registration of ours: a phone has one, a gateway one for each trunk that wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RegistrationId(pub(crate) u64);
+
+impl RegistrationId {
+    /// A phone's.
+    pub(crate) const PHONE: Self = Self(0);
+}
+
+/// What came of a registration, a refresh, or leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Registered {
+    /// 200, or why not; 408 on timeout, 503 where the path failed.
+    pub(crate) status: u16,
+    /// Zero if it was not granted.
+    pub(crate) expires: Duration,
+}
+
 /// See the module's page.
 pub(crate) struct Registration {
+    id: RegistrationId,
     account: Account,
     registrar: Path,
     address_of_record: Uri,
@@ -28,6 +47,8 @@ pub(crate) struct Registration {
     tag: String,
     seq: u32,
     digest: Option<Digest>,
+    /// Where the credentials go: a proxy asks in another header.
+    proof: Name,
     failures: u32,
     state: State,
 }
@@ -46,6 +67,7 @@ enum State {
 impl Registration {
     pub(crate) fn begin(
         stack: &mut Stack,
+        id: RegistrationId,
         account: Account,
         registrar: Path,
         uri: Uri,
@@ -54,6 +76,7 @@ impl Registration {
         let call_id = tag_text(stack.random_u64());
         let tag = tag_text(stack.random_u64());
         let mut registration = Self {
+            id,
             account,
             registrar,
             address_of_record: uri,
@@ -62,12 +85,21 @@ impl Registration {
             tag,
             seq: 0,
             digest: None,
+            proof: Name::Authorization,
             failures: 0,
             state: State::Left,
         };
         let client = registration.ask(stack, registration.expires);
         registration.state = State::Asking { client, tries: 1 };
         registration
+    }
+
+    pub(crate) const fn id(&self) -> RegistrationId {
+        self.id
+    }
+
+    pub(crate) const fn path(&self) -> Path {
+        self.registrar
     }
 
     pub(crate) fn leave(&mut self, stack: &mut Stack) {
@@ -98,15 +130,22 @@ impl Registration {
         }
     }
 
-    pub(crate) fn on_outcome(&mut self, stack: &mut Stack, id: ClientId, outcome: &Outcome) {
+    /// What came of a request: something to be told once the attempt is over.
+    #[must_use]
+    pub(crate) fn on_outcome(
+        &mut self,
+        stack: &mut Stack,
+        id: ClientId,
+        outcome: &Outcome,
+    ) -> Option<Registered> {
         let status = outcome.status();
         let (tries, lifetime) = match self.state {
             State::Asking { client, tries } if client == id => (tries, self.expires),
             State::Leaving { client, tries } if client == id => (tries, Duration::ZERO),
-            _ => return,
+            _ => return None,
         };
         if status < 200 {
-            return;
+            return None;
         }
         if let Outcome::Response(response) = outcome
             && tries < MAX_TRIES
@@ -118,14 +157,13 @@ impl Registration {
                 State::Leaving { .. } => State::Leaving { client, tries: tries + 1 },
                 _ => State::Asking { client, tries: tries + 1 },
             };
-            return;
+            return None;
         }
         let leaving = matches!(self.state, State::Leaving { .. });
         let granted = match outcome {
             Outcome::Response(response) if status < 300 && !leaving => self.granted(stack, response),
             _ => Duration::ZERO,
         };
-        stack.emit(Event::RegisterResult { status, expires: granted });
         if leaving {
             self.state = State::Left;
         } else if granted.is_zero() {
@@ -133,8 +171,9 @@ impl Registration {
         } else {
             self.failures = 0;
             let at = stack.mono() + granted.saturating_sub(MARGIN).max(granted / 2);
-            self.state = State::Waiting { alarm: stack.set_timer(at, Timer::Registration) };
+            self.state = State::Waiting { alarm: stack.set_timer(at, Timer::Registration(self.id)) };
         }
+        Some(Registered { status, expires: granted })
     }
 
     /// After a failure, or a lost connection: a pause that doubles, jittered by half.
@@ -144,13 +183,15 @@ impl Registration {
         let jitter =
             Duration::from_millis(stack.random_between(0, 1000)).mul_f64(doubled.as_secs_f64() / 2.0);
         let at = stack.mono() + doubled / 2 + jitter;
-        self.state = State::Waiting { alarm: stack.set_timer(at, Timer::Registration) };
+        self.state = State::Waiting { alarm: stack.set_timer(at, Timer::Registration(self.id)) };
     }
 
     fn can_try_again(&mut self, response: &Response) -> bool {
         match response.status {
-            401 => {
-                let challenges = response.headers.auths(&Name::WwwAuthenticate);
+            401 | 407 => {
+                let (asked, answered_in) = challenge_headers(response.status);
+                let challenges = response.headers.auths(&asked);
+                self.proof = answered_in;
                 let Ok(session) = Digest::accept(&challenges, Some(&self.account.realm)) else {
                     return false;
                 };
@@ -185,7 +226,7 @@ impl Registration {
         headers.push(Name::To, &address);
         headers.push(Name::CallId, &self.call_id);
         headers.push(Name::CSeq, &CSeq { seq: self.seq, method: Method::Register });
-        headers.push(Name::Contact, &own_contact(&stack.config, self.registrar, &self.address_of_record));
+        headers.push(Name::Contact, &self.contact(stack));
         headers.push(Name::Expires, &lifetime.as_secs());
         headers.push(Name::Allow, ALLOW);
         headers.push(Name::UserAgent, PRODUCT);
@@ -193,14 +234,18 @@ impl Registration {
             let cnonce = tag_text(stack.random_u64());
             let (user, password) = (&self.account.user, self.account.password.expose());
             let credentials = digest.authorize(user, password, Method::Register, &request.uri, &cnonce);
-            request.headers.push(Name::Authorization, &credentials);
+            request.headers.push(self.proof.clone(), &credentials);
         }
-        stack.send_request(request, self.registrar, User::Registration)
+        stack.send_request(request, self.registrar, User::Registration(self.id))
+    }
+
+    fn contact(&self, stack: &Stack) -> NameAddr {
+        own_contact(&stack.config, self.registrar, &self.address_of_record)
     }
 
     /// The lifetime of our own contact in the registrar's list, else the header's, else what we asked for.
     fn granted(&self, stack: &Stack, response: &Response) -> Duration {
-        let own = own_contact(&stack.config, self.registrar, &self.address_of_record).uri;
+        let own = self.contact(stack).uri;
         let listed = match response.headers.contacts() {
             Ok(Contacts::List(list)) => {
                 list.iter().find(|contact| contact.uri.equivalent(&own)).and_then(NameAddr::expires)

@@ -46,7 +46,8 @@ struct Key(u64);
 struct Dialog {
     began: Now,
     peer: Peer,
-    of_call: bool,
+    /// Whose it is.
+    call: Option<CallId>,
     notes: VecDeque<Note>,
     left_out: u64,
 }
@@ -116,6 +117,13 @@ impl Trace {
         }
     }
 
+    /// The dialog of `call_id` follows that of `former`, which came to nothing, in the same call.
+    pub(crate) fn follow(&mut self, call_id: &str, former: &str) {
+        if let Some(call) = self.dialogs.get(&self.key(former)).and_then(|dialog| dialog.call) {
+            self.adopt(self.key(call_id), call);
+        }
+    }
+
     /// What passed in a call; `None` if it is not, or no longer, known.
     pub(crate) fn ladder(&self, call: CallId) -> Option<Ladder> {
         let keys = self.calls.get(&call)?;
@@ -149,13 +157,13 @@ impl Trace {
         }
         self.attempts.push_back(key);
         let notes = VecDeque::with_capacity(8);
-        let dialog = Dialog { began: now, peer: Peer::Unknown, of_call: false, notes, left_out: 0 };
+        let dialog = Dialog { began: now, peer: Peer::Unknown, call: None, notes, left_out: 0 };
         self.dialogs.insert(key, dialog);
     }
 
     fn adopt(&mut self, key: Key, call: CallId) {
-        let Some(dialog) = self.dialogs.get_mut(&key).filter(|dialog| !dialog.of_call) else { return };
-        dialog.of_call = true;
+        let Some(dialog) = self.dialogs.get_mut(&key).filter(|dialog| dialog.call.is_none()) else { return };
+        dialog.call = Some(call);
         // Among the latest: it has just begun.
         if let Some(at) = self.attempts.iter().rposition(|known| *known == key) {
             self.attempts.remove(at);

@@ -89,6 +89,8 @@ fn several_carriers_share_a_line_and_keep_to_their_numbers() {
         numbers: vec![LINE.to_owned(), "+18335550101".to_owned()],
         strip_prefixes: Vec::new(),
         overload: Default::default(),
+        caps: Default::default(),
+        outbound: None,
     });
     for (from, number, expected) in [
         (CARRIER, LINE, 486),

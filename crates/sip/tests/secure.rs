@@ -85,6 +85,8 @@ fn certified_trunk(sources: &[&str]) -> Config {
         numbers: Vec::new(),
         strip_prefixes: Vec::new(),
         overload: havre_sip::Overload::default(),
+        caps: Default::default(),
+        outbound: None,
     };
     Config { trunks: vec![trunk], ..gateway() }
 }

@@ -12,6 +12,7 @@ use crate::caller::end_of;
 use crate::io::Output;
 use crate::label;
 use crate::leg::{Leg, Part, Role};
+use crate::outside::why_of_telephone;
 use crate::switch::Switch;
 
 /// The SIP user that offers come from: the line, never a caller.
@@ -55,12 +56,23 @@ impl Switch {
         let Some(sdp) = entry.session().map(havre_media::sdp::Session::offer) else { return };
         let reader = self.agents.get(&agent).map_or(Spoken::En, |profile| profile.ui_language);
         let Some(caller) = self.calls.get(&call).map(|entry| &entry.call) else { return };
-        let display = label::of_offer(caller.language(), caller.risk(), caller.mode(), interpreter, reader);
-        let from = sip::Identity { display, user: LINE_USER.to_owned(), host: None };
-        let target = if browser {
-            sip::Target::Browser { agent, call, resume: part == Part::Returning }
+        let telephone = if browser { None } else { self.outsiders.phones.get(&agent).cloned() };
+        let (from, target) = if let Some(telephone) = telephone {
+            // Nothing is said of the call on a network that is not ours: the line's number, and no name.
+            let Some(from) = self.line_identity(call) else {
+                return self.fail_agent_leg(leg, Cause::Internal, now);
+            };
+            (from, sip::Target::Outside(telephone))
         } else {
-            sip::Target::Agent(agent)
+            let display =
+                label::of_offer(caller.language(), caller.risk(), caller.mode(), interpreter, reader);
+            let from = sip::Identity { display, user: LINE_USER.to_owned(), host: None };
+            let target = if browser {
+                sip::Target::Browser { agent, call, resume: part == Part::Returning }
+            } else {
+                sip::Target::Agent(agent)
+            };
+            (from, target)
         };
         let sdp = Some(sdp.into());
         self.command_sip(sip::Command::Dial { leg, target, from, sdp, account: None }, now);
@@ -103,11 +115,17 @@ impl Switch {
             }
             (sip::Event::Ended { by, cause, .. }, Part::Offered { .. }) => {
                 if let Some(ended) = self.forget_leg(leg) {
-                    self.on_offer_ended(ended, why_of(by, cause), now);
+                    let outside = self.rings_outside(&ended);
+                    let why = if outside { why_of_telephone(cause) } else { why_of(by, cause) };
+                    self.on_offer_ended(ended, why, now);
                 }
             }
             _ => {}
         }
+    }
+
+    fn rings_outside(&self, leg: &Leg) -> bool {
+        matches!(&leg.role, Role::Agent { agent, browser: false, .. } if self.outsiders.phones.contains_key(agent))
     }
 
     fn on_agent_answered(&mut self, leg: LegId, part: Part, now: Now) {

@@ -10,7 +10,7 @@ use havre_media as media;
 use havre_media::sdp::Srtp;
 use havre_model::{
     AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, Digit, FlowId, LegId, Quality, Side,
-    TrunkId,
+    TrunkHealth, TrunkId,
 };
 use havre_queue as queue;
 use havre_sip as sip;
@@ -37,6 +37,8 @@ pub struct Configuration {
     pub ring_first: HashSet<TrunkId>,
     /// Whose media is to be SRTP.
     pub srtp: SrtpPolicy,
+    /// Whom we may call over trunks.
+    pub outsiders: Outsiders,
     /// What callers hear and what keys do.
     pub plan: Arc<Dialplan>,
     /// The plan's prompts, encoded.
@@ -47,6 +49,13 @@ pub struct Configuration {
     pub browser: Option<BrowserMedia>,
     /// Data threads.
     pub shards: usize,
+}
+
+/// Everybody outside whom the configuration names, and nobody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outsiders {
+    /// On-call people by the telephone that rings for them.
+    pub phones: HashMap<AgentId, sip::Outside>,
 }
 
 /// What browsers have to know of our media, beside what is each leg's own.
@@ -69,6 +78,8 @@ pub struct ReloadPlan {
     pub ring_first: HashSet<TrunkId>,
     /// As in [`Configuration`].
     pub srtp: SrtpPolicy,
+    /// As in [`Configuration`].
+    pub outsiders: Outsiders,
     /// As in [`Configuration`].
     pub plan: Arc<Dialplan>,
     /// As in [`Configuration`].
@@ -115,6 +126,13 @@ pub enum Input<'a> {
     Closed {
         /// Its id.
         flow: FlowId,
+    },
+    /// DNS has answered [`Output::Resolve`].
+    Resolved {
+        /// As asked.
+        question: sip::Question,
+        /// The records; `None` if it did not answer.
+        answer: Option<sip::Answer>,
     },
     /// A SIP datagram came back (ICMP).
     Unreachable {
@@ -204,6 +222,15 @@ pub enum Output {
     Disconnect {
         /// Its id.
         flow: FlowId,
+    },
+    /// Ask DNS.
+    Resolve(sip::Question),
+    /// What is known of an outbound trunk has changed.
+    Trunk {
+        /// Which.
+        trunk: TrunkId,
+        /// What is known now.
+        health: TrunkHealth,
     },
     /// A command for a data thread.
     Media {

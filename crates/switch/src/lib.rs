@@ -11,11 +11,14 @@ mod io;
 mod label;
 mod leg;
 mod library;
+mod outside;
 mod quality;
 mod returning;
 mod switch;
 mod wakeups;
 
-pub use io::{BrowserMedia, Configuration, Input, MediaInput, Output, QualityReport, ReloadPlan, SrtpPolicy};
+pub use io::{
+    BrowserMedia, Configuration, Input, MediaInput, Output, Outsiders, QualityReport, ReloadPlan, SrtpPolicy,
+};
 pub use library::Library;
 pub use switch::{Counters, Switch};

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::feature;
-use crate::io::{BrowserMedia, Configuration, Input, MediaInput, Output, ReloadPlan, SrtpPolicy};
+use crate::io::{BrowserMedia, Configuration, Input, MediaInput, Output, Outsiders, ReloadPlan, SrtpPolicy};
 use crate::leg::{DialledLegs, Leg, Media, Part, Role};
 use crate::library::Library;
 use crate::quality::Closing;
@@ -32,6 +32,7 @@ pub struct Switch {
     pub(crate) agents: HashMap<AgentId, AgentProfile>,
     pub(crate) ring_first: HashSet<TrunkId>,
     pub(crate) srtp: SrtpPolicy,
+    pub(crate) outsiders: Outsiders,
     pub(crate) calls: HashMap<CallId, Box<Entry>>,
     pub(crate) legs: HashMap<LegId, Leg>,
     /// Legs that are over, until their last report has come.
@@ -94,15 +95,25 @@ impl Switch {
     /// A switch that takes calls at once.
     #[must_use]
     pub fn new(configuration: Configuration, seed: [u8; 32], now: Now) -> Self {
-        let Configuration { sip, agents, ring_first, srtp, plan, library, rtp_advertise, browser, shards } =
-            configuration;
+        let Configuration {
+            sip,
+            agents,
+            ring_first,
+            srtp,
+            outsiders,
+            plan,
+            library,
+            rtp_advertise,
+            browser,
+            shards,
+        } = configuration;
         let mut random = ChaCha20Rng::from_seed(seed);
         let mut seeds = || {
             let mut seed = [0; 32];
             random.fill_bytes(&mut seed);
             seed
         };
-        let endpoint = Endpoint::new(Arc::new(with_numbers(sip, &plan)), seeds(), now);
+        let endpoint = Endpoint::new(Arc::new(with_numbers(sip, &plan, &outsiders)), seeds(), now);
         let mut this = Self {
             sip: endpoint,
             queue: Engine::new(seeds(), now),
@@ -122,6 +133,7 @@ impl Switch {
             library,
             ring_first,
             srtp,
+            outsiders,
             rtp_advertise,
             browser,
             random,
@@ -143,6 +155,9 @@ impl Switch {
             Input::Message { flow, bytes } => self.sip.handle_input(sip::Input::Message { flow, bytes }, now),
             Input::Stream { flow, bytes } => self.sip.handle_input(sip::Input::Stream { flow, bytes }, now),
             Input::Closed { flow } => self.sip.handle_input(sip::Input::Closed { flow }, now),
+            Input::Resolved { question, answer } => {
+                self.sip.handle_input(sip::Input::Resolved { question, answer }, now);
+            }
             Input::Unreachable { local, remote } => {
                 self.sip.handle_input(sip::Input::Unreachable { local, remote }, now);
             }
@@ -256,6 +271,7 @@ impl Switch {
                 self.outputs.push_back(Output::Connect { transport, local, remote, flow, server_name });
             }
             sip::Output::Disconnect { flow } => self.outputs.push_back(Output::Disconnect { flow }),
+            sip::Output::Resolve(question) => self.outputs.push_back(Output::Resolve(question)),
             sip::Output::Event(event) => self.on_sip_event(event, now),
         }
     }
@@ -282,6 +298,12 @@ impl Switch {
                 self.queue.handle_input(queue::Input::Reachable { agent: agent.clone(), yes: true }, now);
                 self.dial_returning(&agent);
             }
+            sip::Event::Trunk { trunk, health } => {
+                self.outputs.push_back(Output::Trunk { trunk, health });
+                self.say_who_is_reachable(now);
+            }
+            // Whose telephone outside can be rung is there without any other.
+            sip::Event::Unregistered { agent } if self.has_telephone(&agent) => {}
             sip::Event::Unregistered { agent } => {
                 self.queue.handle_input(queue::Input::Reachable { agent, yes: false }, now);
             }
@@ -442,18 +464,25 @@ impl Switch {
     }
 
     fn on_reload(&mut self, reload: ReloadPlan, now: Now) {
-        let ReloadPlan { sip, agents, ring_first, srtp, plan, library } = reload;
-        self.command_sip(sip::Command::Configure(Arc::new(with_numbers(sip, &plan))), now);
+        let ReloadPlan { sip, agents, ring_first, srtp, outsiders, plan, library } = reload;
+        let sip = with_numbers(sip, &plan, &outsiders);
+        let former = std::mem::replace(&mut self.outsiders, outsiders);
+        self.command_sip(sip::Command::Configure(Arc::new(sip)), now);
         self.plan = plan;
         self.library = library;
         self.ring_first = ring_first;
         self.srtp = srtp;
         self.set_agents(agents, now);
+        for agent in former.phones.into_keys().filter(|agent| !self.outsiders.phones.contains_key(agent)) {
+            let yes = self.sip.is_reachable(&agent);
+            self.queue.handle_input(queue::Input::Reachable { agent, yes }, now);
+        }
     }
 
     fn set_agents(&mut self, agents: Vec<AgentProfile>, now: Now) {
         self.agents = agents.iter().map(|profile| (profile.id.clone(), profile.clone())).collect();
         self.queue.handle_input(queue::Input::Agents(agents), now);
+        self.say_who_is_reachable(now);
     }
 
     /// Whether an agent's media is to be SRTP.
@@ -514,7 +543,8 @@ impl Switch {
     }
 }
 
-fn with_numbers(mut config: sip::Config, plan: &Dialplan) -> sip::Config {
+fn with_numbers(mut config: sip::Config, plan: &Dialplan, outsiders: &Outsiders) -> sip::Config {
+    config.outside = outsiders.phones.values().cloned().collect();
     config.feature_codes = feature::codes();
     config.lines = plan
         .lines()

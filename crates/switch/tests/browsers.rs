@@ -144,6 +144,8 @@ fn configuration(browser: bool) -> Configuration {
         numbers: Vec::new(),
         strip_prefixes: Vec::new(),
         overload: Default::default(),
+        caps: Default::default(),
+        outbound: None,
     };
     let advocate = AgentProfile {
         id: "advocate-en".parse().unwrap(),
@@ -164,6 +166,7 @@ fn configuration(browser: bool) -> Configuration {
     Configuration {
         sip,
         agents: vec![advocate],
+        outsiders: Default::default(),
         ring_first: HashSet::new(),
         srtp: SrtpPolicy::default(),
         plan,

@@ -35,6 +35,8 @@ fuzz_target!(|bytes: &[u8]| {
         numbers: Vec::new(),
         strip_prefixes: Vec::new(),
         overload: Default::default(),
+        caps: Default::default(),
+        outbound: None,
     };
     let line = LineNumbers { line: "hotline".parse().expect("a name"), numbers: vec!["+12155551213".to_owned()] };
     let certificates = Arc::new(certificates);

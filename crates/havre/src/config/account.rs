@@ -5,10 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use havre_media::sdp::Srtp;
-use havre_model::{AgentId, AgentProfile, Role, Spoken, WrapUp, limits};
+use havre_model::{AgentId, AgentProfile, Role, Roles, Spoken, WrapUp, limits};
 
-use super::Check;
 use super::raw::{RawAgent, RawWrapUp};
+use super::{Check, Trunk};
+
+/// Time after a talk before an on-call person's telephone may ring again.
+pub(super) const ON_CALL_WRAP_UP: Duration = Duration::from_secs(120);
 
 /// An advocate's account.
 #[derive(Clone)]
@@ -19,6 +22,8 @@ pub(crate) struct Account {
     pub(crate) password: String,
     /// Whether media of their phones is SRTP.
     pub(crate) srtp: Srtp,
+    /// The telephone that rings for an on-call person.
+    pub(crate) telephone: Option<havre_sip::Outside>,
 }
 
 impl fmt::Debug for Account {
@@ -28,7 +33,7 @@ impl fmt::Debug for Account {
 }
 
 impl Check<'_> {
-    pub(super) fn agents(&mut self, raw: &[RawAgent]) -> Vec<Account> {
+    pub(super) fn agents(&mut self, raw: &[RawAgent], trunks: &[Trunk]) -> Vec<Account> {
         if raw.len() > limits::MAX_AGENTS {
             self.error(
                 "agents",
@@ -37,7 +42,10 @@ impl Check<'_> {
             );
         }
         let mut names = HashSet::new();
-        raw.iter().enumerate().filter_map(|(i, agent)| self.agent(i, agent, &mut names)).collect()
+        let agents: Vec<_> =
+            raw.iter().enumerate().filter_map(|(i, agent)| self.agent(i, agent, &mut names)).collect();
+        self.telephones(&agents, trunks);
+        agents
     }
 
     fn agent(&mut self, i: usize, raw: &RawAgent, names: &mut HashSet<AgentId>) -> Option<Account> {
@@ -72,7 +80,7 @@ impl Check<'_> {
             self.error(&key("languages"), "none is left", "write [\"en\"], [\"fr\"] or [\"en\", \"fr\"]");
             return None;
         };
-        let roles = raw
+        let roles: Roles = raw
             .roles
             .iter()
             .filter_map(|name| {
@@ -84,7 +92,10 @@ impl Check<'_> {
                 role
             })
             .collect();
+        let telephone = self.telephone(i, raw, roles);
         let wrap_up = match &raw.wrap_up {
+            // Nobody ends it by a key of an ordinary telephone.
+            RawWrapUp::Default if telephone.is_some() => WrapUp::After(ON_CALL_WRAP_UP),
             RawWrapUp::Default => WrapUp::Manual,
             RawWrapUp::Word(word) if word == "manual" => WrapUp::Manual,
             RawWrapUp::Seconds(secs) if (0.0..=86_400.0).contains(secs) => {
@@ -95,10 +106,11 @@ impl Check<'_> {
                 WrapUp::Manual
             }
         };
-        let ready_on_register = raw.ready_on_register;
+        // Whoever is on call is to be rung until they say otherwise: there is no phone to register.
+        let ready_on_register = raw.ready_on_register || telephone.is_some();
         let languages = languages.into_iter().collect();
         let profile = AgentProfile { id, languages, ui_language, roles, wrap_up, ready_on_register };
         let srtp = self.srtp(&key("srtp"), &raw.srtp);
-        Some(Account { profile, password: raw.password.clone(), srtp })
+        Some(Account { profile, password: raw.password.clone(), srtp, telephone })
     }
 }

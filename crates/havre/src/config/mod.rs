@@ -7,6 +7,7 @@ mod error;
 mod locate;
 mod media;
 mod oidc;
+mod outbound;
 mod raw;
 mod session;
 mod tls;
@@ -62,6 +63,10 @@ pub(crate) struct Config {
     pub(crate) max_expires: Duration,
     /// RFC 4028.
     pub(crate) session: SessionTimers,
+    /// DNS servers.
+    pub(crate) dns: Vec<SocketAddr>,
+    /// How long a call of ours looks for a trunk.
+    pub(crate) dial_within: Duration,
     /// Ports for RTP and RTCP.
     pub(crate) rtp_ports: RangeInclusive<u16>,
     /// One for each data thread; `None` where the range is too small to spare any.
@@ -254,17 +259,9 @@ impl Check<'_> {
                 "set `secure = true` and give [tls] a certificate, or listen on 127.0.0.1 behind a TLS proxy";
             self.error("http.listen", "is not loopback, and HTTP is plain there", remedy);
         }
-        let node_name = "use letters, digits, '.', '_' or '-'";
-        let node = match raw.node.name.parse::<NodeId>() {
-            Ok(node) => Some(node),
-            Err(_) => {
-                self.error("node.name", format!("{:?} is not a name", raw.node.name), node_name);
-                None
-            }
-        };
         let redis = self.store_url(&raw.store.url);
         let trunks = self.trunks(&raw.trunks, &tls);
-        let agents = self.agents(&raw.agents);
+        let agents = self.agents(&raw.agents, &trunks);
         let pairs = "write first-last, as 20000-29999; each call takes four ports (two legs, RTP and RTCP)";
         let rtp_ports = self.ports("rtp.ports", &raw.rtp.ports, pairs).unwrap_or(20_000..=29_999);
         let http_token = self.token(raw.http.token, http_listen.ip());
@@ -282,7 +279,7 @@ impl Check<'_> {
         let shards = if raw.node.shards == 0 { cores } else { raw.node.shards.min(MAX_SHARDS) };
         let browser_ports = self.browser_ports(raw.rtp.browser_ports.as_deref(), &rtp_ports, shards);
         Config {
-            node: node.unwrap_or_else(fallback_node),
+            node: self.node(&raw.node.name),
             shards,
             drain: Duration::from_secs(raw.node.drain),
             sip_listen,
@@ -293,6 +290,8 @@ impl Check<'_> {
             identity_certificates: raw.sip.identity_certificates.map(|directory| base.join(directory)),
             max_expires: Duration::from_secs(u64::from(raw.sip.max_expires.max(60))),
             session: self.session(raw.sip.session_expires, raw.sip.session_min),
+            dns: self.dns(&raw.sip.dns),
+            dial_within: self.seconds("sip.dial_within", raw.sip.dial_within, 60.0),
             rtp_ports,
             browser_ports,
             rtp_listen,
@@ -315,6 +314,17 @@ impl Check<'_> {
             trunks,
             agents,
         }
+    }
+
+    fn node(&mut self, name: &str) -> NodeId {
+        name.parse().unwrap_or_else(|_| {
+            self.error(
+                "node.name",
+                format!("{name:?} is not a name"),
+                "use letters, digits, '.', '_' or '-'",
+            );
+            fallback_node()
+        })
     }
 
     fn no_wildcards(&mut self, key: &str, listen: &[SocketAddr]) {

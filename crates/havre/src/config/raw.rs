@@ -82,6 +82,17 @@ pub(super) struct RawSip {
     /// The shortest session that a carrier or phone may ask for.
     #[serde(default = "default_session_min")]
     pub(super) session_min: u32,
+    /// DNS servers for the names of trunks; by default those of the system.
+    #[serde(default)]
+    pub(super) dns: Vec<String>,
+    /// Seconds that a call of ours may look for a trunk that takes it.
+    #[serde(default = "default_dial_within")]
+    pub(super) dial_within: f64,
+}
+
+const fn default_dial_within() -> f64 {
+    // Two trunks that say nothing, and a third that rings, fit into it.
+    12.0
 }
 
 fn default_realm() -> String {
@@ -299,11 +310,99 @@ pub(super) struct RawTrunk {
     /// SRTP with keys from SDP: `"off"`, `"offered"` or `"required"`.
     #[serde(default = "default_srtp")]
     pub(super) srtp: String,
+    /// Calls at once, both directions; more are refused as `overload` says, or go over the next trunk.
+    #[serde(default)]
+    pub(super) max_calls: Option<usize>,
+    /// New calls in a second, both directions.
+    #[serde(default)]
+    pub(super) max_calls_per_second: Option<u32>,
+    /// How calls of ours go there.
+    #[serde(default)]
+    pub(super) outbound: Option<RawOutbound>,
 }
 
 fn default_srtp() -> String {
     // Keys that travel in plain SIP protect from nobody who can hear the call: whoever has TLS switches it on.
     "off".to_owned()
+}
+
+/// How calls of ours go over a trunk. Without `peer` there are none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOutbound {
+    /// `203.0.113.7`, `203.0.113.7:5070`, `sip.carrier.example` (NAPTR and SRV), `sip.carrier.example:5070`.
+    pub(super) peer: String,
+    /// `udp` or `tcp`; without it as DNS says.
+    #[serde(default)]
+    pub(super) transport: Option<String>,
+    #[serde(default)]
+    pub(super) user: Option<String>,
+    #[serde(default)]
+    pub(super) password: Option<String>,
+    /// Challenges of other realms are not answered.
+    #[serde(default)]
+    pub(super) realm: Option<String>,
+    #[serde(default = "default_group")]
+    pub(super) group: String,
+    #[serde(default = "default_rank")]
+    pub(super) priority: u16,
+    #[serde(default = "default_rank")]
+    pub(super) weight: u16,
+    #[serde(default = "default_answer_within")]
+    pub(super) answer_within: f64,
+    #[serde(default = "default_ring_within")]
+    pub(super) ring_within: f64,
+    /// `e164`, `national`, or `prefix:9` for digits behind a prefix.
+    #[serde(default = "default_numbers")]
+    pub(super) numbers: String,
+    #[serde(default)]
+    pub(super) from: Option<String>,
+    #[serde(default)]
+    pub(super) user_phone: bool,
+    #[serde(default)]
+    pub(super) asserted_identity: bool,
+    #[serde(default = "yes")]
+    pub(super) reliable: bool,
+    #[serde(default = "yes")]
+    pub(super) session_timer: bool,
+    /// Seconds from one OPTIONS to the next; 0 for none.
+    #[serde(default = "default_options_every")]
+    pub(super) options_every: u64,
+    #[serde(default)]
+    pub(super) options_user: Option<String>,
+    /// Seconds; without it we do not register.
+    #[serde(default)]
+    pub(super) register: Option<u64>,
+}
+
+pub(super) fn default_group() -> String {
+    "carriers".to_owned()
+}
+
+const fn default_rank() -> u16 {
+    10
+}
+
+const fn default_answer_within() -> f64 {
+    // 100 Trying comes within a round trip; after three lost INVITEs (0.5, 1.5, 3.5 s) nobody is there.
+    4.0
+}
+
+const fn default_ring_within() -> f64 {
+    // Mobile networks take up to 6 s to find a telephone.
+    8.0
+}
+
+fn default_numbers() -> String {
+    "e164".to_owned()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn default_options_every() -> u64 {
+    30
 }
 
 fn default_overload() -> String {
@@ -321,6 +420,12 @@ pub(super) struct RawAgent {
     /// `"manual"`, or seconds.
     #[serde(default)]
     pub(super) wrap_up: RawWrapUp,
+    /// An on-call person's telephone (`+15145550123` or `tel:+15145550123`), rung over a trunk.
+    #[serde(default)]
+    pub(super) phone: Option<String>,
+    /// Which trunks lead to it.
+    #[serde(default = "default_group")]
+    pub(super) phone_group: String,
     /// Ready as soon as a phone registers, rather than when the advocate says so.
     #[serde(default)]
     pub(super) ready_on_register: bool,

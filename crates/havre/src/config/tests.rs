@@ -184,3 +184,69 @@ fn session_timers_have_the_rfcs_least() {
     assert!(errors(&keys(0, 60))[0].starts_with("sip.session_min:Some("));
     assert!(errors(&keys(100, 120))[0].starts_with("sip.session_expires:Some("));
 }
+
+const OUT: &str = "sources = [\"127.0.0.0/8\"]\n\n[trunks.outbound]\npeer = \"203.0.113.7\"\n";
+
+#[test]
+fn a_trunk_leads_out_only_as_far_as_it_is_told() {
+    let out = demo_with("sources = [\"127.0.0.0/8\"]", OUT);
+    let config = parse(&out).unwrap();
+    let outbound = config.trunks[0].outbound.as_ref().unwrap();
+    assert_eq!((outbound.priority, outbound.answer_within), (10, Duration::from_secs(4)));
+    assert!(outbound.account.is_none() && outbound.register.is_none() && outbound.ping.is_some());
+    for (line, key, what) in [
+        ("peer = \"sip:carrier\"", "peer", "is no peer"),
+        ("transport = \"sctp\"", "transport", "is not known"),
+        ("numbers = \"prefix:9x\"", "numbers", "is not known"),
+        ("user = \"havre\"", "user", "go together"),
+        ("register = 600", "register", "needs an account"),
+        ("answer_within = 0", "answer_within", "is not possible"),
+        ("group = \"a b\"", "group", "is not a name"),
+        ("from = \"a b\"", "from", "is no host"),
+    ] {
+        let wrong = match line.split_once(" = ") {
+            Some(("peer", _)) => out.replacen("peer = \"203.0.113.7\"", line, 1),
+            _ => out.replacen("[trunks.outbound]\n", &format!("[trunks.outbound]\n{line}\n"), 1),
+        };
+        let at = 1 + wrong[..wrong.find(line).unwrap()].matches('\n').count();
+        let said = errors(&wrong);
+        let expected = format!("trunks.0.outbound.{key}:Some({at})");
+        assert!(
+            said.len() == 1 && said[0].starts_with(&expected) && said[0].contains(what),
+            "{line}: {said:?}"
+        );
+    }
+}
+
+#[test]
+fn a_telephone_belongs_to_somebody_on_call_and_has_a_way_out() {
+    let out = demo_with("sources = [\"127.0.0.0/8\"]", OUT);
+    let person = |more: &str| {
+        let agent = "\n[[agents]]\nid = \"on-call\"\npassword = \"x\"\nlanguages = [\"fr\"]\n";
+        format!("{out}{agent}{more}\n")
+    };
+    let config = parse(&person("roles = [\"on_call\"]\nphone = \"tel:+1-514-555-0123\"")).unwrap();
+    let account = config.agents.last().unwrap();
+    assert_eq!(account.telephone.as_ref().unwrap().number, "+15145550123");
+    assert!(account.profile.ready_on_register, "there is no phone to register");
+    assert_eq!(account.profile.wrap_up, WrapUp::After(super::account::ON_CALL_WRAP_UP));
+    let nth = config.agents.len() - 1;
+    for (more, what) in [
+        ("phone = \"+15145550123\"", "only people on call"),
+        ("roles = [\"on_call\"]\nphone = \"5145550123\"", "is no telephone number"),
+        (
+            "roles = [\"on_call\"]\nphone = \"+15145550123\"\nphone_group = \"none\"",
+            "no trunk of the group none",
+        ),
+    ] {
+        let said = errors(&person(more));
+        assert!(said.len() == 1 && said[0].starts_with(&format!("agents.{nth}.phone:")), "{said:?}");
+        assert!(said[0].contains(what), "{said:?}");
+    }
+}
+
+#[test]
+fn some_trunk_brings_callers() {
+    let out_only = demo_with("sources = [\"127.0.0.0/8\"]", "[trunks.outbound]\npeer = \"203.0.113.7\"\n");
+    assert!(errors(&out_only)[0].contains("no caller can reach the line"), "{:?}", errors(&out_only));
+}

@@ -30,6 +30,10 @@ pub(crate) struct Trunk {
     pub(crate) overload: havre_sip::Overload,
     /// Whether its callers' media is SRTP.
     pub(crate) srtp: Srtp,
+    /// How much goes over it.
+    pub(crate) caps: havre_sip::Caps,
+    /// How calls of ours go over it.
+    pub(crate) outbound: Option<havre_sip::Outbound>,
 }
 
 impl Check<'_> {
@@ -78,8 +82,10 @@ impl Check<'_> {
                     "write the domain of the carrier's certificate, as sip.carrier.example, without `*`";
                 self.error(&key("certificate"), "is no domain name", remedy);
             }
-            if sources.is_empty() && digest.is_none() && trunk.certificate.is_none() {
-                let remedy = "list the carrier's addresses in `sources`, or give `user` and `password`, or `certificate`";
+            let outbound = trunk.outbound.as_ref().and_then(|raw| self.outbound(i, raw));
+            let known = !sources.is_empty() || digest.is_some() || trunk.certificate.is_some();
+            if !known && trunk.outbound.is_none() {
+                let remedy = "list the carrier's addresses in `sources`, or give `user` and `password`, or `certificate`; or an `outbound` side";
                 self.error(&key("sources"), "nothing identifies this trunk", remedy);
             }
             let overload = match trunk.overload.as_str() {
@@ -92,10 +98,20 @@ impl Check<'_> {
                     havre_sip::Overload::RetryAfter
                 }
             };
+            for (name, zero) in [
+                ("max_calls", trunk.max_calls == Some(0)),
+                ("max_calls_per_second", trunk.max_calls_per_second == Some(0)),
+            ] {
+                if zero {
+                    self.error(&key(name), "is 0", "leave it out for no limit, or remove the trunk");
+                }
+            }
             let srtp = self.srtp(&key("srtp"), &trunk.srtp);
             trunks.push(Trunk {
                 overload,
                 srtp,
+                caps: havre_sip::Caps { calls: trunk.max_calls, per_second: trunk.max_calls_per_second },
+                outbound,
                 id,
                 sources,
                 digest,
@@ -103,6 +119,16 @@ impl Check<'_> {
                 strip_prefixes: trunk.strip_prefixes.clone(),
                 ring_first: trunk.ring_first,
             });
+        }
+        let out_only = |trunk: &RawTrunk| {
+            trunk.outbound.is_some()
+                && trunk.sources.is_empty()
+                && trunk.user.is_none()
+                && trunk.certificate.is_none()
+        };
+        if !raw.is_empty() && raw.iter().all(out_only) {
+            let remedy = "give one of them `sources`, `user` and `password`, or `certificate`";
+            self.error("trunks", "no caller can reach the line over any of them", remedy);
         }
         if raw.is_empty() {
             let remedy = "add a [[trunks]] table with `id` and `sources`, or no caller can reach the line";

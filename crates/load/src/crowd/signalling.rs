@@ -121,7 +121,7 @@ impl Crowd {
                     self.outbox.push_back(super::Transmit { station, to: path.remote, bytes });
                 }
                 // Only where a path asks for TCP, and ours never does.
-                SipOutput::Connect { .. } | SipOutput::Disconnect { .. } => {}
+                SipOutput::Connect { .. } | SipOutput::Disconnect { .. } | SipOutput::Resolve(_) => {}
                 SipOutput::Event(event) => self.on_event(station, event, now),
             }
         }

@@ -211,6 +211,8 @@ impl World {
                 numbers: Vec::new(),
                 strip_prefixes: Vec::new(),
                 overload: Default::default(),
+                caps: Default::default(),
+                outbound: None,
             }],
             lines: vec![LineNumbers { line: "line".parse().unwrap(), numbers: vec![plan.number.clone()] }],
             ..havre_sip::Config::default()
@@ -283,7 +285,9 @@ impl World {
                         self.crowd.on_datagram(station, self.at, &bytes, self.now);
                     }
                     Output::Event(event) => self.on_event(event),
-                    Output::Connect { .. } | Output::Disconnect { .. } => unreachable!("no TCP here"),
+                    Output::Connect { .. } | Output::Disconnect { .. } | Output::Resolve(_) => {
+                        unreachable!("no TCP and no names here")
+                    }
                 }
             }
             if quiet {

@@ -17,6 +17,9 @@ use crate::{Lease, Op, Output};
 /// A phone that has rung in vain among others is quiet for a moment before it rings again: nobody can work, or
 /// think, beside a phone that never stops.
 const BREATH: Duration = Duration::from_secs(5);
+/// A telephone outside rings some seconds after it is called, and lies in another room: the dialplan's ring time, made for
+/// phones on desks, would end most of its calls too soon.
+const ON_CALL_RING: Duration = Duration::from_secs(30);
 /// Time from one ringing to the next for those who are asked although they are not ready.
 const RING_AGAIN: Duration = Duration::from_secs(30);
 /// An agent whom another node holds is asked for again after this time.
@@ -73,7 +76,9 @@ impl Engine {
         let Some(caller) = self.callers.get(&offer.call) else { return };
         let Some(rung) = self.agents.get_mut(&offer.agent) else { return };
         let Some(back) = rung.back() else { return };
-        let until = now.mono + caller.widening.ring_time;
+        let ring_time = caller.widening.ring_time;
+        let on_call = offer.spot.0.post() == Post::OnCall;
+        let until = now.mono + if on_call { ring_time.max(ON_CALL_RING) } else { ring_time };
         offer.stage = Stage::Ringing { until };
         let (call, agent, kind) = (offer.call, offer.agent.clone(), offer.kind);
         let interpreter = needs_interpreter(caller.language, rung.profile.languages);
@@ -226,6 +231,8 @@ impl Engine {
                 (back, now.mono)
             }
             Aftermath::Unanswered => match back {
+                // Somebody at home, perhaps asleep, is not rung without end.
+                Rest::Ready { .. } if offer.spot.0.post() == Post::OnCall => (back, again),
                 Rest::Ready { .. } if offer.alone => (Rest::no_answer(now), now.mono + BREATH),
                 Rest::Ready { .. } => (back, now.mono + BREATH),
                 Rest::WrapUp { .. } | Rest::NotReady { .. } => (back, again),

@@ -9,7 +9,7 @@ use super::{Account, Command, EndedBy, Endpoint, Event, Identity, Target};
 use crate::config::Config;
 use crate::leg::{Destination, Dialling, ForCall, Leg, Party};
 use crate::registrar::Binding;
-use crate::registration::Registration;
+use crate::registration::{Registration, RegistrationId};
 use crate::stack::Stack;
 
 impl Endpoint {
@@ -28,14 +28,24 @@ impl Endpoint {
                 if let Some(former) = &mut self.registration {
                     former.stop(&mut self.stack);
                 }
-                self.registration =
-                    Some(Registration::begin(&mut self.stack, account, registrar, uri, expires));
+                self.registration = Some(Registration::begin(
+                    &mut self.stack,
+                    RegistrationId::PHONE,
+                    account,
+                    registrar,
+                    uri,
+                    expires,
+                ));
             }
             Command::Unregister => match &mut self.registration {
                 Some(registration) => registration.leave(&mut self.stack),
                 None => self.stack.counters.stray_commands += 1,
             },
-            Command::Drain => self.draining = true,
+            Command::Drain => {
+                self.draining = true;
+                // A carrier that knows us by our registration sends its callers elsewhere.
+                self.trunks.drain(&mut self.stack);
+            }
             Command::Configure(config) => self.configure(config),
         }
     }
@@ -67,10 +77,12 @@ impl Endpoint {
         }
         let peer = match &target {
             Target::Agent(agent) | Target::Browser { agent, .. } => Peer::Agent(agent.clone()),
-            Target::Uri { .. } => Peer::Unknown,
+            // Each trunk that is tried is named when it is.
+            Target::Uri { .. } | Target::Outside(_) => Peer::Unknown,
         };
         let phone = |b: &Binding| Destination { uri: b.uri.clone(), path: b.path, phone: true };
         let (to, call) = match target {
+            Target::Outside(to) => return self.dial_outside(leg, to, from.clone(), sdp),
             Target::Uri { uri, path } => (vec![Destination { uri, path, phone: false }], None),
             Target::Agent(agent) => (self.registrar.phones(&agent).map(phone).collect(), None),
             Target::Browser { agent, call, resume } => {
@@ -88,6 +100,7 @@ impl Endpoint {
             self.guard = super::guard(&mut self.stack);
         }
         self.registrar.on_configured(&mut self.stack);
+        self.trunks.on_configured(&mut self.stack);
         self.stack.drop_ownerless_flows();
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use havre_model::{AgentId, CallId, Cause, Digit, FlowId, LegId};
 
-use crate::config::{Config, Password};
+use crate::config::{Config, Outside, Password};
+use crate::trunk::{Answer, Question};
 use crate::wire::Uri;
 
 /// How messages travel.
@@ -166,6 +167,13 @@ pub enum Input<'a> {
         /// The address that is not there.
         remote: SocketAddr,
     },
+    /// What came of `Output::Resolve`.
+    Resolved {
+        /// As asked.
+        question: Question,
+        /// The records, none where there are none; `None` if DNS did not answer.
+        answer: Option<Answer>,
+    },
     /// What `switch` (or a phone) wants done.
     Command(Command),
 }
@@ -273,6 +281,9 @@ pub enum Target {
         /// The account was in this call before its page went away: `X-Havre-Resume: yes`, and the page answers by itself.
         resume: bool,
     },
+    /// Somebody outside whom the configuration names, over the first trunk of the group that takes the call. `from`
+    /// gives the line's own number.
+    Outside(Outside),
     /// This URI, over this path.
     Uri {
         /// The Request-URI.
@@ -314,6 +325,7 @@ impl fmt::Debug for Input<'_> {
             Self::Stream { flow, bytes } => write!(f, "Stream({flow}, {} bytes)", bytes.len()),
             Self::Closed { flow } => write!(f, "Closed({flow})"),
             Self::Unreachable { remote, .. } => write!(f, "Unreachable({remote})"),
+            Self::Resolved { question, answer } => write!(f, "Resolved({question:?}, {answer:?})"),
             Self::Command(command) => write!(f, "Command({command:?})"),
         }
     }

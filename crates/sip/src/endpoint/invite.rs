@@ -4,12 +4,14 @@ use havre_model::{LegId, Peer, Pii, TrunkId};
 
 use super::receive::unsupported;
 use super::{Endpoint, Event, Origin};
+use crate::config::Trunk;
 use crate::dialog::Dialog;
 use crate::edge::{self, Ruling};
 use crate::leg::{Asked, Leg, Party, Reliable, Ringing, State, asked, sdp_of, tag_text};
 use crate::passport::{self, Attestation};
 use crate::registrar::challenge;
 use crate::stack::Inbound;
+use crate::trunk::Full;
 use crate::wire::{Name, Request, Uri};
 
 /// Set in the ids of legs that come in, so that they never meet those of legs that are dialled.
@@ -57,6 +59,16 @@ impl Endpoint {
         let mut response = self.stack.stateless(inbound, 503);
         self.stack.tell_no_room(&mut response, inbound.path.remote);
         self.stack.respond(inbound.reply, &response);
+    }
+
+    /// The trunk has had its share: nothing is kept of the call, and the others go on.
+    fn refuse_for_cap(&mut self, inbound: &Inbound, trunk: &Trunk, full: Full) {
+        self.stack.counters.trunk_full += 1;
+        let mut response = self.stack.stateless(inbound, 503);
+        self.stack.tell_overload(&mut response, trunk.overload);
+        let status = response.status;
+        self.stack.respond(inbound.reply, &response);
+        self.stack.emit(Event::Refused { status, why: full.as_str(), trunk: Some(trunk.id.clone()) });
     }
 
     /// A carrier's refusal is repeated until it is acknowledged; a stranger's costs no state.
@@ -112,6 +124,12 @@ impl Endpoint {
             return self.stack.respond_stateless(&inbound, 400);
         };
         let id = LegId(self.stack.random_u64() | INCOMING);
+        if let Origin::Trunk(trunk) = &origin
+            && let Some(trunk) = config.trunks.iter().find(|known| known.id == *trunk)
+            && let Err(full) = self.trunks.admit(trunk, id, self.stack.mono())
+        {
+            return self.refuse_for_cap(&inbound, trunk, full);
+        }
         let caller = Pii::new(edge::caller(&config, &origin, request));
         let attestation = self.attestation(&origin, request, &called);
         let path = inbound.path;

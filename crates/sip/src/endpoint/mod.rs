@@ -4,6 +4,7 @@ mod command;
 mod input;
 mod invite;
 mod output;
+mod outside;
 mod receive;
 #[cfg(test)]
 mod tests;
@@ -13,15 +14,18 @@ pub use output::{Caller, EndedBy, Event, Origin, Output};
 
 use std::sync::Arc;
 
-use havre_model::{AgentId, Attempt, CallId, Ladder, LegId, Now, Traffic, Wakeup};
+use havre_model::{
+    AgentId, Attempt, CallId, Ladder, LegId, Now, Traffic, TrunkGroup, TrunkHealth, TrunkId, Wakeup,
+};
 
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::digest::Guard;
 use crate::leg::{Leg, Legs, refuse_answer};
 use crate::registrar::{Binding, Registrar};
-use crate::registration::Registration;
+use crate::registration::{Registered, Registration, RegistrationId};
 use crate::stack::{ClientId, Outcome, Purpose, Stack, Timer, User};
+use crate::trunk::Trunks;
 
 /// Transactions, legs, the registrar and the edge of one node.
 pub struct Endpoint {
@@ -29,6 +33,7 @@ pub struct Endpoint {
     legs: Legs,
     registrar: Registrar,
     guard: Guard,
+    trunks: Trunks,
     /// As a phone: our own registration.
     registration: Option<Registration>,
     draining: bool,
@@ -40,11 +45,14 @@ impl Endpoint {
     pub fn new(config: Arc<Config>, seed: [u8; 32], now: Now) -> Self {
         let mut stack = Stack::new(config, seed, now);
         let guard = guard(&mut stack);
+        let mut trunks = Trunks::default();
+        trunks.on_configured(&mut stack);
         Self {
             stack,
             legs: Legs::default(),
             registrar: Registrar::default(),
             guard,
+            trunks,
             registration: None,
             draining: false,
         }
@@ -62,6 +70,9 @@ impl Endpoint {
             Input::Stream { flow, bytes } => self.on_stream(flow, bytes),
             Input::Closed { flow } => self.stack.on_closed(flow),
             Input::Unreachable { local, remote } => self.stack.on_unreachable(local, remote),
+            Input::Resolved { question, answer } => {
+                self.trunks.on_resolved(&mut self.stack, &question, answer);
+            }
             Input::Command(command) => self.on_command(command),
         }
         self.settle();
@@ -74,11 +85,14 @@ impl Endpoint {
             match timer {
                 Timer::Leg(id, timer) => self.with_leg(id, |leg, stack| leg.on_timer(stack, timer)),
                 Timer::Bindings(agent) => self.registrar.on_due(&mut self.stack, &agent),
-                Timer::Registration => {
+                Timer::Registration(RegistrationId::PHONE) => {
                     if let Some(registration) = &mut self.registration {
                         registration.on_timer(&mut self.stack);
                     }
                 }
+                Timer::Registration(id) => self.trunks.on_registration_due(&mut self.stack, id),
+                Timer::Trunk(id) => self.trunks.on_due(&mut self.stack, &id),
+                Timer::Dns => self.trunks.resolve(&mut self.stack),
                 // The stack keeps its own to itself.
                 Timer::Client(_) | Timer::Server(_) | Timer::Flow(_) => {}
             }
@@ -114,6 +128,23 @@ impl Endpoint {
     #[must_use]
     pub fn has_browser(&self, agent: &AgentId) -> bool {
         self.registrar.browsers(agent).next().is_some()
+    }
+
+    /// Whether the account has a registered phone that is there.
+    #[must_use]
+    pub fn is_reachable(&self, agent: &AgentId) -> bool {
+        self.registrar.phones(agent).chain(self.registrar.browsers(agent)).next().is_some()
+    }
+
+    /// What is known of each outbound trunk.
+    pub fn trunks(&self) -> impl Iterator<Item = (&TrunkId, TrunkHealth)> {
+        self.trunks.states()
+    }
+
+    /// Whether calls to this group have a trunk to go over, as far as is known.
+    #[must_use]
+    pub fn can_reach(&self, group: &TrunkGroup) -> bool {
+        self.trunks.can_reach(group)
     }
 
     /// Legs that are not over.
@@ -152,9 +183,12 @@ impl Endpoint {
             } else if let Some((flow, remote)) = self.stack.pop_closed() {
                 self.registrar.on_flow_closed(&mut self.stack, flow);
                 self.legs.on_flow_closed(&mut self.stack, flow);
+                self.trunks.on_flow_closed(&mut self.stack, remote);
                 if let Some(registration) = &mut self.registration {
                     registration.on_flow_closed(&mut self.stack, remote);
                 }
+            } else if let Some((leg, news)) = self.stack.pop_news() {
+                self.on_trunk_news(leg, news);
             } else {
                 return;
             }
@@ -172,11 +206,15 @@ impl Endpoint {
                     refuse_answer(&mut self.stack, client, &response);
                 }
             }
-            User::Registration => {
-                if let Some(registration) = &mut self.registration {
-                    registration.on_outcome(&mut self.stack, client, &outcome);
+            User::Registration(RegistrationId::PHONE) => {
+                let registration = self.registration.as_mut();
+                let told = registration.and_then(|r| r.on_outcome(&mut self.stack, client, &outcome));
+                if let Some(Registered { status, expires }) = told {
+                    self.stack.emit(Event::RegisterResult { status, expires });
                 }
             }
+            User::Registration(id) => self.trunks.on_registration(&mut self.stack, id, client, &outcome),
+            User::Ping(id) => self.trunks.on_pinged(&mut self.stack, id, &outcome),
             User::Binding(binding) => self.registrar.on_asked(&mut self.stack, binding, &outcome),
             User::Leg(..) | User::Nobody => {}
         }
@@ -188,6 +226,9 @@ impl Endpoint {
             None => return,
         }
         self.legs.sweep(id);
+        if !self.legs.contains(id) {
+            self.trunks.on_over(id);
+        }
     }
 }
 

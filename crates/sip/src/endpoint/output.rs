@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use havre_model::{AgentId, Cause, Digit, FlowId, LegId, LineId, Pii, TrunkId};
+use havre_model::{AgentId, Cause, Digit, FlowId, LegId, LineId, Pii, TrunkHealth, TrunkId};
 
 use super::input::{Path, Transport};
 use crate::passport::Attestation;
+use crate::trunk::Question;
 
 /// What the outside pulls out.
 #[derive(Clone)]
@@ -39,6 +40,8 @@ pub enum Output {
         /// Which.
         flow: FlowId,
     },
+    /// Ask DNS; then say `Resolved`.
+    Resolve(Question),
     /// Something happened.
     Event(Event),
 }
@@ -186,6 +189,13 @@ pub enum Event {
         /// Wrong ones so far.
         failures: u32,
     },
+    /// What is known of an outbound trunk has changed.
+    Trunk {
+        /// Which.
+        trunk: TrunkId,
+        /// What is known now.
+        health: TrunkHealth,
+    },
     /// The edge refused an INVITE.
     Refused {
         /// With what.
@@ -257,6 +267,7 @@ impl Event {
             | Self::Unregistered { .. }
             | Self::RegisterResult { .. }
             | Self::Guessing { .. }
+            | Self::Trunk { .. }
             | Self::Refused { .. } => None,
         }
     }
@@ -273,6 +284,7 @@ impl fmt::Debug for Output {
                 write!(f, "Connect({flow}, {transport:?} {remote})")
             }
             Self::Disconnect { flow } => write!(f, "Disconnect({flow})"),
+            Self::Resolve(question) => write!(f, "Resolve({question:?})"),
             Self::Event(event) => write!(f, "Event({event:?})"),
         }
     }
@@ -303,6 +315,7 @@ impl fmt::Debug for Event {
             Self::Unregistered { agent } => write!(f, "Unregistered({agent})"),
             Self::RegisterResult { status, expires } => write!(f, "RegisterResult({status}, {expires:?})"),
             Self::Guessing { source, failures } => write!(f, "Guessing({source}, {failures})"),
+            Self::Trunk { trunk, health } => write!(f, "Trunk({trunk}, {health:?})"),
             Self::Refused { status, why, trunk } => write!(f, "Refused({status}, {why}, {trunk:?})"),
         }
     }

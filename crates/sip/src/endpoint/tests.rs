@@ -71,6 +71,8 @@ impl Storm {
                 numbers: Vec::new(),
                 strip_prefixes: Vec::new(),
                 overload: Default::default(),
+                caps: Default::default(),
+                outbound: None,
             }],
             lines: vec![LineNumbers {
                 line: "line".parse().unwrap(),
@@ -223,6 +225,8 @@ impl Storm {
                 Output::Transmit { .. } => {}
                 Output::Connect { flow, .. } => self.flows.push(flow),
                 Output::Disconnect { flow } => self.flows.retain(|known| *known != flow),
+                // No trunk here has a name.
+                Output::Resolve(question) => panic!("{question:?} was asked"),
                 Output::Event(event) => self.note(&event),
             }
         }

@@ -78,7 +78,7 @@ impl Credentials {
 }
 
 /// Where a 401 or 407 says what it asks for, and where the answer goes.
-pub(super) const fn challenge_headers(status: u16) -> (Name, Name) {
+pub(crate) const fn challenge_headers(status: u16) -> (Name, Name) {
     if status == 407 {
         (Name::ProxyAuthenticate, Name::ProxyAuthorization)
     } else {

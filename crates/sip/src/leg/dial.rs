@@ -1,7 +1,9 @@
 //! Calling: one INVITE for each contact of an account, or one to a URI; the first 2xx wins (RFC 3261 §13.2).
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use havre_model::{CallId, Cause, LegId, Peer};
+use havre_model::{CallId, Cause, LegId, Peer, TrunkDown};
 
 use super::credentials::{Credentials, challenge_headers};
 use super::established::{Established, Exchange};
@@ -13,7 +15,9 @@ use crate::Method;
 use crate::dialog::{ALLOW, Dialog, PRODUCT, own_contact, with_sdp};
 use crate::digest::Session as Digest;
 use crate::endpoint::{Account, EndedBy, Event, Identity, Path};
-use crate::stack::{ClientId, Inbound, Outcome, Purpose, Stack, User};
+use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, Stack, Timer, User};
+use crate::timer::Alarm;
+use crate::trunk::{Attempt, Manners, News, why_of};
 use crate::wire::{CSeq, Host, Name, NameAddr, Request, Response, SipUri, Uri, method_name};
 
 /// Our INVITEs, unanswered.
@@ -24,8 +28,21 @@ pub(crate) struct Dialling {
     sdp: Option<Bytes>,
     account: Option<Account>,
     rang: bool,
+    /// Over trunks: how far the present one is.
+    trunk: Option<OverTrunk>,
     /// The most telling refusal so far.
     failure: Option<Failure>,
+}
+
+/// One trunk is tried after the other; the outside names the next one when this one has come to nothing.
+#[derive(Default)]
+struct OverTrunk {
+    /// `Call-ID` of the INVITE that goes over it.
+    call_id: String,
+    /// It has been heard of.
+    answers: bool,
+    ring_within: Duration,
+    silence: Option<Alarm>,
 }
 
 /// Where one INVITE goes.
@@ -61,6 +78,8 @@ struct Fork {
 struct Failure {
     by: EndedBy,
     status: u16,
+    /// What it says of the trunk's health.
+    why: Option<TrunkDown>,
 }
 
 impl Dialling {
@@ -89,7 +108,8 @@ impl Dialling {
         for to in to {
             let tag = stack.random_u64();
             tags.push(tag);
-            let mut invite = build(stack, &to, from, tag, sdp.clone());
+            let from = caller(stack, to.path, from);
+            let mut invite = build(stack, &to, from, &Manners::default(), tag, sdp.clone());
             if let Some(call) = call {
                 call.write(&mut invite);
             }
@@ -98,8 +118,58 @@ impl Dialling {
             stack.trace.assign(&call_id, id, peer.clone());
             forks.push(Fork { client, to, proved: false, lengthened: false, early: EarlyDialogs::default() });
         }
-        let dialling = Self { id, party, forks, sdp, account, rang: false, failure: None };
+        let dialling = Self { id, party, forks, sdp, account, rang: false, trunk: None, failure: None };
         Leg::new(id, tags, State::Dialling(Box::new(dialling)))
+    }
+
+    /// To be tried over trunks, by [`Self::try_over`].
+    pub(crate) fn over_trunks(id: LegId, party: Party, sdp: Option<Bytes>) -> Self {
+        let trunk = Some(OverTrunk::default());
+        Self { id, party, forks: Vec::new(), sdp, account: None, rang: false, trunk, failure: None }
+    }
+
+    /// Sends an INVITE there.
+    pub(super) fn try_over(mut self: Box<Self>, stack: &mut Stack, attempt: Attempt, tag: u64) -> State {
+        let Attempt { trunk, uri, path, from, manners, account, answer_within, ring_within } = attempt;
+        let to = Destination { uri, path, phone: false };
+        let invite = build(stack, &to, from, &manners, tag, self.sdp.clone());
+        let call_id = invite.headers.call_id().unwrap_or_default().to_owned();
+        let client = stack.send_request(invite, path, User::Leg(self.id, Purpose::Dial));
+        stack.trace.assign(&call_id, self.id, Peer::Trunk(trunk));
+        if let Some(former) = &self.trunk {
+            stack.trace.follow(&call_id, &former.call_id);
+        }
+        self.account = account;
+        self.forks.push(Fork {
+            client,
+            to,
+            proved: false,
+            lengthened: false,
+            early: EarlyDialogs::default(),
+        });
+        let silence =
+            stack.set_timer(stack.mono() + answer_within, Timer::Leg(self.id, LegTimer::TrunkSilent));
+        self.trunk = Some(OverTrunk { call_id, answers: false, ring_within, silence: Some(silence) });
+        State::Dialling(self)
+    }
+
+    /// The trunk has said nothing, or nothing after its 100: the next one.
+    pub(super) fn on_silence(mut self: Box<Self>, stack: &mut Stack) -> State {
+        if let Some(trunk) = &mut self.trunk {
+            trunk.silence = None;
+        }
+        for fork in self.forks.drain(..) {
+            stack.abandon(fork.client, None);
+        }
+        self.on_failure(stack, Failure { by: EndedBy::Timeout, status: 408, why: Some(TrunkDown::NoAnswer) })
+    }
+
+    /// No trunk is left, or no time.
+    pub(super) fn give_up(mut self: Box<Self>, stack: &mut Stack) -> State {
+        self.trunk = None;
+        let nowhere = Failure { by: EndedBy::Timeout, status: 503, why: None };
+        let failure = self.failure.take().unwrap_or(nowhere);
+        self.on_failure(stack, failure)
     }
 
     pub(super) fn on_outcome(
@@ -114,6 +184,10 @@ impl Dialling {
             }
             return State::Dialling(self);
         };
+        if let Outcome::Response(response) = outcome {
+            self.on_heard(stack, response.status);
+        }
+        let why = why_of(outcome, self.forks[at].to.path.transport);
         match outcome {
             Outcome::Response(response) if response.status < 200 => self.on_provisional(stack, at, response),
             Outcome::Response(response) if response.status < 300 => {
@@ -122,14 +196,34 @@ impl Dialling {
             Outcome::Response(response) if self.try_again(stack, at, response) => {}
             Outcome::Response(response) => {
                 self.forks.remove(at);
-                return self.on_failure(stack, Failure { by: EndedBy::Refused, status: response.status });
+                return self
+                    .on_failure(stack, Failure { by: EndedBy::Refused, status: response.status, why });
             }
             Outcome::TimedOut | Outcome::Unreachable => {
                 self.forks.remove(at);
-                return self.on_failure(stack, Failure { by: EndedBy::Timeout, status: outcome.status() });
+                return self
+                    .on_failure(stack, Failure { by: EndedBy::Timeout, status: outcome.status(), why });
             }
         }
         State::Dialling(self)
+    }
+
+    /// The trunk has been heard of: it has longer to ring, and for ever once it does.
+    fn on_heard(&mut self, stack: &mut Stack, status: u16) {
+        let Some(trunk) = &mut self.trunk else { return };
+        if status == 100 && trunk.answers {
+            return;
+        }
+        stack.cancel_timer(trunk.silence.take());
+        if status == 100 {
+            let at = stack.mono() + trunk.ring_within;
+            trunk.silence = Some(stack.set_timer(at, Timer::Leg(self.id, LegTimer::TrunkSilent)));
+        }
+        trunk.answers = true;
+        // Refusals are told with the reason, if they speak against it.
+        if status < 300 {
+            stack.say(self.id, News::Answers);
+        }
     }
 
     fn on_provisional(&mut self, stack: &mut Stack, at: usize, response: &Response) {
@@ -151,7 +245,8 @@ impl Dialling {
 
     /// The first 2xx makes the dialog; the other forks are called off.
     fn on_answer(self, stack: &mut Stack, client: ClientId, at: usize, response: &Response) -> State {
-        let Self { id, party, mut forks, sdp: offer, account, .. } = self;
+        let Self { id, party, mut forks, sdp: offer, account, mut trunk, .. } = self;
+        stop_waiting(stack, &mut trunk);
         let fork = forks.swap_remove(at);
         for loser in &forks {
             stack.abandon(loser.client, Some(Cause::Withdrawn));
@@ -214,8 +309,17 @@ impl Dialling {
 
     fn on_failure(mut self: Box<Self>, stack: &mut Stack, failure: Failure) -> State {
         let known = self.failure.filter(|known| known.weight() >= failure.weight());
+        let why = failure.why;
         let failure = known.unwrap_or(failure);
         self.failure = Some(failure);
+        if self.trunk.is_some() {
+            stop_waiting(stack, &mut self.trunk);
+            if failure.is_the_trunks() {
+                stack.counters.trunk_failovers += 1;
+                stack.say(self.id, News::Failed(why));
+                return State::Dialling(self);
+            }
+        }
         // A person has declined on one phone: that goes for all (§16.7, step 5).
         let decided = failure.status >= 600;
         if !self.forks.is_empty() && !decided {
@@ -231,7 +335,8 @@ impl Dialling {
         over(stack, self.id, failure.by, status, cause)
     }
 
-    pub(super) fn hang_up(self, stack: &mut Stack, cause: Cause) -> State {
+    pub(super) fn hang_up(mut self, stack: &mut Stack, cause: Cause) -> State {
+        stop_waiting(stack, &mut self.trunk);
         for fork in &self.forks {
             stack.abandon(fork.client, Some(cause));
         }
@@ -258,7 +363,18 @@ impl ForCall {
     }
 }
 
+fn stop_waiting(stack: &mut Stack, trunk: &mut Option<OverTrunk>) {
+    if let Some(trunk) = trunk {
+        stack.cancel_timer(trunk.silence.take());
+    }
+}
+
 impl Failure {
+    /// Another trunk may do better: nobody at the far end has said anything. 401 and 407 are the carrier's own.
+    const fn is_the_trunks(self) -> bool {
+        matches!(self.by, EndedBy::Timeout) || matches!(self.status, 401 | 407 | 408 | 500..=599)
+    }
+
     /// Which of several refusals is told: a person's before a machine's before silence.
     const fn weight(self) -> u8 {
         match (self.by, self.status) {
@@ -301,27 +417,49 @@ pub(crate) fn next_try(request: &mut Request) {
     request.headers.remove_first(&Name::Via);
 }
 
-/// An INVITE with nothing in it of any other leg.
-fn build(stack: &mut Stack, to: &Destination, from: &Identity, tag: u64, sdp: Option<Bytes>) -> Request {
+/// `From`, without its tag.
+fn caller(stack: &Stack, path: Path, from: &Identity) -> NameAddr {
     let host = from.host.as_deref().unwrap_or(&stack.config.server_name);
-    let host = Host::parse(host).unwrap_or_else(|_| Host::Ip(stack.config.advertise(to.path.local).ip()));
+    let host = Host::parse(host).unwrap_or_else(|_| Host::Ip(stack.config.advertise(path.local).ip()));
     let user = Some(from.user.as_str()).filter(|user| !user.is_empty());
-    let mut caller = NameAddr::new(Uri::Sip(SipUri::new(user, host, None))).with_tag(&tag_text(tag));
+    let mut caller = NameAddr::new(Uri::Sip(SipUri::new(user, host, None)));
     caller.display = Some(from.display.clone()).filter(|display| !display.is_empty());
+    caller
+}
 
+/// An INVITE with nothing in it of any other leg.
+fn build(
+    stack: &mut Stack,
+    to: &Destination,
+    from: NameAddr,
+    manners: &Manners,
+    tag: u64,
+    sdp: Option<Bytes>,
+) -> Request {
     let mut invite = Request::new(Method::Invite, to.uri.clone());
     let headers = &mut invite.headers;
     headers.push(Name::MaxForwards, "70");
-    headers.push(Name::From, &caller);
+    headers.push(Name::From, &from.with_tag(&tag_text(tag)));
     headers.push(Name::To, &NameAddr::new(to.uri.clone()));
     headers.push(Name::CallId, &format!("{:016x}{:016x}", stack.random_u64(), stack.random_u64()));
     headers.push(Name::CSeq, &format!("1 {}", method_name(Method::Invite)));
     headers.push(Name::Contact, &own_contact(&stack.config, to.path, &to.uri));
     headers.push(Name::Allow, ALLOW);
     // A reliable answer to an INVITE without an offer would make one, which the PRACK would have to answer.
-    headers.push(Name::Supported, if sdp.is_some() { "timer, 100rel" } else { "timer" });
+    let reliable = manners.reliable && sdp.is_some();
+    match (manners.session_timer, reliable) {
+        (true, true) => headers.push(Name::Supported, "timer, 100rel"),
+        (true, false) => headers.push(Name::Supported, "timer"),
+        (false, true) => headers.push(Name::Supported, "100rel"),
+        (false, false) => {}
+    }
     headers.push(Name::UserAgent, PRODUCT);
-    wish(headers, &stack.config, None, None);
+    if let Some(asserted) = &manners.asserted {
+        headers.push(Name::PAssertedIdentity, asserted);
+    }
+    if manners.session_timer {
+        wish(headers, &stack.config, None, None);
+    }
     if let Some(sdp) = sdp {
         with_sdp(&mut invite.headers, &mut invite.body, sdp);
     }

@@ -242,7 +242,7 @@ impl Established {
             LegTimer::Refresh => self.refresh(stack),
             LegTimer::SessionEnd => self.on_session_end(stack),
             // Cancelled by the 2xx.
-            LegTimer::Unpracked => State::Established(self),
+            LegTimer::Unpracked | LegTimer::TrunkSilent => State::Established(self),
         }
     }
 

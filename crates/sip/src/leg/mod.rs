@@ -18,6 +18,7 @@ mod unwanted;
 
 pub(crate) use accept::Ringing;
 pub(crate) use body::sdp_of;
+pub(crate) use credentials::challenge_headers;
 pub(crate) use dial::{Destination, Dialling, ForCall};
 pub(crate) use probe::options_answer;
 pub(crate) use reliable::Reliable;
@@ -31,6 +32,7 @@ use havre_model::{Cause, Digit, FlowId, LegId};
 use crate::Method;
 use crate::endpoint::{EndedBy, Event};
 use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, Stack};
+use crate::trunk::Attempt;
 use crate::wire::{Headers, Name};
 use established::Established;
 use hang_up::Ending;
@@ -83,6 +85,11 @@ impl Party {
 impl Leg {
     pub(crate) const fn new(id: LegId, tags: Vec<u64>, state: State) -> Self {
         Self { id, tags, state }
+    }
+
+    /// One that is to be dialled over trunks.
+    pub(crate) fn dialling(id: LegId, dialling: Dialling) -> Self {
+        Self::new(id, Vec::new(), State::Dialling(Box::new(dialling)))
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -165,10 +172,27 @@ impl Leg {
     pub(crate) fn on_timer(&mut self, stack: &mut Stack, timer: LegTimer) {
         self.become_next(|state| match state {
             State::Established(established) => established.on_timer(stack, timer),
+            State::Dialling(dialling) if timer == LegTimer::TrunkSilent => dialling.on_silence(stack),
             State::Ringing(mut ringing) if timer == LegTimer::Unpracked => {
                 ringing.on_unpracked(stack);
                 State::Ringing(ringing)
             }
+            other => other,
+        });
+    }
+
+    /// Calls at this address of a trunk.
+    pub(crate) fn try_over(&mut self, stack: &mut Stack, attempt: Attempt, tag: u64) {
+        self.become_next(|state| match state {
+            State::Dialling(dialling) => dialling.try_over(stack, attempt, tag),
+            other => other,
+        });
+    }
+
+    /// No trunk is left.
+    pub(crate) fn give_up(&mut self, stack: &mut Stack) {
+        self.become_next(|state| match state {
+            State::Dialling(dialling) => dialling.give_up(stack),
             other => other,
         });
     }

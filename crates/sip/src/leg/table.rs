@@ -36,6 +36,14 @@ impl Legs {
         self.table.insert(leg.id, leg);
     }
 
+    /// One more name for it: of another INVITE of ours.
+    pub(crate) fn add_tag(&mut self, id: LegId, tag: u64) {
+        if let Some(leg) = self.table.get_mut(&id) {
+            leg.tags.push(tag);
+            self.by_tag.insert(tag, id);
+        }
+    }
+
     pub(crate) fn find(&mut self, id: LegId) -> Option<&mut Leg> {
         self.table.get_mut(&id)
     }

@@ -11,8 +11,10 @@ use super::{Stack, Timer};
 use crate::Method;
 use crate::endpoint::{Path, Transport};
 use crate::registrar::BindingId;
+use crate::registration::RegistrationId;
 use crate::timer::Alarm;
 use crate::transaction::{ClientInvite, ClientNonInvite, Fired, OnResponse};
+use crate::trunk::PingId;
 use crate::wire::{CSeq, Name, Reason, Request, Response, Via, ViaTransport};
 
 /// Above this a UDP request is sent over TCP instead, if a connection to the same place is open (RFC 3261 §18.1.1).
@@ -32,8 +34,10 @@ pub(crate) enum User {
     Leg(LegId, Purpose),
     /// An INVITE that nobody waits for any more: a 2xx gets ACK and BYE.
     Unwanted,
-    /// Our own REGISTER.
-    Registration,
+    /// A REGISTER of ours.
+    Registration(RegistrationId),
+    /// OPTIONS to a trunk.
+    Ping(PingId),
     /// OPTIONS to a registered phone.
     Binding(BindingId),
     /// A CANCEL, or the BYE of an unwanted answer.

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use havre_model::{AgentId, FlowId, LegId, Mono, Now, Wakeup};
+use havre_model::{AgentId, FlowId, LegId, Mono, Now, TrunkId, Wakeup};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
@@ -21,8 +21,10 @@ use sha2::{Digest, Sha256};
 use crate::config::{Config, Overload, Timers};
 use crate::counters::Counters;
 use crate::endpoint::{Event, Output, Path, Transport};
+use crate::registration::RegistrationId;
 use crate::timer::{Alarm, TimerQueue, Why};
 use crate::trace::{Seen, Trace};
+use crate::trunk::News;
 use crate::wire::{Headers, Name, Request, Response, reason_phrase};
 use client::Clients;
 use flow::Flows;
@@ -39,6 +41,8 @@ pub(crate) struct Stack {
     outcomes: VecDeque<(ClientId, User, Outcome)>,
     /// Connections that ended, to be told to the registrar likewise.
     closed: VecDeque<(FlowId, SocketAddr)>,
+    /// What legs have to say of the trunks that they are tried over, told likewise.
+    news: VecDeque<(LegId, News)>,
     outbox: VecDeque<Output>,
     timers: TimerQueue<Timer>,
     clients: Clients,
@@ -62,8 +66,12 @@ pub(crate) enum Timer {
     Leg(LegId, LegTimer),
     /// A binding of this account runs out, or its phone is to be asked whether it is there.
     Bindings(AgentId),
-    /// Refresh or repeat our own registration.
-    Registration,
+    /// Refresh or repeat a registration of ours.
+    Registration(RegistrationId),
+    /// A trunk is to be asked whether it is there, or has not answered.
+    Trunk(TrunkId),
+    /// What DNS said is getting old.
+    Dns,
 }
 
 /// Deadlines of a leg's own.
@@ -81,6 +89,8 @@ pub(crate) enum LegTimer {
     Refresh,
     /// The session has run out (RFC 4028 §10).
     SessionEnd,
+    /// The trunk that a call of ours is tried over has not said anything, or does not ring.
+    TrunkSilent,
 }
 
 impl Why for Timer {
@@ -95,8 +105,11 @@ impl Why for Timer {
             Self::Leg(_, LegTimer::Glare) => "offer again after 491",
             Self::Leg(_, LegTimer::Refresh) => "session refresh",
             Self::Leg(_, LegTimer::SessionEnd) => "session end",
+            Self::Leg(_, LegTimer::TrunkSilent) => "silent trunk",
             Self::Bindings(_) => "bindings",
-            Self::Registration => "registration",
+            Self::Registration(_) => "registration",
+            Self::Trunk(_) => "trunk",
+            Self::Dns => "DNS",
         }
     }
 }
@@ -113,6 +126,7 @@ impl Stack {
             now,
             outcomes: VecDeque::new(),
             closed: VecDeque::new(),
+            news: VecDeque::new(),
             outbox: VecDeque::new(),
             timers: TimerQueue::new(),
             clients: Clients::default(),
@@ -134,6 +148,18 @@ impl Stack {
 
     pub(crate) fn emit(&mut self, event: Event) {
         self.outbox.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn put(&mut self, output: Output) {
+        self.outbox.push_back(output);
+    }
+
+    pub(crate) fn say(&mut self, leg: LegId, news: News) {
+        self.news.push_back((leg, news));
+    }
+
+    pub(crate) fn pop_news(&mut self) -> Option<(LegId, News)> {
+        self.news.pop_front()
     }
 
     pub(crate) fn pop_output(&mut self) -> Option<Output> {
@@ -193,7 +219,13 @@ impl Stack {
 
     /// Makes a 503 what its reader needs it to be ([`Overload`]).
     pub(crate) fn tell_no_room(&mut self, response: &mut Response, reader: SocketAddr) {
-        match self.config.overload(reader.ip()) {
+        let overload = self.config.overload(reader.ip());
+        self.tell_overload(response, overload);
+    }
+
+    /// The same, to a trunk that is known.
+    pub(crate) fn tell_overload(&mut self, response: &mut Response, overload: Overload) {
+        match overload {
             Overload::RetryAfter => {
                 let seconds = self.random_between(1, 3);
                 response.headers.push(Name::RetryAfter, &seconds);

@@ -24,6 +24,19 @@ fn invite(trace: &mut Trace, id: &str, millis: u64) {
 }
 
 #[test]
+fn what_is_tried_over_the_next_trunk_is_of_the_same_call() {
+    let mut trace = Trace::default();
+    pass(&mut trace, true, "INVITE sip:a@192.0.2.5 SIP/2.0", "first", 1, "INVITE", 0);
+    trace.assign("first", LegId(2), trunk());
+    trace.belongs(LegId(2), CallId(7));
+    pass(&mut trace, true, "INVITE sip:a@192.0.2.6 SIP/2.0", "second", 1, "INVITE", 4000);
+    trace.assign("second", LegId(2), trunk());
+    trace.follow("second", "first");
+    assert_eq!(trace.ladder(CallId(7)).unwrap().messages.len(), 2);
+    assert!(trace.attempts().is_empty());
+}
+
+#[test]
 fn a_call_has_its_legs_messages_in_order_and_a_repetition_is_said_to_be_one() {
     let mut trace = Trace::default();
     invite(&mut trace, "caller", 0);

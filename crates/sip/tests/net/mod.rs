@@ -15,8 +15,8 @@ use bytes::Bytes;
 use havre_model::{Cause, FlowId, LegId, Mono, Now};
 use havre_sip::digest::Algorithm;
 use havre_sip::{
-    Account, Command, Config, Endpoint, Event, Identity, Input, LineNumbers, Link, Output, Password, Path,
-    Target, Transport, Trunk,
+    Account, Answer, Command, Config, Endpoint, Event, Identity, Input, LineNumbers, Link, Output, Password,
+    Path, Question, Target, Transport, Trunk,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -68,6 +68,10 @@ pub struct Net {
     random: ChaCha8Rng,
     dead: Vec<SocketAddr>,
     dark: Vec<SocketAddr>,
+    /// What DNS knows.
+    pub zone: HashMap<Question, Answer>,
+    /// Whether it answers.
+    pub dns: bool,
 }
 
 pub struct Party {
@@ -85,6 +89,7 @@ enum Arrival {
     Connected { to: usize, flow: FlowId, local: SocketAddr, remote: SocketAddr },
     Closed { to: usize, flow: FlowId },
     Unreachable { to: usize, remote: SocketAddr },
+    Resolved { to: usize, question: Question, answer: Option<Answer> },
 }
 
 /// One way of every packet.
@@ -103,6 +108,8 @@ impl Net {
             random: ChaCha8Rng::seed_from_u64(seed),
             dead: Vec::new(),
             dark: Vec::new(),
+            zone: HashMap::new(),
+            dns: true,
         }
     }
 
@@ -112,7 +119,10 @@ impl Net {
         let endpoint = Endpoint::new(Arc::new(config), seed, self.now);
         let address = address.parse().unwrap();
         self.parties.push(Party { name, address, endpoint, events: Vec::new(), flows: HashMap::new() });
-        self.parties.len() - 1
+        let at = self.parties.len() - 1;
+        // A gateway may register, or ask DNS, before anything happens to it.
+        self.drain(at);
+        at
     }
 
     /// Nobody listens there: packets to it come back as ICMP.
@@ -197,6 +207,9 @@ impl Net {
                 (*to, Input::Connected { flow: *flow, local: *local, remote: *remote, link: Link::Tcp })
             }
             Arrival::Closed { to, flow } => (*to, Input::Closed { flow: *flow }),
+            Arrival::Resolved { to, question, answer } => {
+                (*to, Input::Resolved { question: question.clone(), answer: answer.clone() })
+            }
             Arrival::Unreachable { to, remote } => {
                 (*to, Input::Unreachable { local: self.parties[*to].address, remote: *remote })
             }
@@ -221,6 +234,12 @@ impl Net {
                 }
                 Output::Connect { local, remote, flow, .. } => self.connect(at, local, remote, flow),
                 Output::Disconnect { flow } => self.close(at, flow),
+                Output::Resolve(question) => {
+                    let answer = self.dns.then(|| self.zone.get(&question).cloned().unwrap_or_default());
+                    // A resolver gives up after a while.
+                    let after = if self.dns { LATENCY } else { secs(2) };
+                    self.put(after, Arrival::Resolved { to: at, question, answer });
+                }
             }
         }
     }
@@ -402,6 +421,8 @@ pub fn gateway() -> Config {
             numbers: Vec::new(),
             strip_prefixes: vec!["9#".to_owned()],
             overload: Default::default(),
+            caps: Default::default(),
+            outbound: None,
         }],
         lines: vec![LineNumbers { line: "hotline".parse().unwrap(), numbers: vec![LINE.to_owned()] }],
         feature_codes: vec!["*40".to_owned(), "*41".to_owned()],
