@@ -1,0 +1,96 @@
+//! A DNS server of a test: it knows what it is told, and can fall silent.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::Host;
+
+const A: u16 = 1;
+const SRV: u16 = 33;
+/// Where it listens, on its host.
+const PORT: u16 = 53;
+
+/// One record: of which name, of which type, and its data on the wire.
+type Row = (&'static str, u16, Vec<u8>);
+
+/// A DNS server that runs as long as the test.
+pub struct Dns {
+    host: Host,
+    silent: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Dns {
+    /// One that knows SRV records (priority, port, target) and addresses, each for one second.
+    ///
+    /// # Panics
+    /// Its port is taken.
+    #[must_use]
+    pub fn start(
+        srv: &[(&'static str, u16, u16, &'static str)],
+        addresses: &[(&'static str, Ipv4Addr)],
+    ) -> Self {
+        let host = Host::claim();
+        let socket = UdpSocket::bind(host.at(PORT)).expect("a host of one's own has a free port 53");
+        let (silent, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut zone: Vec<Row> = Vec::new();
+        for (name, priority, port, target) in srv {
+            let numbers = [*priority, 0, *port].map(u16::to_be_bytes).concat();
+            zone.push((name, SRV, [numbers, wire_name(target)].concat()));
+        }
+        zone.extend(addresses.iter().map(|(name, ip)| (*name, A, ip.octets().to_vec())));
+        let (quiet, count) = (Arc::clone(&silent), Arc::clone(&asked));
+        // Ends with the test's process.
+        thread::spawn(move || {
+            let mut buffer = [0; 1232];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                count.fetch_add(1, Ordering::Relaxed);
+                if !quiet.load(Ordering::Relaxed) {
+                    let _ = socket.send_to(&answer(&buffer[..length], &zone), from);
+                }
+            }
+        });
+        Self { host, silent, asked }
+    }
+
+    /// Its address, as a configuration names it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.host.at(PORT).to_string()
+    }
+
+    /// It answers no more.
+    pub fn falls_silent(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+fn wire_name(name: &str) -> Vec<u8> {
+    let labels = name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat());
+    labels.chain([0]).collect()
+}
+
+/// The question given back, and every record of its name and type.
+fn answer(query: &[u8], zone: &[Row]) -> Vec<u8> {
+    let end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap_or(0) + 5;
+    let (name, kind) = (&query[12..end - 4], u16::from_be_bytes([query[end - 4], query[end - 3]]));
+    let found: Vec<_> = zone.iter().filter(|(of, is, _)| wire_name(of) == name && *is == kind).collect();
+    let mut out =
+        [&query[..2], &[0x81, 0x80, 0, 1, 0, found.len() as u8, 0, 0, 0, 0], &query[12..end]].concat();
+    for (_, kind, data) in found {
+        out.extend([0xc0, 12]);
+        out.extend(kind.to_be_bytes());
+        out.extend([0, 1, 0, 0, 0, 1]);
+        out.extend((data.len() as u16).to_be_bytes());
+        out.extend(data);
+    }
+    out
+}

@@ -1,0 +1,205 @@
+//! Calls of ours over carriers' trunks: to a silent one and on to the next, by DNS and without it, as a registered customer.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use havre_e2e::{Dns, Host, Line, LineBuilder, Media, Sipp, until};
+use toml::{Table, Value};
+
+const SOON: Duration = Duration::from_secs(5);
+/// An urgent caller's T+15, and some.
+const ON_CALL: Duration = Duration::from_secs(20);
+const TELEPHONE: &str = "+14165550199";
+const LINES_OWN: &str = "+18335550100";
+const CALLER: &str = "+15145550123";
+
+#[test]
+fn a_trunk_that_falls_silent_is_an_alarm_until_it_answers_again() {
+    let carrier = Host::claim();
+    let outbound = table(&[("peer", carrier.at(5060).to_string().into()), ("options_every", 5.into())]);
+    let answering = Answering::start(&carrier);
+    let line = line(&[("carrier-a", outbound)], &[]).start();
+    let told = || {
+        let trunks = line.api().json("/api/v1/trunks");
+        let trunk = trunks["trunks"].as_array()?.iter().find(|trunk| trunk["id"] == "carrier-a")?.clone();
+        let alarms = line.api().json("/api/v1/board")["alarms"].as_array()?.clone();
+        let alarmed = alarms.iter().any(|a| a["kind"] == "trunk_down" && a["trunk"] == "carrier-a");
+        let up = line.api().metric("havre_trunk_up", "carrier-a");
+        Some((trunk["state"].as_str()?.to_owned(), trunk["why"].as_str()?.to_owned(), alarmed, up >= 1.0))
+    };
+    let up = Some(("up".to_owned(), "answers".to_owned(), false, true));
+    until("the trunk to answer", SOON, || (told() == up).then_some(()));
+    answering.stop();
+    // Nobody listens there any more: two OPTIONS in a row come back by ICMP.
+    let down = Some(("down".to_owned(), "unreachable".to_owned(), true, false));
+    until("the alarm", ON_CALL, || (told() == down).then_some(()));
+    let again = Answering::start(&carrier);
+    until("the trunk to be back", ON_CALL, || (told() == up).then_some(()));
+    again.stop();
+}
+
+#[test]
+fn an_on_call_telephone_is_reached_over_the_trunk_that_answers() {
+    let (deaf, carrier) = (Host::claim(), Host::claim());
+    let hears = UdpSocket::bind(deaf.at(5060)).unwrap();
+    let outbound = |host: &Host, priority: i64| {
+        table(&[
+            ("peer", host.at(5060).to_string().into()),
+            ("priority", priority.into()),
+            ("options_every", 0.into()),
+        ])
+    };
+    let line = line(&[("first", outbound(&deaf, 1)), ("second", outbound(&carrier, 2))], &[]).start();
+    let events = line.events();
+    let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
+    let mut far = Sipp::new("advocate").on_host(carrier, 5060).audio(telephone.port()).start(line.sip());
+    let (mut call, caller) = urgent_caller(&line);
+    let (_, offered) = events.wait("offered", 1, ON_CALL);
+    assert_eq!(offered["agent"].as_str(), Some("on-call"), "{offered}");
+    let first = receive(&hears);
+    let since = Instant::now();
+    let second = far.hears("INVITE", ON_CALL);
+    let failover = since.elapsed().as_secs_f64();
+    assert!((3.5..5.0).contains(&failover), "the second trunk was tried after {failover} s");
+    for invite in [&first, &second] {
+        assert!(invite.starts_with(&format!("INVITE sip:{TELEPHONE}@")), "{invite}");
+        let from = invite.lines().find(|row| row.starts_with("From:")).unwrap();
+        assert!(from.contains(&format!("<sip:{LINES_OWN}@")), "{from}");
+        assert!(!invite.contains(&CALLER[1..]), "the caller's number is nobody's business: {invite}");
+    }
+    assert_eq!(events.answered_by(1, SOON), "on-call");
+    caller.hears_tone(700.0, SOON);
+    telephone.hears_tone(440.0, SOON);
+    call.cue();
+    call.finish(SOON);
+    far.finish(SOON);
+    let failovers = line.api().metric("havre_component_events_total", "trunk_failovers");
+    assert!(failovers >= 1.0, "{failovers}");
+}
+
+#[test]
+fn a_registering_trunk_is_found_by_dns_and_up_and_its_loss_of_dns_is_survived() {
+    let carrier = Host::claim();
+    let dns = Dns::start(
+        &[("_sip._udp.carrier.test", 10, 5060, "edge.carrier.test")],
+        &[("edge.carrier.test", carrier.ip())],
+    );
+    let outbound = table(&[
+        ("peer", "carrier.test".into()),
+        ("user", "havre".into()),
+        ("password", "carrier-secret".into()),
+        ("realm", "carrier.test".into()),
+        ("register", 600.into()),
+        ("options_every", 0.into()),
+    ]);
+    // The registrar first: the line registers as soon as it knows where.
+    let builder = line(&[("member", outbound)], &[("sip.dns", Value::Array(vec![dns.address().into()]))]);
+    let mut registrar =
+        Sipp::new("registrar").on_host(carrier, 5060).key("expires", "600").start(builder.sip());
+    let line = builder.start();
+    let proof = registrar.hears("Authorization: Digest", SOON);
+    assert!(
+        proof.starts_with("REGISTER sip:carrier.test ") && proof.contains("username=\"havre\""),
+        "{proof}"
+    );
+    registrar.finish(SOON);
+    let state = |name: &str| {
+        let trunks = line.api().json("/api/v1/trunks");
+        let trunk = trunks["trunks"].as_array()?.iter().find(|trunk| trunk["id"] == name)?.clone();
+        Some((trunk["state"].as_str()?.to_owned(), trunk["why"].as_str()?.to_owned()))
+    };
+    let up = Some(("up".to_owned(), "answers".to_owned()));
+    until("the trunk to be up", SOON, || (state("member") == up).then_some(()));
+    dns.falls_silent();
+    let before = dns.asked();
+    until("DNS to be asked in vain", ON_CALL, || {
+        (line.api().metric("havre_component_events_total", "dns_failures") >= 1.0).then_some(())
+    });
+    assert!(dns.asked() > before);
+    assert_eq!(state("member"), up, "what is known is used on");
+}
+
+/// The demo with these outbound trunks, one person on call, and on-call phones switched on.
+fn line(trunks: &[(&str, Value)], more: &[(&str, Value)]) -> LineBuilder {
+    let demo = table(&[("id", "demo".into()), ("sources", Value::Array(vec!["127.0.0.0/8".into()]))]);
+    let outbound =
+        trunks.iter().map(|(id, outbound)| table(&[("id", (*id).into()), ("outbound", outbound.clone())]));
+    let on_call = table(&[
+        ("id", "on-call".into()),
+        ("password", "secret-on-call".into()),
+        ("languages", Value::Array(vec!["en".into(), "fr".into()])),
+        ("roles", Value::Array(vec!["on_call".into()])),
+        ("phone", TELEPHONE.into()),
+    ]);
+    let builder = Line::demo()
+        .own_plan()
+        .spoiled_plan("[on_call]\nenabled = false", "[on_call]\nenabled = true")
+        .with("trunks", std::iter::once(demo).chain(outbound).collect::<Vec<_>>())
+        .with("agents", vec![on_call])
+        .with("console.demo_accounts", false);
+    more.iter().fold(builder, |builder, (key, value)| builder.with(key, value.clone()))
+}
+
+fn urgent_caller(line: &Line) -> (havre_e2e::Run, Media) {
+    let host = Host::claim();
+    let media = Media::open(host.ip(), Some((440.0, -12.0)));
+    let call = Sipp::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("5");
+    (call, media)
+}
+
+/// A carrier that says 200 to every request.
+struct Answering {
+    end: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Answering {
+    fn start(host: &Host) -> Self {
+        let socket = UdpSocket::bind(host.at(5060)).expect("a host of one's own has a free port 5060");
+        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket takes a timeout");
+        let end = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&end);
+        let thread = thread::spawn(move || {
+            let mut buffer = [0; 4_096];
+            while !ended.load(Ordering::Relaxed) {
+                if let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                    let _ = socket.send_to(&ok(&String::from_utf8_lossy(&buffer[..length])), from);
+                }
+            }
+        });
+        Self { end, thread }
+    }
+
+    /// Its port is closed.
+    fn stop(self) {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the thread ends");
+    }
+}
+
+/// 200, with what it has of the request.
+fn ok(request: &str) -> Vec<u8> {
+    let copied = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+    let mut response = "SIP/2.0 200 OK\r\n".to_owned();
+    for row in request.lines().filter(|row| copied.iter().any(|name| row.starts_with(name))) {
+        let tag = if row.starts_with("To:") { ";tag=carrier" } else { "" };
+        response += &format!("{row}{tag}\r\n");
+    }
+    (response + "Content-Length: 0\r\n\r\n").into_bytes()
+}
+
+fn receive(socket: &UdpSocket) -> String {
+    socket.set_read_timeout(Some(ON_CALL)).expect("a socket takes a timeout");
+    let mut buffer = [0; 4_096];
+    let length = socket.recv(&mut buffer).expect("an INVITE");
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+fn table(entries: &[(&str, Value)]) -> Value {
+    Value::Table(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect::<Table>())
+}
