@@ -110,7 +110,7 @@ type Wanted = (PromptId, Arc<str>, Demand, Option<Spoken>);
 fn wanted(dir: &Path, prompt: &str, spoken: Option<Spoken>) -> Result<Wanted, Vec<Diagnostic>> {
     let path = dir.join("catalogue.toml");
     let name = path.display().to_string();
-    let text = read_text(&path).map_err(|d| vec![d])?;
+    let text = read_text(&path)?;
     let file = File::new(&name, &text);
     let Some(texts) = Texts::read(&file) else { return Err(file.into_findings()) };
     let found = match spoken {
@@ -144,7 +144,7 @@ fn read_manifest(path: &Path) -> Result<Manifest, Vec<Diagnostic>> {
     if !path.exists() {
         return Ok(Manifest::default());
     }
-    let text = read_text(path).map_err(|d| vec![d])?;
+    let text = read_text(path)?;
     let name = path.display().to_string();
     let file = File::new(&name, &text);
     match Manifest::read(&file) {

@@ -65,7 +65,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Loaded, Vec<Finding>> {
     let catalogue = Catalogue::load(&config.prompts).map_err(findings)?;
     let plan = Dialplan::load(&config.dialplan, &catalogue, targets(&config)).map_err(findings)?;
     let name = path.map_or_else(|| DEMO_NAME.to_owned(), |path| path.display().to_string());
-    let material = tls::read(&config.tls, &name).map_err(|finding| vec![finding])?;
+    let material = tls::read(&config.tls, &name)?;
     let library = Arc::new(Library::new(&catalogue, &config.codecs));
     let directory = config.identity_certificates.as_deref();
     let carriers = directory.map(certificates::read).transpose().map_err(findings)?;

@@ -20,8 +20,8 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// The first that is of no use.
-pub(crate) fn read(files: &Files, config: &str) -> Result<Arc<Material>, Finding> {
-    files.load().map(Arc::new).map_err(|error| finding(&error, config))
+pub(crate) fn read(files: &Files, config: &str) -> Result<Arc<Material>, Vec<Finding>> {
+    files.load().map(Arc::new).map_err(|error| vec![finding(&error, config)])
 }
 
 fn finding(error: &TlsError, config: &str) -> Finding {

@@ -191,6 +191,7 @@ impl Lasting {
                         kind,
                         since: *since,
                         call: None,
+                        ends: None,
                         trunk: Some(trunk.clone()),
                     }));
                 }
@@ -209,6 +210,7 @@ impl Lasting {
                         since,
                         call: None,
                         ends: trouble.ends(),
+                        trunk: None,
                     }));
                 }
             }
@@ -364,11 +366,12 @@ mod tests {
     }
 
     fn alarms(board: &mut Board, at: i64) -> Vec<String> {
-        let said = board.snapshot(now(at)).alarms.into_iter().map(|Alarm { kind, since, call, trunk, .. }| {
-            let call = call.map(|(call, _)| format!(" {call}")).unwrap_or_default();
-            let trunk = trunk.map(|trunk| format!(" {trunk}")).unwrap_or_default();
-            format!("{}@{}{call}{trunk}", kind.as_str(), since.as_secs())
-        });
+        let said =
+            board.snapshot(now(at)).alarms.into_iter().map(|Alarm { kind, since, call, trunk, .. }| {
+                let call = call.map(|(call, _)| format!(" {call}")).unwrap_or_default();
+                let trunk = trunk.map(|trunk| format!(" {trunk}")).unwrap_or_default();
+                format!("{}@{}{call}{trunk}", kind.as_str(), since.as_secs())
+            });
         said.collect()
     }
 

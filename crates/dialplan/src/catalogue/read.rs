@@ -53,9 +53,9 @@ pub(crate) fn file_name(prompt: &PromptId, spoken: Option<Spoken>) -> String {
 }
 
 /// The text of a file that people write, of at most [`MAX_FILE`] bytes.
-pub(crate) fn read_text(path: &Path) -> Result<String, Diagnostic> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Vec<Diagnostic>> {
     let fail = |what: Said, remedy: Both| {
-        Diagnostic::new(&path.display().to_string(), 0, "", what, remedy.into(), Severity::Error)
+        vec![Diagnostic::new(&path.display().to_string(), 0, "", what, remedy.into(), Severity::Error)]
     };
     match std::fs::metadata(path) {
         Ok(about) if about.len() > MAX_FILE as u64 => {
@@ -89,7 +89,7 @@ fn read_document<T>(
     findings: &mut Vec<Diagnostic>,
     read: impl FnOnce(&File<'_>) -> Option<T>,
 ) -> Option<T> {
-    let text = read_text(path).map_err(|diagnostic| findings.push(diagnostic)).ok()?;
+    let text = read_text(path).map_err(|found| findings.extend(found)).ok()?;
     let name = path.display().to_string();
     let file = File::new(&name, &text);
     let document = read(&file);

@@ -63,7 +63,7 @@ impl Dialplan {
         catalogue: &Arc<Catalogue>,
         targets: Targets,
     ) -> Result<Arc<Self>, Vec<Diagnostic>> {
-        let text = read_text(path).map_err(|diagnostic| vec![diagnostic])?;
+        let text = read_text(path)?;
         Self::parse(&path.display().to_string(), &text, catalogue, targets)
     }
 
