@@ -395,14 +395,14 @@ fn a_fault_is_told_in_french_as_well_as_in_english() {
     let language = "\"quebecois\" n’est pas connu ici | écrivez \"en\", \"fr\", \"other\"";
     assert!(french.contains(&language.to_owned()), "{french:?}");
     // What the prover tells has the same figures in both, each written as its language writes them.
-    let slow = without_tests(HOTLINE).replacen("after = 3, then", "after = 9.5, then", 1);
+    let slow = without_tests(HOTLINE).replacen("after = 3, then", "after = 11.5, then", 1);
     let found = refuse(&slow, NONE);
     let longest = found.iter().find(|d| d.what.contains("from INVITE to queue")).unwrap();
     let takes = longest.what.split("takes ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
     let wanted = format!("le plus long parcours prend {} s de l’INVITE à la file", takes.replace('.', ","));
     assert!(longest.what_fr.starts_with(&wanted), "{longest:?}");
     assert!(longest.what_fr.ends_with("aucune touche)"), "{longest:?}");
-    assert!(longest.remedy_fr.contains("attend 9,5 s"), "{longest:?}");
+    assert!(longest.remedy_fr.contains("attend 11,5 s"), "{longest:?}");
 }
 
 #[test]
