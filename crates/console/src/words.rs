@@ -75,7 +75,7 @@ words! {
     OfferKindWord(OfferKind) "OfferKind" "Why an advocate's phone rings."
         ["single", "ring_all", "wrap_up", "reserve"];
     WithdrawnWord(WithdrawReason) "WithdrawReason" "Why an offer ended without a talk."
-        ["answered_elsewhere", "caller_left", "no_answer", "declined", "unreachable", "claimed", "agent_changed"];
+        ["answered_elsewhere", "caller_left", "no_answer", "not_taken", "declined", "unreachable", "claimed", "agent_changed"];
     AlarmWord(AlarmKind) "AlarmKind" "What an alarm is about."
         AlarmKind::ALL.map(AlarmKind::as_str);
     SideWord(Side) "Side" "Whose connection."

@@ -21,7 +21,7 @@ mod said;
 pub mod simulate;
 mod walk;
 
-pub use catalogue::{Catalogue, Clip, ClipKey, Confirmation, PromptId, Source};
+pub use catalogue::{Catalogue, Clip, ClipKey, Confirmation, Notice, PromptId, Source};
 pub use diagnostic::{Diagnostic, Severity};
 pub use outline::{Outline, Place, Pressed, Way};
 pub use plan::{Dialplan, Line, Proof, ProvenPath, Targets};

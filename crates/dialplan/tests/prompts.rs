@@ -6,10 +6,11 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::{list, repository};
-use havre_dialplan::{Catalogue, Confirmation, Diagnostic, Source, prompts};
-use havre_model::{AgentCommand, AgentState, Spoken, StateReason, Unix};
+use havre_dialplan::{Catalogue, Confirmation, Diagnostic, Notice, Source, prompts};
+use havre_model::{AgentCommand, AgentState, Language, Mode, Risk, Spoken, StateReason, Unix};
 
 #[test]
 fn the_shipped_prompts_are_good_when_measured_again() {
@@ -86,6 +87,30 @@ fn every_confirmation_exists_in_both_languages() {
         }
         assert_eq!(catalogue.confirmation(what, Spoken::Es).key.spoken, Some(Spoken::En));
     }
+}
+
+#[test]
+fn every_notice_to_a_telephone_exists_in_both_languages() {
+    let catalogue = common::prompts();
+    let silent = Mode { silent: true, ..Mode::default() };
+    let mut all = vec![Notice::Ask, Notice::NotNeeded];
+    all.extend(
+        Language::ALL.into_iter().flat_map(|language| Notice::briefing(language, Risk::Urgent, silent)),
+    );
+    for what in all {
+        for spoken in [Spoken::En, Spoken::Fr] {
+            let clip = catalogue.notice(what, spoken);
+            assert_eq!((clip.key.prompt.as_str(), clip.key.spoken), (what.prompt(), Some(spoken)));
+        }
+    }
+    for spoken in [Spoken::En, Spoken::Fr] {
+        for language in Language::ALL {
+            let briefing = Notice::briefing(language, Risk::Urgent, silent);
+            let lasts: Duration = briefing.map(|notice| catalogue.notice(notice, spoken).duration()).sum();
+            assert!(lasts < Duration::from_secs(8), "the caller waits for all of it: {lasts:?}");
+        }
+    }
+    assert_eq!(Notice::briefing(Language::Fr, Risk::Standard, Mode::default()).count(), 1);
 }
 
 #[test]

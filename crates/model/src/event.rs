@@ -193,6 +193,8 @@ pub enum WithdrawReason {
     CallerLeft,
     /// It rang for the ring time.
     NoAnswer,
+    /// A telephone outside was answered, but by nobody who pressed the key that takes the call: by a voicemail, perhaps.
+    NotTaken,
     /// The agent declined.
     Declined,
     /// The agent's phone could not be reached or refused the call for a fault.
@@ -211,6 +213,7 @@ impl WithdrawReason {
             Self::AnsweredElsewhere => "answered_elsewhere",
             Self::CallerLeft => "caller_left",
             Self::NoAnswer => "no_answer",
+            Self::NotTaken => "not_taken",
             Self::Declined => "declined",
             Self::Unreachable => "unreachable",
             Self::Claimed => "claimed",

@@ -11,6 +11,8 @@ pub struct Counters {
     pub connects: u64,
     /// Offers unanswered for the ring time.
     pub no_answers: u64,
+    /// Telephones outside that were answered by nobody who took the call.
+    pub not_taken: u64,
     /// Offers declined.
     pub declines: u64,
     /// Offers to phones that could not be reached.
@@ -43,6 +45,7 @@ impl Counters {
             ("offers", self.offers),
             ("connects", self.connects),
             ("no_answers", self.no_answers),
+            ("not_taken", self.not_taken),
             ("declines", self.declines),
             ("unreachable", self.unreachable),
             ("claims_refused", self.claims_refused),

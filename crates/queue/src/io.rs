@@ -88,7 +88,14 @@ pub enum Input {
         /// For which offer.
         offer: OfferId,
     },
-    /// The agent's phone answered (2xx). Answered by [`Output::Connect`] or [`Output::Reject`].
+    /// A telephone outside answered, and whoever (or whatever) it was is asked to take the call by a key; or the key was
+    /// pressed, and they hear what call it is. Each time there is a while for it, and then the offer ends as
+    /// [`WithdrawReason::NotTaken`]. [`Input::OfferAnswered`] follows once the call is taken.
+    Asked {
+        /// For which offer.
+        offer: OfferId,
+    },
+    /// The agent's phone answered (2xx), or the call was taken by the key. Answered by [`Output::Connect`] or [`Output::Reject`].
     OfferAnswered {
         /// Which offer.
         offer: OfferId,

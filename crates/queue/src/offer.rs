@@ -25,6 +25,8 @@ pub(crate) enum Stage {
     Claiming { op: Option<u64> },
     /// The phone rings.
     Ringing { until: Mono },
+    /// A telephone outside is answered, but whoever holds it has not taken the call yet.
+    Asking { until: Mono },
     /// Answered; another answer of the same call is being confirmed.
     Answered,
     /// The store is asked to confirm.
@@ -87,7 +89,9 @@ impl Aftermath {
     /// What the end of an agent's leg means.
     pub(crate) fn of(why: WithdrawReason) -> Self {
         match why {
-            WithdrawReason::NoAnswer | WithdrawReason::Declined => Self::Unanswered,
+            WithdrawReason::NoAnswer | WithdrawReason::NotTaken | WithdrawReason::Declined => {
+                Self::Unanswered
+            }
             WithdrawReason::Unreachable => Self::Unreachable,
             WithdrawReason::Claimed => Self::HeldElsewhere,
             WithdrawReason::AnsweredElsewhere | WithdrawReason::CallerLeft | WithdrawReason::AgentChanged => {

@@ -120,21 +120,27 @@ impl Switch {
                     self.on_offer_ended(ended, why, now);
                 }
             }
+            (event, Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked) => {
+                self.on_asked_event(leg, &event, now);
+            }
             _ => {}
         }
     }
 
-    fn rings_outside(&self, leg: &Leg) -> bool {
+    pub(crate) fn rings_outside(&self, leg: &Leg) -> bool {
         matches!(&leg.role, Role::Agent { agent, browser: false, .. } if self.outsiders.phones.contains_key(agent))
     }
 
     fn on_agent_answered(&mut self, leg: LegId, part: Part, now: Now) {
         match part {
+            Part::Offered { offer, .. } if self.legs.get(&leg).is_some_and(|leg| self.rings_outside(leg)) => {
+                self.ask(leg, offer, now);
+            }
             Part::Offered { offer, .. } => {
                 self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
             }
             Part::Returning => self.on_returned(leg, now),
-            Part::Talking => {}
+            Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked | Part::Talking => {}
         }
     }
 
@@ -175,16 +181,28 @@ impl Switch {
         why: WithdrawReason,
         now: Now,
     ) {
-        if let Some(leg) = self.offers.remove(&offer) {
-            self.drop_leg(leg, Cause::Withdrawn, now);
+        match self.offers.remove(&offer) {
+            // Nobody took the call: a voicemail is not thanked.
+            Some(leg) if why == WithdrawReason::NotTaken => {
+                self.drop_leg(leg, Cause::Withdrawn, now);
+            }
+            Some(leg) => self.let_go(leg, now),
+            None => {}
         }
         self.say_withdrawn(offer, call, agent, why, now);
     }
 
     /// The queue has no use for a phone that was answered: the record must see the end of its offer, too.
     pub(crate) fn on_reject(&mut self, offer: OfferId, now: Now) {
-        let leg = self.offers.remove(&offer).and_then(|leg| self.drop_leg(leg, Cause::Withdrawn, now));
-        let Some(Leg { role: Role::Agent { call, agent, .. }, .. }) = leg else { return };
+        let Some(leg) = self.offers.remove(&offer) else { return };
+        let role = self.legs.get(&leg).map(|leg| &leg.role);
+        let Some((call, agent)) = role.and_then(|role| match role {
+            Role::Agent { call, agent, .. } => Some((*call, agent.clone())),
+            Role::Caller { .. } | Role::Feature(_) => None,
+        }) else {
+            return;
+        };
+        self.let_go(leg, now);
         let why = match self.calls.get(&call).map(|entry| entry.call.stage()) {
             None => WithdrawReason::CallerLeft,
             Some(Stage::Talking(_)) => WithdrawReason::AnsweredElsewhere,
@@ -218,8 +236,9 @@ impl Switch {
     }
 
     /// The leg of an offer ended before the queue confirmed it.
-    fn on_offer_ended(&mut self, leg: Leg, why: WithdrawReason, now: Now) {
-        let Role::Agent { call, agent, part: Part::Offered { offer, .. }, .. } = leg.role else { return };
+    pub(crate) fn on_offer_ended(&mut self, leg: Leg, why: WithdrawReason, now: Now) {
+        let Role::Agent { call, agent, part, .. } = leg.role else { return };
+        let Some(offer) = part.offer() else { return };
         self.offers.remove(&offer);
         self.queue.handle_input(queue::Input::OfferEnded { offer, why }, now);
         self.tell_call(call, CallInput::Withdrawn { offer, agent, why }, now);

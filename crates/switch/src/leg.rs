@@ -60,10 +60,26 @@ pub(crate) enum Role {
 pub(crate) enum Part {
     /// Rings, or is answered and not confirmed yet.
     Offered { offer: OfferId, interpreter: bool },
+    /// A telephone outside that is answered: whoever it is is asked to press a key.
+    Asked { offer: OfferId },
+    /// The key was pressed: they hear what call it is, and are then confirmed.
+    Briefed { offer: OfferId },
+    /// They are not needed any more, hear so, and are hung up.
+    Thanked,
     /// Rings in a browser whose talk goes on with it.
     Returning,
     /// Confirmed by the queue.
     Talking,
+}
+
+impl Part {
+    /// The offer that is not confirmed yet.
+    pub(crate) const fn offer(self) -> Option<OfferId> {
+        match self {
+            Self::Offered { offer, .. } | Self::Asked { offer } | Self::Briefed { offer } => Some(offer),
+            Self::Thanked | Self::Returning | Self::Talking => None,
+        }
+    }
 }
 
 impl Leg {

@@ -419,6 +419,9 @@ impl Switch {
         match entry.role {
             Role::Caller { call, .. } => self.on_caller_media(call, event, now),
             Role::Agent { call, part: Part::Talking, .. } => self.on_agent_media(call, event, now),
+            Role::Agent { part: Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked, .. } => {
+                self.on_asked_media(leg, event, now);
+            }
             Role::Agent { .. } => {}
             Role::Feature(_) => match event {
                 media::Event::PlayDone { .. } => self.on_confirmation_played(leg, now),

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use havre_dialplan::{Catalogue, Dialplan, Targets};
-use havre_media::{Command, Event};
-use havre_model::{AgentId, AgentProfile, AgentState, Digit, LegId, Now, Role, Roles, Spoken, WrapUp};
+use havre_media::{Clip, Command, Event};
+use havre_model::{
+    AgentId, AgentProfile, AgentState, CallEvent, Digit, LegId, Now, PlayId, Role, Roles, Spoken, What,
+    WithdrawReason, WrapUp,
+};
 use havre_sip::{NumberFormat, Outbound, Outside, Peer, Ping, Transport, Trunk};
 use havre_switch::{Configuration, Input, Library, MediaInput, Output, Outsiders, SrtpPolicy, Switch};
 
@@ -27,6 +30,7 @@ struct Node {
     sent: Vec<(SocketAddr, String)>,
     media: Vec<Command>,
     states: Vec<AgentState>,
+    events: Vec<What>,
     /// Trunks that answer OPTIONS.
     alive: Vec<SocketAddr>,
 }
@@ -36,8 +40,15 @@ impl Node {
         let now = Now::default().after(Duration::from_secs(1_700_000_000));
         let switch = Switch::new(configuration(), [5; 32], now);
         let alive = alive.iter().map(|at| address(at)).collect();
-        let (sent, media, states) = (Vec::new(), Vec::new(), Vec::new());
-        let mut node = Self { switch, now, sent, media, states, alive };
+        let mut node = Self {
+            switch,
+            now,
+            sent: Vec::new(),
+            media: Vec::new(),
+            states: Vec::new(),
+            events: Vec::new(),
+            alive,
+        };
         node.drain();
         node
     }
@@ -51,9 +62,55 @@ impl Node {
              c=IN IP4 198.51.100.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
         self.datagram(CARRIER, invite);
         self.advance(2);
-        let leg = self.opened();
-        let digit = Digit::from_char('5').unwrap();
+        self.press('5');
+    }
+
+    /// A key on the leg that was opened last.
+    fn press(&mut self, key: char) {
+        let (leg, digit) = (self.opened(), Digit::from_char(key).unwrap());
         self.input(Input::Media(MediaInput::Event(Event::Digit { leg, digit })));
+    }
+
+    /// What is being said on the leg that was opened last: which it is, and how long the clips are.
+    fn said(&self) -> Option<(PlayId, Vec<Clip>)> {
+        let ours = self.opened();
+        self.media.iter().rev().find_map(|command| match command {
+            Command::Play { leg, play, clips } if *leg == ours => Some((*play, clips.clone())),
+            _ => None,
+        })
+    }
+
+    /// It has been said.
+    fn heard_out(&mut self) {
+        let (leg, play) = (self.opened(), self.said().unwrap().0);
+        self.input(Input::Media(MediaInput::Event(Event::PlayDone { leg, play })));
+    }
+
+    /// Key 1, and what comes then.
+    fn takes_the_call(&mut self) {
+        self.press('1');
+        self.heard_out();
+    }
+
+    /// `;tag=…`, as the caller's 200 had it.
+    fn callers_tag(&self) -> String {
+        let there =
+            |(to, text): &&(SocketAddr, String)| *to == address(CARRIER) && text.starts_with("SIP/2.0 200");
+        let (_, ok) = self.sent.iter().find(there).unwrap();
+        let to = header(ok, "To");
+        to[to.find(";tag=").unwrap()..].to_owned()
+    }
+
+    fn why_not(&self) -> Option<WithdrawReason> {
+        self.events.iter().rev().find_map(|what| match what {
+            What::Withdrawn { why, .. } => Some(*why),
+            _ => None,
+        })
+    }
+
+    fn sent_last(&self, at: &str) -> &str {
+        let there = self.sent.iter().rev().find(|(to, _)| *to == address(at));
+        there.map_or("", |(_, text)| text)
     }
 
     fn datagram(&mut self, source: &str, text: &str) {
@@ -102,6 +159,7 @@ impl Node {
                     self.media.push(command);
                 }
                 Output::Agent { state, .. } => self.states.push(state),
+                Output::Event(CallEvent { what, .. }) => self.events.push(what),
                 _ => {}
             }
         }
@@ -149,6 +207,7 @@ fn the_telephone_rings_at_t_15_over_the_first_trunk_in_the_lines_name() {
         "20 s are no time for a telephone"
     );
     node.datagram(FIRST, &reply(&invite, 200, SDP));
+    node.takes_the_call();
     assert!(node.is_bridged());
     assert_eq!(node.invited(SECOND), None);
     node.datagram(FIRST, &bye(&invite));
@@ -193,7 +252,104 @@ fn with_every_trunk_down_nobody_is_on_call_until_one_answers() {
     });
     let invite = rung.expect("the way is there again");
     node.datagram(SECOND, &reply(&invite, 200, SDP));
+    node.takes_the_call();
     assert!(node.is_bridged());
+}
+
+#[test]
+fn a_voicemail_never_has_the_caller() {
+    let (mut node, invite) = answered();
+    let question = node.said().expect("whoever answers is asked").1;
+    assert!(question.len() > 4, "more than once: {question:?}");
+    for key in ['2', '#', '0'] {
+        node.press(key);
+    }
+    node.advance(19);
+    assert!(!node.is_bridged() && matches!(node.states.last(), Some(AgentState::Offered { .. })));
+    node.advance(2);
+    assert_eq!(node.why_not(), Some(WithdrawReason::NotTaken));
+    assert!(node.sent_last(FIRST).starts_with("BYE"), "{}", node.sent_last(FIRST));
+    assert!(!node.is_bridged() && node.switch.calls().count() == 1, "the caller waits on");
+    // It is asked again, and hangs up by itself.
+    let again = (0..30).find_map(|_| {
+        node.advance(1);
+        node.invited(FIRST).filter(|again| header(again, "Call-ID") != header(&invite, "Call-ID"))
+    });
+    let again = again.expect("it rings again");
+    node.datagram(FIRST, &reply(&again, 200, SDP));
+    node.events.clear();
+    node.datagram(FIRST, &bye(&again));
+    assert_eq!(node.why_not(), Some(WithdrawReason::NotTaken));
+    assert!(!node.is_bridged() && node.switch.calls().count() == 1);
+}
+
+#[test]
+fn whoever_takes_the_call_first_hears_what_call_it_is() {
+    let (mut node, _) = answered();
+    let question = node.said().unwrap();
+    node.press('1');
+    let briefing = node.said().unwrap();
+    assert_ne!(briefing.0, question.0);
+    assert_eq!(briefing.1.len(), 3, "urgent, of unknown language, and silent: key 5");
+    // What ends late is the question that was cut off.
+    let leg = node.opened();
+    node.input(Input::Media(MediaInput::Event(Event::PlayDone { leg, play: question.0 })));
+    node.press('1');
+    assert!(!node.is_bridged());
+    node.heard_out();
+    assert!(node.is_bridged());
+}
+
+#[test]
+fn the_key_counts_as_sip_info_too() {
+    let (mut node, invite) = answered();
+    let (from, to) = (header(&invite, "From"), header(&invite, "To"));
+    let body = "Signal=1\r\nDuration=160\r\n";
+    node.datagram(
+        FIRST,
+        &format!(
+            "INFO sip:havre@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP {FIRST};branch=z9hG4bKinfo\r\nMax-Forwards: 70\r\n\
+             From: {to};tag=far\r\nTo: {from}\r\nCall-ID: {}\r\nCSeq: 1 INFO\r\n\
+             Content-Type: application/dtmf-relay\r\nContent-Length: {}\r\n\r\n{body}",
+            header(&invite, "Call-ID"),
+            body.len()
+        ),
+    );
+    node.heard_out();
+    assert!(node.is_bridged());
+}
+
+#[test]
+fn whoever_is_asked_for_a_caller_who_left_is_thanked() {
+    let (mut node, _) = answered();
+    let question = node.said().unwrap().0;
+    node.datagram(
+        CARRIER,
+        "BYE sip:+18335550100@192.0.2.10 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKleft\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:+14165550123@carrier.example>;tag=c\r\nTo: <sip:+18335550100@192.0.2.10>;tag=@\r\n\
+         Call-ID: caller\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n"
+            .replace(";tag=@", &node.callers_tag())
+            .as_str(),
+    );
+    assert_eq!(node.switch.calls().count(), 0);
+    assert_ne!(node.said().unwrap().0, question, "they are told");
+    assert!(!node.sent_last(FIRST).starts_with("BYE"), "and not hung up in the middle of it");
+    node.press('1');
+    node.heard_out();
+    assert!(node.sent_last(FIRST).starts_with("BYE"), "{}", node.sent_last(FIRST));
+    assert!(!node.is_bridged());
+    assert!(matches!(node.states.last(), Some(AgentState::Ready { .. })), "{:?}", node.states.last());
+}
+
+/// The telephone rings, and is answered by somebody or something.
+fn answered() -> (Node, String) {
+    let mut node = Node::new(&[FIRST, SECOND]);
+    node.advance(2);
+    node.urgent_caller();
+    node.advance(16);
+    let invite = node.invited(FIRST).unwrap();
+    node.datagram(FIRST, &reply(&invite, 200, SDP));
+    (node, invite)
 }
 
 const SDP: &str =

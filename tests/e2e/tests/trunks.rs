@@ -70,7 +70,14 @@ fn an_on_call_telephone_is_reached_over_the_trunk_that_answers() {
         assert!(from.contains(&format!("<sip:{LINES_OWN}@")), "{from}");
         assert!(!invite.contains(&CALLER[1..]), "the caller's number is nobody's business: {invite}");
     }
-    assert_eq!(events.answered_by(1, SOON), "on-call");
+    // Whoever answers is asked for the key, and has no caller without it: a voicemail would have one otherwise.
+    telephone.press("4");
+    // 3 s of it.
+    until("the question", SOON, || (telephone.received() > 150).then_some(()));
+    let heard = caller.tone(Duration::from_secs(1)).map(|tone| tone.hz);
+    assert!(heard.is_none_or(|hz| (hz - 700.0).abs() > 50.0), "the caller hears the telephone: {heard:?} Hz");
+    telephone.press("1");
+    assert_eq!(events.answered_by(1, ON_CALL), "on-call");
     caller.hears_tone(700.0, SOON);
     telephone.hears_tone(440.0, SOON);
     call.cue();

@@ -7,6 +7,7 @@ mod audio;
 mod clip;
 mod confirmation;
 mod manifest;
+mod notice;
 mod read;
 mod texts;
 
@@ -25,6 +26,7 @@ pub(crate) use audio::{Demand, LOUDNESS_TOLERANCE, Recording, hex};
 pub use clip::{Clip, ClipKey, PromptId, Source};
 pub use confirmation::Confirmation;
 pub(crate) use manifest::{Entry, Manifest};
+pub use notice::Notice;
 pub(crate) use read::{Trust, file_name, read, read_text};
 pub(crate) use texts::Texts;
 
@@ -107,12 +109,21 @@ impl Catalogue {
     /// What an advocate hears after a feature code. Spanish advocates hear English.
     #[must_use]
     pub fn confirmation(&self, what: Confirmation, spoken: Spoken) -> Arc<Clip> {
-        let clip =
-            self.clip(what.prompt(), Some(spoken)).or_else(|| self.clip(what.prompt(), Some(Spoken::En)));
-        // Reading a catalogue makes sure of every confirmation in both languages, so the silence is never heard.
+        self.to_agent(what.prompt(), spoken)
+    }
+
+    /// What an on-call person hears whose telephone was rung. Spanish speakers hear English.
+    #[must_use]
+    pub fn notice(&self, what: Notice, spoken: Spoken) -> Arc<Clip> {
+        self.to_agent(what.prompt(), spoken)
+    }
+
+    fn to_agent(&self, prompt: &'static str, spoken: Spoken) -> Arc<Clip> {
+        let clip = self.clip(prompt, Some(spoken)).or_else(|| self.clip(prompt, Some(Spoken::En)));
+        // Reading a catalogue makes sure of every such prompt in both languages, so the silence is never heard.
         clip.cloned().unwrap_or_else(|| {
             let nothing = Duration::from_millis(20);
-            Arc::new(Clip::silence(&PromptId::named(what.prompt()), None, &Arc::from(""), nothing))
+            Arc::new(Clip::silence(&PromptId::named(prompt), None, &Arc::from(""), nothing))
         })
     }
 

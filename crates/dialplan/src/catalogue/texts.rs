@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use havre_model::Spoken;
 
-use super::{Confirmation, PromptId};
+use super::{Confirmation, Notice, PromptId};
 use crate::file::{File, Place, Table};
 use crate::limits::{MAX_CLIP_SECONDS, MAX_PROMPTS};
 use crate::said::{Both, Said, said};
@@ -113,7 +113,7 @@ impl Texts {
             );
         }
         texts.check_pairs(file);
-        texts.check_confirmations(file, &root.place);
+        texts.check_said_to_agents(file, &root.place);
         Some(texts)
     }
 
@@ -177,8 +177,8 @@ impl Texts {
         }
     }
 
-    fn check_confirmations(&self, file: &File<'_>, root: &Place) {
-        for name in Confirmation::NAMES {
+    fn check_said_to_agents(&self, file: &File<'_>, root: &Place) {
+        for name in Confirmation::NAMES.iter().chain(Notice::NAMES) {
             let both = self.prompts.get(*name).is_some_and(|p| p.pair.is_none() && p.texts.len() >= 2);
             if !both {
                 let place = Place { line: root.line, key: format!("prompts.{name}") };
@@ -186,8 +186,8 @@ impl Texts {
                     &place,
                     ("is missing", "manque"),
                     (
-                        "add it in both languages: feature codes are answered with it",
-                        "ajoutez-le dans les deux langues\u{a0}: il répond aux codes de service",
+                        "add it in both languages: agents hear it after a feature code, or on an on-call telephone",
+                        "ajoutez-le dans les deux langues\u{a0}: les intervenants l’entendent après un code de service ou sur un téléphone de garde",
                     ),
                 );
             }

@@ -103,7 +103,9 @@ impl Engine {
         );
         let deadline = self.timers.at(&Timer::Offer(id));
         match offer.stage {
-            Stage::Ringing { until } => ensure!(deadline == Some(until), "{id} does not ring out"),
+            Stage::Ringing { until } | Stage::Asking { until } => {
+                ensure!(deadline == Some(until), "{id} does not ring out");
+            }
             Stage::Claiming { op: None } => return Err(format!("{id} neither asks nor rings")),
             Stage::Claiming { op: Some(op) } | Stage::Confirming { op } => {
                 ensure!(deadline.is_none() && self.peer.awaits(op), "{id} waits for nothing");
@@ -174,6 +176,9 @@ impl Engine {
     }
 
     fn is_lendable(&self, offer: &Offer) -> bool {
+        if let Stage::Asking { .. } = offer.stage {
+            return false;
+        }
         self.callers.get(&offer.call).is_some_and(|caller| match &caller.place {
             Standing::Waiting(wait) => caller.lending(wait).includes(offer.firmness()),
             Standing::Talking { .. } => false,

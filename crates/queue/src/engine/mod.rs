@@ -87,6 +87,7 @@ impl Engine {
             Input::Change { call, language, risk, mode } => self.on_change(call, language, risk, mode, now),
             Input::Leave { call } => self.on_leave(call, now),
             Input::Ringing { offer } => self.on_ringing(offer),
+            Input::Asked { offer } => self.on_asked(offer, now),
             Input::OfferAnswered { offer } => self.on_answered(offer, now),
             Input::OfferEnded { offer, why } => self.on_ended(offer, why, now),
             Input::TalkEnded { call, agent, agent_reachable } => {

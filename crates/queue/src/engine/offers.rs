@@ -20,6 +20,8 @@ const BREATH: Duration = Duration::from_secs(5);
 /// A telephone outside rings some seconds after it is called, and lies in another room: the dialplan's ring time, made for
 /// phones on desks, would end most of its calls too soon.
 const ON_CALL_RING: Duration = Duration::from_secs(30);
+/// Time to hear the question and press the key, and again to hear what call it is.
+const ASK: Duration = Duration::from_secs(20);
 /// Time from one ringing to the next for those who are asked although they are not ready.
 const RING_AGAIN: Duration = Duration::from_secs(30);
 /// An agent whom another node holds is asked for again after this time.
@@ -105,6 +107,26 @@ impl Engine {
         }
     }
 
+    /// A telephone outside is answered: whoever it is has a while to take the call. Nobody borrows this phone any more.
+    pub(super) fn on_asked(&mut self, id: OfferId, now: Now) {
+        let Some(offer) = self.offers.get_mut(&id) else {
+            self.counters.unknown_offers += 1;
+            return;
+        };
+        let (Stage::Ringing { .. } | Stage::Asking { .. }) = offer.stage else { return };
+        let until = now.mono + ASK;
+        offer.stage = Stage::Asking { until };
+        let agent_id = offer.agent.clone();
+        self.timers.set(Timer::Offer(id), Some(until));
+        self.lent.set(&agent_id, None);
+        if let Some(agent) = self.agents.get_mut(&agent_id)
+            && let State::Offered { until: rings_until, .. } = &mut agent.state
+        {
+            *rings_until = until;
+        }
+        self.refresh(&agent_id, now);
+    }
+
     pub(super) fn on_answered(&mut self, id: OfferId, now: Now) {
         let Some(offer) = self.offers.get_mut(&id) else {
             // Withdrawn while the agent picked up: the talk does not exist.
@@ -112,7 +134,7 @@ impl Engine {
             self.emit(Output::Reject { offer: id });
             return;
         };
-        let Stage::Ringing { .. } = offer.stage else { return };
+        let (Stage::Ringing { .. } | Stage::Asking { .. }) = offer.stage else { return };
         offer.stage = Stage::Answered;
         let call = offer.call;
         self.timers.set(Timer::Offer(id), None);
@@ -175,6 +197,7 @@ impl Engine {
         }
         match why {
             WithdrawReason::NoAnswer => self.counters.no_answers += 1,
+            WithdrawReason::NotTaken => self.counters.not_taken += 1,
             WithdrawReason::Declined => self.counters.declines += 1,
             WithdrawReason::Unreachable => self.counters.unreachable += 1,
             _ => {}
@@ -183,8 +206,15 @@ impl Engine {
     }
 
     pub(super) fn on_rung_out(&mut self, id: OfferId, now: Now) {
-        self.counters.no_answers += 1;
-        self.withdraw(id, WithdrawReason::NoAnswer, Aftermath::Unanswered, now);
+        let why = match self.offers.get(&id).map(|offer| offer.stage) {
+            Some(Stage::Asking { .. }) => WithdrawReason::NotTaken,
+            _ => WithdrawReason::NoAnswer,
+        };
+        match why {
+            WithdrawReason::NotTaken => self.counters.not_taken += 1,
+            _ => self.counters.no_answers += 1,
+        }
+        self.withdraw(id, why, Aftermath::Unanswered, now);
     }
 
     /// Stops the ringing. What has not begun to ring is ended without a word.
@@ -252,6 +282,9 @@ impl Engine {
         }
         for (id, firmness) in wait.offers.iter() {
             let Some(offer) = self.offers.get(&id) else { continue };
+            if let Stage::Asking { .. } = offer.stage {
+                continue;
+            }
             self.lent.set(&offer.agent, lending.includes(firmness).then_some(offer.spot));
         }
     }

@@ -90,6 +90,50 @@ fn t45_the_other_language_and_on_call_phones_ring() {
 }
 
 #[test]
+fn a_telephone_that_nobody_takes_the_call_at_keeps_no_caller() {
+    let mut w = World::new();
+    w.plan.usual.0.insert(3, (Duration::from_secs(45), Step::OnCall));
+    w.on_call("home", "en");
+    w.joins("Ann", Language::En, Risk::Standard);
+    w.seconds(50);
+    w.is_asked("home");
+    w.advance(19_999);
+    w.expect(&[" 20.0 supervisors are alerted of Ann", " 45.0 home rings for Ann (ring_all)"]);
+    w.advance(1);
+    w.expect(&[" 70.0 home stops ringing (not_taken)"]);
+    assert_eq!(w.is("home"), "ready", "a voicemail is no fault of its owner");
+    w.seconds(5);
+    w.expect(&[" 75.0 home rings for Ann (ring_all)"]);
+    w.is_asked("home");
+    w.seconds(15);
+    // The key was pressed: there is time to hear what call it is.
+    w.is_asked("home");
+    w.seconds(15);
+    w.expect(&[]);
+    w.answers("home");
+    w.expect(&["105.0 home talks with Ann"]);
+}
+
+#[test]
+fn whoever_answers_at_once_has_the_caller_before_a_telephone_that_is_asked() {
+    let mut w = World::new();
+    w.plan.usual.0.insert(3, (Duration::from_secs(45), Step::OnCall));
+    w.on_call("home", "en");
+    w.joins("Ann", Language::En, Risk::Standard);
+    w.seconds(50);
+    w.is_asked("home");
+    w.forget_log();
+    w.ready("en", "en");
+    w.answers("en");
+    w.expect(&[
+        " 50.0 en rings for Ann (ring_all)",
+        " 50.0 en talks with Ann",
+        " 50.0 home stops ringing (answered_elsewhere)",
+    ]);
+    assert_eq!(w.is("home"), "ready");
+}
+
+#[test]
 fn without_the_on_call_step_no_on_call_phone_ever_rings() {
     let mut w = World::new();
     w.on_call("home", "en");

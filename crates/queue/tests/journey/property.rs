@@ -30,6 +30,7 @@ enum Step {
     Changes(usize, Language, Risk),
     Leaves(usize),
     Rings(usize),
+    Asks(usize),
     Answers(usize),
     Fails(usize, WithdrawReason),
     TalkEnds(usize, bool),
@@ -61,6 +62,7 @@ fn steps() -> impl Strategy<Value = Step> {
     let why = prop::sample::select(vec![
         WithdrawReason::Declined,
         WithdrawReason::NoAnswer,
+        WithdrawReason::NotTaken,
         WithdrawReason::Unreachable,
         WithdrawReason::Claimed,
         WithdrawReason::CallerLeft,
@@ -77,6 +79,7 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (any::<usize>(), language, risk).prop_map(|(n, l, r)| Step::Changes(n, l, r)),
         2 => any::<usize>().prop_map(Step::Leaves),
         2 => any::<usize>().prop_map(Step::Rings),
+        2 => any::<usize>().prop_map(Step::Asks),
         8 => any::<usize>().prop_map(Step::Answers),
         3 => (any::<usize>(), why).prop_map(|(n, w)| Step::Fails(n, w)),
         4 => (any::<usize>(), any::<bool>()).prop_map(|(n, r)| Step::TalkEnds(n, r)),
@@ -222,6 +225,10 @@ impl House {
             Step::Rings(n) => {
                 let Some(offer) = pick(self.ringing().iter(), n) else { return };
                 self.input(Input::Ringing { offer });
+            }
+            Step::Asks(n) => {
+                let Some(offer) = pick(self.ringing().iter(), n) else { return };
+                self.input(Input::Asked { offer });
             }
             Step::Answers(n) => {
                 let Some(offer) = pick(self.ringing().iter(), n) else { return };

@@ -183,6 +183,12 @@ impl World {
         self.input(Input::Ringing { offer });
     }
 
+    /// The telephone is answered, and asks for the key; or the key was pressed.
+    pub(crate) fn is_asked(&mut self, name: &str) {
+        let offer = self.offer(name);
+        self.input(Input::Asked { offer });
+    }
+
     pub(crate) fn declines(&mut self, name: &str) {
         self.fails(name, WithdrawReason::Declined);
     }
