@@ -114,7 +114,7 @@ fn an_ipv4_mapped_address_is_an_address() {
     let via = "SIP/2.0/UDP [::ffff:192.0.2.10]:19823;branch=z9hG4bKbh19";
     let request = read(&register("sip:user@example.com", via, "sip:user@[::ffff:192.0.2.2]")).unwrap();
     let via = request.headers.via_top().unwrap();
-    assert_eq!((via.host, via.port), (Host::Ip(ip("::ffff:192.0.2.10")), Some(19823)));
+    assert_eq!((via.host.clone(), via.port), (Host::Ip(ip("::ffff:192.0.2.10")), Some(19823)));
 }
 
 /// §4.10: RFC 3261's grammar makes three colons of two; a sender of such an address is to be understood or refused, not

@@ -189,7 +189,7 @@ fn wsinv(request: &Request) {
     assert_eq!(request.method, Method::Invite);
     assert!(request.uri.as_sip().unwrap().params.has("unknownparam"));
     assert_eq!(headers.to().unwrap().tag(), Some("1918181833n"));
-    assert_eq!(headers.from().unwrap().display.unwrap(), r#"R Tremblay \""#);
+    assert_eq!(headers.from().unwrap().display.as_deref().unwrap(), r#"R Tremblay \""#);
     assert_eq!(headers.from().unwrap().tag(), Some("98asjd8"));
     assert_eq!(headers.max_forwards(), Some(68));
     assert_eq!(headers.cseq().unwrap().seq, 9);
@@ -216,7 +216,7 @@ fn wsinv(request: &Request) {
 
 fn esc01(request: &Request) {
     assert_eq!(request.uri.user().unwrap(), "sips:user@example.com");
-    let to = request.headers.to().unwrap().uri;
+    let to = &request.headers.to().unwrap().uri;
     assert!(to.equivalent(&Uri::parse("sip:user@example.com").unwrap()));
     assert_eq!(request.headers.from().unwrap().uri.user().unwrap(), "I have spaces");
     let contacts = request.headers.contacts().unwrap();
@@ -242,7 +242,7 @@ fn longreq(request: &Request) {
     let headers = &request.headers;
     assert_eq!(headers.vias().unwrap().len(), 27);
     let to = headers.to().unwrap();
-    assert!(to.display.unwrap().ends_with("extremeproportion"));
+    assert!(to.display.as_deref().unwrap().ends_with("extremeproportion"));
     let uri = to.uri.as_sip().unwrap();
     assert_eq!(uri.port, Some(6000));
     assert_eq!(uri.params.get(&format!("{}parametername", "long".repeat(25))), Some("shortvalue"));

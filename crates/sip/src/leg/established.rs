@@ -216,7 +216,7 @@ impl Established {
             && (200..300).contains(&response.status)
         {
             let to = response.headers.to().ok();
-            if to.as_ref().and_then(NameAddr::tag).unwrap_or("") == self.dialog.remote_tag() {
+            if to.and_then(NameAddr::tag).unwrap_or("") == self.dialog.remote_tag() {
                 self.acknowledge_again(stack, client);
             } else {
                 unwanted::refuse_answer(stack, client, response);

@@ -167,8 +167,8 @@ fn compare(token: &Token<'_>, request: &Request, called: &str) -> Result<(), Fau
         return Err(Fault::Invalid);
     }
     let asserted = headers.asserted_identities().unwrap_or_default();
-    let from = headers.from().ok();
-    let callers = asserted.iter().chain(&from).filter_map(|identity| caller_number(&identity.uri));
+    let callers =
+        asserted.iter().chain(headers.from().ok()).filter_map(|identity| caller_number(&identity.uri));
     let mut callers = callers.peekable();
     // Withheld on the way: there is nothing to compare with.
     callers.peek().ok_or(Fault::Unverifiable)?;

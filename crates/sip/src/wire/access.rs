@@ -13,8 +13,8 @@ use super::{
 
 impl Headers {
     /// The first `Via`.
-    pub fn via_top(&self) -> Result<Via, Malformed> {
-        Via::parse(self.must(&Name::Via, "Via")?)
+    pub fn via_top(&self) -> Result<&Via, Malformed> {
+        self.read_via()
     }
 
     /// Every `Via`, top first.
@@ -24,17 +24,17 @@ impl Headers {
 
     /// `CSeq`.
     pub fn cseq(&self) -> Result<CSeq, Malformed> {
-        CSeq::parse(self.must(&Name::CSeq, "CSeq")?)
+        self.read_cseq()
     }
 
     /// `From`.
-    pub fn from(&self) -> Result<NameAddr, Malformed> {
-        NameAddr::parse(self.must(&Name::From, "From")?)
+    pub fn from(&self) -> Result<&NameAddr, Malformed> {
+        self.read_from()
     }
 
     /// `To`.
-    pub fn to(&self) -> Result<NameAddr, Malformed> {
-        NameAddr::parse(self.must(&Name::To, "To")?)
+    pub fn to(&self) -> Result<&NameAddr, Malformed> {
+        self.read_to()
     }
 
     /// `Call-ID`; compared as it is, with case (RFC 3261 §20.8).

@@ -29,7 +29,7 @@ enum Stage {
     /// Looking for the blank line; the first `scanned` bytes have none.
     Head { scanned: usize },
     /// Waiting until the whole message, of `len` bytes, is here.
-    Body { head: Head, head_len: usize, len: usize },
+    Body { head: Box<Head>, head_len: usize, len: usize },
     /// After a fatal error.
     Broken,
 }
@@ -59,7 +59,7 @@ impl Framer {
     pub fn next(&mut self) -> Option<Result<Message, ParseError>> {
         let result = match std::mem::take(&mut self.stage) {
             Stage::Head { scanned } => self.read_head(scanned),
-            Stage::Body { head, head_len, len } => self.read_body(head, head_len, len),
+            Stage::Body { head, head_len, len } => self.read_body(*head, head_len, len),
             Stage::Broken => {
                 self.stage = Stage::Broken;
                 None
@@ -120,7 +120,7 @@ impl Framer {
 
     fn read_body(&mut self, head: Head, head_len: usize, len: usize) -> Option<Result<Message, ParseError>> {
         if self.buffer.len() - self.start < len {
-            self.stage = Stage::Body { head, head_len, len };
+            self.stage = Stage::Body { head: Box::new(head), head_len, len };
             return None;
         }
         self.finish(head, head_len, len)

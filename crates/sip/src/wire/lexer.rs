@@ -3,12 +3,16 @@
 //! It reads to the end whatever it meets, and remembers the first problem: the answer to a bad request needs the
 //! headers that stand behind the bad one.
 
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::check::judge;
 use super::cseq::method_from_token;
 use super::error::{KEEP_ALIVE, Malformed, ParseError};
-use super::headers::Value;
+use super::headers::latin1;
 use super::limits::{MAX_HEAD, MAX_HEADERS, MAX_LINE, MAX_MESSAGE, MAX_URI};
 use super::{Headers, Message, Name, Uri, scan};
 use crate::Method;
@@ -41,6 +45,13 @@ pub fn parse_datagram(bytes: &[u8]) -> Result<Message, ParseError> {
         head.fail(Problem::fatal(513, "message too large"));
     }
     judge(head, Bytes::copy_from_slice(body))
+}
+
+/// Whether a datagram looks like a new call, or the end of one that was not answered yet: of what came together, all
+/// else may be dealt with first. Decides an order and nothing else.
+#[must_use]
+pub fn begins_call(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"INVITE ") || bytes.starts_with(b"CANCEL ")
 }
 
 /// What the head says, as far as it can be read.
@@ -114,26 +125,38 @@ pub(crate) fn find_head_end(bytes: &[u8], from: usize) -> Option<usize> {
 impl Head {
     /// `bytes` end behind the last line's CRLF.
     pub(crate) fn lex(bytes: &[u8]) -> Self {
-        let mut lines = Lines(bytes);
-        let mut head =
-            Self { start: Start::Unreadable, headers: Headers::new(), content_length: None, problem: None };
+        let text: Option<Arc<str>> = std::str::from_utf8(bytes).ok().map(Arc::from);
+        let mut lines = Lines { bytes, at: 0 };
+        let mut head = Self {
+            start: Start::Unreadable,
+            headers: Headers::of_head(text),
+            content_length: None,
+            problem: None,
+        };
         if let Some(line) = lines.next() {
-            head.lex_start(line);
+            head.lex_start(&bytes[line]);
         }
         let mut folded = Vec::new();
         let mut line = lines.next();
         while let Some(first) = line {
             folded.clear();
             line = lines.next();
-            while let Some(fold) = line.filter(|line| line.starts_with(b" ") || line.starts_with(b"\t")) {
+            while let Some(fold) =
+                line.clone().filter(|line| matches!(bytes.get(line.start), Some(b' ' | b'\t')))
+            {
                 if folded.is_empty() {
-                    folded.extend_from_slice(first);
+                    folded.extend_from_slice(&bytes[first.clone()]);
                 }
                 folded.push(b' ');
-                folded.extend_from_slice(trim(fold));
+                folded.extend_from_slice(trim(&bytes[fold]));
                 line = lines.next();
             }
-            if let Err(problem) = head.lex_header(if folded.is_empty() { first } else { &folded }) {
+            let lexed = if folded.is_empty() {
+                head.lex_header(&bytes[first.clone()], Some(first.start))
+            } else {
+                head.lex_header(&folded, None)
+            };
+            if let Err(problem) = lexed {
                 head.fail(problem);
             }
         }
@@ -152,8 +175,8 @@ impl Head {
         if !is_text(line) {
             self.fail(Problem::fatal(400, "control character"));
         }
-        let value = Value::from_wire(line);
-        let text = value.text();
+        let text = std::str::from_utf8(line).map_or_else(|_| Cow::Owned(latin1(line)), Cow::Borrowed);
+        let text = &*text;
         if text.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("SIP/")) {
             self.lex_status_line(text);
         } else {
@@ -205,7 +228,8 @@ impl Head {
         self.start = Start::Request { method, uri, is_ack: method == Some(Method::Ack) };
     }
 
-    fn lex_header(&mut self, line: &[u8]) -> Result<(), Problem> {
+    /// `at` is where the line stands in the head, unless it was folded.
+    fn lex_header(&mut self, line: &[u8], at: Option<usize>) -> Result<(), Problem> {
         if line.len() > MAX_LINE {
             return Err(Problem::fatal(513, "header too long"));
         }
@@ -216,7 +240,8 @@ impl Head {
             return Err(Problem::fatal(400, "header name"));
         }
         let name = Name::from_token(name);
-        let value = trim(&line[colon + 1..]);
+        let place = trimmed(line, colon + 1..line.len());
+        let value = &line[place.clone()];
         if !is_text(value) {
             return Err(Problem::fatal(400, "control character"));
         }
@@ -227,21 +252,31 @@ impl Head {
             return Err(Problem::new(400, "header twice that may stand once"));
         }
         if !name.is_split() {
-            return self.push(name, value);
+            return self.push(name, line, place, at);
         }
         match scan::split_ranges(value, b',') {
-            Ok(parts) => parts.into_iter().try_for_each(|part| self.push(name.clone(), trim(&value[part]))),
+            Ok(parts) => parts.into_iter().try_for_each(|part| {
+                let part = trimmed(line, place.start + part.start..place.start + part.end);
+                self.push(name.clone(), line, part, at)
+            }),
             Err(malformed) if name.is_routing() => Err(malformed.into()),
             // Whoever wants it will find it malformed; the rest of the request is none the worse.
-            Err(_) => self.push(name, value),
+            Err(_) => self.push(name, line, place, at),
         }
     }
 
-    fn push(&mut self, name: Name, value: &[u8]) -> Result<(), Problem> {
+    fn push(
+        &mut self,
+        name: Name,
+        line: &[u8],
+        value: Range<usize>,
+        at: Option<usize>,
+    ) -> Result<(), Problem> {
         if self.headers.len() >= MAX_HEADERS {
             return Err(Problem::fatal(513, "too many headers"));
         }
-        self.headers.push_value(name, Value::from_wire(value));
+        let place = at.map(|at| at + value.start..at + value.end);
+        self.headers.push_wire(name, &line[value], place);
         Ok(())
     }
 
@@ -258,22 +293,39 @@ impl Head {
 }
 
 /// The lines of a head, each without its CRLF; the last may lack it.
-struct Lines<'a>(&'a [u8]);
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
 
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a [u8];
+impl Iterator for Lines<'_> {
+    type Item = Range<usize>;
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let end = self.0.windows(2).position(|two| two == b"\r\n");
-        let (line, rest) = match end {
-            Some(end) => (&self.0[..end], &self.0[end + 2..]),
-            None => (self.0, &[][..]),
+    fn next(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
+        let rest = self.bytes.get(start..).filter(|rest| !rest.is_empty())?;
+        let end = match find_crlf(rest) {
+            Some(end) => {
+                self.at = start + end + 2;
+                start + end
+            }
+            None => {
+                self.at = self.bytes.len();
+                self.bytes.len()
+            }
         };
-        self.0 = rest;
-        Some(line)
+        Some(start..end)
+    }
+}
+
+fn find_crlf(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + bytes.get(from..)?.iter().position(|byte| *byte == b'\r')?;
+        if bytes.get(at + 1) == Some(&b'\n') {
+            return Some(at);
+        }
+        from = at + 1;
     }
 }
 
@@ -288,11 +340,20 @@ fn is_text(value: &[u8]) -> bool {
     })
 }
 
-fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
+fn trim(bytes: &[u8]) -> &[u8] {
+    &bytes[trimmed(bytes, 0..bytes.len())]
+}
+
+/// That part of `bytes` without outer space.
+fn trimmed(bytes: &[u8], mut part: Range<usize>) -> Range<usize> {
+    let is_space = |at: usize| matches!(bytes.get(at), Some(b' ' | b'\t'));
+    while part.start < part.end && is_space(part.start) {
+        part.start += 1;
     }
-    bytes
+    while part.start < part.end && is_space(part.end - 1) {
+        part.end -= 1;
+    }
+    part
 }
 
 /// `?Route=…` may not stand in a Request-URI (RFC 3261 §19.1.1, table 1; RFC 4475, escruri).

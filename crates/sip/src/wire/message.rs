@@ -63,14 +63,15 @@ impl Message {
 impl Request {
     /// A request without headers and body.
     #[must_use]
-    pub const fn new(method: Method, uri: Uri) -> Self {
+    pub fn new(method: Method, uri: Uri) -> Self {
         Self { method, uri, headers: Headers::new(), body: Bytes::new() }
     }
 
     /// What goes on the wire.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        print(&format!("{} {} SIP/2.0", method_name(self.method), self.uri), &self.headers, &self.body)
+        let uri = self.uri.to_string();
+        print(&[method_name(self.method), " ", &uri, " SIP/2.0"], &self.headers, &self.body)
     }
 }
 
@@ -87,17 +88,22 @@ impl Response {
     pub fn to_bytes(&self) -> Bytes {
         let reason: String =
             self.reason.chars().map(|c| if c.is_ascii_control() { ' ' } else { c }).collect();
-        print(&format!("SIP/2.0 {:03} {reason}", self.status), &self.headers, &self.body)
+        let status = format!("{:03}", self.status);
+        print(&["SIP/2.0 ", &status, " ", &reason], &self.headers, &self.body)
     }
 }
 
-fn print(start_line: &str, headers: &Headers, body: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(512 + body.len());
-    out.extend_from_slice(start_line.as_bytes());
+fn print(start_line: &[&str], headers: &Headers, body: &[u8]) -> Bytes {
+    let length = format!("Content-Length: {}\r\n\r\n", body.len());
+    let start: usize = start_line.iter().map(|part| part.len()).sum();
+    // Transactions keep it for half a minute: not a byte more than it has.
+    let mut out = Vec::with_capacity(start + 2 + headers.printed_len() + length.len() + body.len());
+    for part in start_line {
+        out.extend_from_slice(part.as_bytes());
+    }
     out.extend_from_slice(b"\r\n");
     headers.print(&mut out);
-    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+    out.extend_from_slice(length.as_bytes());
     out.extend_from_slice(body);
-    // Transactions keep it for half a minute: not a byte more than it has.
-    Bytes::from(out.into_boxed_slice())
+    Bytes::from(out)
 }

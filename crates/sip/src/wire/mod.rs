@@ -38,7 +38,7 @@ pub use cseq::{CSeq, RAck, method_name};
 pub use error::{KEEP_ALIVE, Malformed, ParseError};
 pub use framer::Framer;
 pub use headers::Headers;
-pub use lexer::parse_datagram;
+pub use lexer::{begins_call, parse_datagram};
 pub use list::{Privacy, Tokens};
 pub use media_type::MediaType;
 pub use message::{Message, Request, Response};

@@ -112,7 +112,8 @@ impl Params {
 
 /// `gen-value = token / host / quoted-string`, and the `:` `/` that `host`, `received=` and real phones need.
 fn is_value(text: &str) -> bool {
-    let plain = |b: u8| scan::is_token_byte(b) || b"[]:/@&+$#|?=(){}^".contains(&b) || b >= 0x80;
+    const PLAIN: [bool; 256] = scan::table(b"-.!%*_+`'~[]:/@&+$#|?=(){}^");
+    let plain = |b: u8| PLAIN[usize::from(b)] || b >= 0x80;
     !text.is_empty() && (text.bytes().all(plain) || scan::unquote(text).is_some())
 }
 

@@ -10,8 +10,8 @@ impl Request {
     #[must_use]
     pub fn respond(&self, status: u16, to_tag: Option<&str>) -> Response {
         let mut response = Response { headers: copied(&self.headers), ..Response::new(status) };
-        if let Some(tag) = to_tag {
-            response.headers.tag_to(tag);
+        if let Some(tag) = to_tag.filter(|_| !self.headers.has_to_tag()) {
+            response.headers.append_tag(tag);
         }
         if status == 100 {
             response.headers.copy_first(&self.headers, &Name::Timestamp);
@@ -33,10 +33,19 @@ pub(crate) fn copied(request: &Headers) -> Headers {
 impl Headers {
     /// Gives `To` a tag unless it has one (§8.2.6.2). The rest of the header stays as it was written.
     pub fn tag_to(&mut self, tag: &str) {
-        let Some(to) = self.first(&Name::To) else { return };
-        if self.to().is_ok_and(|to| to.tag().is_some()) {
-            return;
+        if !self.has_to_tag() {
+            self.append_tag(tag);
         }
+    }
+
+    /// Whether it is of a dialog.
+    #[must_use]
+    pub fn has_to_tag(&self) -> bool {
+        self.to().is_ok_and(|to| to.tag().is_some())
+    }
+
+    fn append_tag(&mut self, tag: &str) {
+        let Some(to) = self.first(&Name::To) else { return };
         let tagged = format!("{to};tag={tag}");
         self.set_first(&Name::To, &tagged);
     }
@@ -46,8 +55,8 @@ impl Headers {
     pub fn stamp_via(&mut self, source: SocketAddr) {
         if let Ok(via) = self.via_top() {
             let stamped = via.stamped(source);
-            if stamped != via {
-                self.set_first(&Name::Via, &stamped);
+            if stamped != *via {
+                self.set_top_via(stamped);
             }
         }
     }

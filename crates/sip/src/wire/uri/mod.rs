@@ -89,7 +89,7 @@ impl Uri {
 /// Whether a byte may stand in a URI at all. Wider than the grammar (`#`, UTF-8 in user parts are in the field),
 /// but nothing that could end a bracket, a header or a line.
 fn is_uri_byte(byte: u8) -> bool {
-    !byte.is_ascii_control() && !b" \"<>".contains(&byte)
+    !byte.is_ascii_control() && !matches!(byte, b' ' | b'"' | b'<' | b'>')
 }
 
 pub(super) fn split_pair(part: &str) -> (&str, Option<&str>) {
