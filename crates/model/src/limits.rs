@@ -21,8 +21,11 @@ pub const MAX_HANDSHAKES_PER_SOURCE: usize = 64;
 pub const MAX_SIP_MESSAGE: usize = 65_535;
 /// Header fields of one SIP message.
 pub const MAX_SIP_HEADERS: usize = 256;
-/// Server and client transactions at once.
+/// Server and client transactions at once, of which each waits for an answer, an ACK or a timer.
 pub const MAX_TRANSACTIONS: usize = 65_536;
+/// Answered transactions of which only so much is kept that a repetition is not taken for a new request: three entries
+/// of a call, for 32 s, at 10,000 calls a second. The oldest go first.
+pub const MAX_FINISHED_TRANSACTIONS: usize = 1 << 20;
 /// People who can sign in to the console.
 pub const MAX_USERS: usize = 10_000;
 /// Sessions in the console at once: every advocate of a large line with a spare tab.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use havre_model::{FlowId, Wakeup};
+use havre_model::{FlowId, Mono, Wakeup};
 use havre_queue::{Ack, CommandError, Op, TakeError};
 use havre_sip::{FlowOwner, Transport};
 use havre_switch::{Input, MediaInput, Output, Switch};
@@ -28,6 +28,9 @@ use crate::{dns, tcp, udp, web};
 /// How often the observer may publish: an offer is on its advocate's screen 150 ms after it was decided, and a storm of
 /// changes costs no more than this.
 const TICK: Duration = Duration::from_millis(50);
+
+/// What the data plane said that is dealt with in one go.
+const MEDIA_EVENTS_AT_ONCE: usize = 256;
 
 /// What a control thread is made of.
 pub struct Parts {
@@ -77,7 +80,7 @@ impl Control {
     }
 
     async fn serve(self) -> std::io::Result<()> {
-        let Parts { switch, sockets, tls, media, mut media_events, clock, store, acks, observer, dns } =
+        let Parts { switch, sockets, tls, media, media_events, clock, store, acks, observer, dns } =
             self.parts;
         let mut bound = HashMap::new();
         for (address, socket) in sockets.udp {
@@ -94,6 +97,7 @@ impl Control {
                 media,
                 store,
                 acks,
+                media_events,
                 observer,
                 pending: HashMap::new(),
                 taking: HashMap::new(),
@@ -105,6 +109,9 @@ impl Control {
             last_reply: Cell::new(0),
             wake: Notify::new(),
             panics: Cell::new(0),
+            delays: RefCell::new(HashMap::new()),
+            lag: Cell::new(Duration::ZERO),
+            load: Cell::new(Duration::ZERO),
         });
         for (address, socket) in &core.udp {
             tokio::task::spawn_local(udp::read(Rc::clone(&core), *address, Rc::clone(socket)));
@@ -118,16 +125,7 @@ impl Control {
         tokio::task::spawn_local(keep_time(Rc::clone(&core)));
         tokio::task::spawn_local(tick(Rc::clone(&core)));
         tokio::task::spawn_local(listen_to_store(Rc::clone(&core)));
-        let media_core = Rc::clone(&core);
-        tokio::task::spawn_local(async move {
-            while let Some(event) = media_events.recv().await {
-                media_core.step(Input::Media(match event {
-                    ShardEvent::Opened { leg, rtp, rtcp, ice } => MediaInput::Opened { leg, rtp, rtcp, ice },
-                    ShardEvent::OpenFailed { leg } => MediaInput::OpenFailed { leg },
-                    ShardEvent::Media(event) => MediaInput::Event(event),
-                }));
-            }
-        });
+        tokio::task::spawn_local(listen_to_media(Rc::clone(&core)));
         let mut requests = self.requests;
         while let Some(request) = requests.recv().await {
             if matches!(request, Request::Stop) {
@@ -160,12 +158,14 @@ async fn keep_time(core: Rc<Core>) {
     }
 }
 
-/// Lets the observer publish.
+/// Lets the observer publish, and notes how late this thread is with what was to be done now.
 async fn tick(core: Rc<Core>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        interval.tick().await;
+        let due = interval.tick().await;
+        core.lag.set(due.elapsed());
+        core.report_load();
         let plane = &mut *core.plane.borrow_mut();
         plane.observer.on_tick(&plane.switch, &plane.media, core.clock.now());
     }
@@ -177,6 +177,15 @@ async fn listen_to_store(core: Rc<Core>) {
         let ack = std::future::poll_fn(|cx| core.plane.borrow_mut().acks.poll_recv(cx)).await;
         let Some(ack) = ack else { return };
         core.step(Input::Store(ack));
+    }
+}
+
+/// Hands on what the data plane says.
+async fn listen_to_media(core: Rc<Core>) {
+    loop {
+        let event = std::future::poll_fn(|cx| core.plane.borrow_mut().media_events.poll_recv(cx)).await;
+        let Some(event) = event else { return };
+        core.on_media(event);
     }
 }
 
@@ -195,6 +204,12 @@ pub(crate) struct Core {
     last_reply: Cell<u64>,
     wake: Notify,
     panics: Cell<u64>,
+    /// How long what arrives at each socket has to wait, where it has to.
+    delays: RefCell<HashMap<SocketAddr, Duration>>,
+    /// How late this thread was with what it had to do last at a certain time.
+    lag: Cell<Duration>,
+    /// What the switch was told of both.
+    load: Cell<Duration>,
 }
 
 fn tell_all(waiting: &RefCell<Vec<oneshot::Sender<()>>>) {
@@ -209,6 +224,7 @@ struct Plane {
     media: MediaThreads,
     store: Box<dyn FnMut(Op) + Send>,
     acks: mpsc::Receiver<Ack>,
+    media_events: mpsc::Receiver<ShardEvent>,
     observer: Box<dyn Observer>,
     pending: HashMap<u64, oneshot::Sender<Result<havre_model::AgentState, CommandError>>>,
     taking: HashMap<u64, oneshot::Sender<Result<(), TakeError>>>,
@@ -218,6 +234,47 @@ impl Core {
     /// Tells the switch, and does what it says.
     pub(crate) fn step(self: &Rc<Self>, input: Input<'_>) {
         self.guarded(|plane, now| plane.switch.handle_input(input, now));
+    }
+
+    fn on_media(self: &Rc<Self>, event: ShardEvent) {
+        self.step(Input::Media(match event {
+            ShardEvent::Opened { leg, rtp, rtcp, ice } => MediaInput::Opened { leg, rtp, rtcp, ice },
+            ShardEvent::OpenFailed { leg } => MediaInput::OpenFailed { leg },
+            ShardEvent::Media(event) => MediaInput::Event(event),
+        }));
+    }
+
+    /// This moment, for timers.
+    pub(crate) fn mono(&self) -> Mono {
+        self.clock.mono()
+    }
+
+    /// What arrives at this socket has to wait so long.
+    pub(crate) fn report_delay(self: &Rc<Self>, socket: SocketAddr, delay: Duration) {
+        self.delays.borrow_mut().insert(socket, delay);
+        self.report_load();
+    }
+
+    /// Tells the switch of the longest wait of all.
+    fn report_load(self: &Rc<Self>) {
+        let longest = self.delays.borrow().values().copied().max().unwrap_or_default();
+        let load = longest.max(self.lag.get());
+        // A thread that has nothing to do says so once.
+        if load != self.load.replace(load) {
+            self.step(Input::Load { delay: load });
+        }
+    }
+
+    /// Between two bursts of arrivals: what the data plane said, and what is due, come before more new calls.
+    pub(crate) fn catch_up(self: &Rc<Self>) {
+        for _ in 0..MEDIA_EVENTS_AT_ONCE {
+            let event = self.plane.borrow_mut().media_events.try_recv();
+            let Ok(event) = event else { break };
+            self.on_media(event);
+        }
+        if self.next_wakeup().is_some_and(|wakeup| wakeup.at <= self.clock.mono()) {
+            self.timeout();
+        }
     }
 
     fn timeout(self: &Rc<Self>) {
@@ -261,7 +318,8 @@ impl Core {
                 Err(_) => break,
             }
         }
-        if plane.switch.calls().next().is_none() {
+        // Somebody waits for it only at the end: looking through the calls costs more than a step.
+        if !self.no_calls.borrow().is_empty() && plane.switch.calls().next().is_none() {
             tell_all(&self.no_calls);
         }
         if plane.switch.sip().legs() == 0 {

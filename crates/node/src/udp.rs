@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use havre_model::limits;
 use havre_switch::Input;
@@ -16,9 +17,9 @@ use crate::icmp::{self, Errors, Notice};
 
 /// Datagrams read in one go before timers and other sockets get their turn.
 const BURST: usize = 64;
-/// Receive buffer of a SIP socket, in bytes: a second of 2,000 junk messages/s of 1 kB, so that genuine ones are not
-/// lost while the control thread is busy.
-const RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
+/// Receive and send buffer of a SIP socket, in bytes: a second of 2,000 junk messages/s of 1 kB, so that genuine ones are
+/// not lost while the control thread is busy.
+const BUFFER: usize = 2 * 1024 * 1024;
 /// SIP is class CS3 (RFC 4594 §2.3 "signaling" would be CS5; carriers commonly mark CS3): 0x60.
 const DSCP_CS3: u32 = 0x60;
 
@@ -86,7 +87,8 @@ fn bind_udp(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     // Best effort: containers may refuse either, and calls work without.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
     if address.is_ipv4() {
         let _ = socket.set_tos_v4(DSCP_CS3);
     }
@@ -105,22 +107,62 @@ fn bind_tcp(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Reads one socket for ever.
+/// Reads one socket for ever. Of what came together, calls in progress come first.
 pub(crate) async fn read(core: Rc<Core>, local: SocketAddr, socket: Rc<UdpSocket>) {
-    let mut buffer = vec![0; limits::MAX_SIP_MESSAGE];
+    let mut intake = Intake::new();
     let mut errors = Errors::new();
+    // Since when the socket has not been empty.
+    let mut busy = core.mono();
+    let mut drained = true;
     loop {
         match socket.ready(Interest::READABLE | Interest::ERROR).await {
             Ok(ready) if ready.is_error() => read_errors(&core, local, &socket, &mut errors),
             Ok(_) => {}
             Err(_) => core.transport_error("udp"),
         }
+        if drained {
+            busy = core.mono();
+        }
+        drained = intake.burst(&core, local, &socket);
+        // What is read next has waited no longer than since the socket was last found empty.
+        let delay = if drained { Duration::ZERO } else { core.mono().since(busy) };
+        core.report_delay(local, delay);
+        core.catch_up();
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What was read in one go.
+struct Intake {
+    buffer: Vec<u8>,
+    /// New calls, one behind the other, and where each ends.
+    calls: Vec<u8>,
+    ends: Vec<(usize, SocketAddr)>,
+}
+
+impl Intake {
+    fn new() -> Self {
+        Self { buffer: vec![0; limits::MAX_SIP_MESSAGE], calls: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Reads until the socket is empty, or [`BURST`] datagrams; true if it is empty. New calls are dealt with last.
+    fn burst(&mut self, core: &Rc<Core>, local: SocketAddr, socket: &UdpSocket) -> bool {
+        let mut drained = false;
         for _ in 0..BURST {
-            match socket.try_recv_from(&mut buffer) {
+            match socket.try_recv_from(&mut self.buffer) {
                 Ok((length, source)) => {
-                    core.step(Input::Datagram { local, source, bytes: &buffer[..length] });
+                    let bytes = &self.buffer[..length];
+                    if havre_sip::wire::begins_call(bytes) {
+                        self.calls.extend_from_slice(bytes);
+                        self.ends.push((self.calls.len(), source));
+                    } else {
+                        core.step(Input::Datagram { local, source, bytes });
+                    }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    drained = true;
+                    break;
+                }
                 // An answer to something sent before; the error queue says to whom.
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
                 Err(_) => {
@@ -129,7 +171,13 @@ pub(crate) async fn read(core: Rc<Core>, local: SocketAddr, socket: Rc<UdpSocket
                 }
             }
         }
-        tokio::task::yield_now().await;
+        let mut start = 0;
+        for (end, source) in self.ends.drain(..) {
+            core.step(Input::Datagram { local, source, bytes: &self.calls[start..end] });
+            start = end;
+        }
+        self.calls.clear();
+        drained
     }
 }
 

@@ -87,8 +87,20 @@ impl Config {
         SocketAddr::new(ip, local.port())
     }
 
+    /// The trunk of this name.
+    pub(crate) fn trunk(&self, id: &TrunkId) -> Option<&Trunk> {
+        self.trunks.iter().find(|trunk| trunk.id == *id)
+    }
+
+    /// Whether the address says that a request from `source` is some trunk's.
+    pub(crate) fn is_trunks(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.trunks.iter().any(|trunk| trunk.sends_from(source))
+    }
+
     /// How whoever sends from `source` is told that there is no room.
     pub(crate) fn overload(&self, source: IpAddr) -> Overload {
+        let source = source.to_canonical();
         self.trunks
             .iter()
             .find(|trunk| trunk.sends_from(source))

@@ -30,6 +30,8 @@ counters! {
     response_retransmissions;
     /// Repeated requests absorbed.
     absorbed_requests;
+    /// Answered transactions forgotten early, because there were too many.
+    finished_forgotten;
     /// Responses that match nothing we asked, or come too late.
     stray_responses;
     /// ACKs that match no call.
@@ -40,8 +42,12 @@ counters! {
     transaction_timeouts;
     /// Our transactions whose path failed.
     transaction_unreachable;
-    /// INVITEs answered 503 at a limit or while draining.
+    /// INVITEs answered 503 at a limit, under load or while draining.
     overload_refusals;
+    /// Times that what arrives had to wait so long that new calls had to, too.
+    overloads;
+    /// New calls that had to wait to be let in.
+    calls_delayed;
     /// Requests handled without a transaction because the table is full.
     transactions_full;
     /// Requests of methods that mean nothing here, answered 405.
@@ -68,6 +74,8 @@ counters! {
     identity_partial;
     /// Callers whose carrier vouches for their number (attestation A).
     identity_full;
+    /// Datagrams of strangers that were not read under load.
+    strangers_dropped;
     /// Requests of scanners from unknown sources, dropped without an answer.
     scanners_dropped;
     /// Requests challenged.

@@ -2,6 +2,7 @@
 //!
 //! `rsip` gives the vocabulary ([`Method`], [`StatusCode`]); its parser is never handed network bytes.
 
+mod admission;
 mod config;
 mod counters;
 mod dialog;
@@ -15,6 +16,7 @@ mod registrar;
 mod registration;
 mod scanner;
 mod stack;
+mod strangers;
 mod timer;
 mod trace;
 mod transaction;

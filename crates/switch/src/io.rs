@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use havre_dialplan::Dialplan;
@@ -140,6 +141,11 @@ pub enum Input<'a> {
         local: SocketAddr,
         /// Theirs.
         remote: SocketAddr,
+    },
+    /// What arrives now has waited this long before it was read.
+    Load {
+        /// How long.
+        delay: Duration,
     },
     /// The data plane noticed something.
     Media(MediaInput),

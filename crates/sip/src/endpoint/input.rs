@@ -174,6 +174,11 @@ pub enum Input<'a> {
         /// The records, none where there are none; `None` if DNS did not answer.
         answer: Option<Answer>,
     },
+    /// What arrives now has waited this long before it was read: measured by the shell, of the busiest of its inputs.
+    Load {
+        /// How long.
+        delay: Duration,
+    },
     /// What `switch` (or a phone) wants done.
     Command(Command),
 }
@@ -326,6 +331,7 @@ impl fmt::Debug for Input<'_> {
             Self::Closed { flow } => write!(f, "Closed({flow})"),
             Self::Unreachable { remote, .. } => write!(f, "Unreachable({remote})"),
             Self::Resolved { question, answer } => write!(f, "Resolved({question:?}, {answer:?})"),
+            Self::Load { delay } => write!(f, "Load({delay:?})"),
             Self::Command(command) => write!(f, "Command({command:?})"),
         }
     }

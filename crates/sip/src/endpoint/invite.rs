@@ -4,13 +4,14 @@ use havre_model::{LegId, Peer, Pii, TrunkId};
 
 use super::receive::unsupported;
 use super::{Endpoint, Event, Origin};
-use crate::config::Trunk;
+use crate::admission::{AT_ONCE, EVERY, Waiting};
+use crate::config::{Overload, Trunk};
 use crate::dialog::Dialog;
 use crate::edge::{self, Ruling};
 use crate::leg::{Asked, Leg, Party, Reliable, Ringing, State, asked, sdp_of, tag_text};
 use crate::passport::{self, Attestation};
 use crate::registrar::challenge;
-use crate::stack::Inbound;
+use crate::stack::{Inbound, Timer};
 use crate::trunk::Full;
 use crate::wire::{Name, Request, Uri};
 
@@ -20,8 +21,12 @@ const INCOMING: u64 = 1 << 63;
 impl Endpoint {
     pub(super) fn on_invite(&mut self, inbound: Inbound) {
         // Cheapest first: under overload this is all that a new call costs.
-        if self.draining || self.stack.is_crowded() || self.legs.len() >= self.stack.config.limits.legs {
+        if !self.has_room() {
             return self.refuse_for_load(&inbound);
+        }
+        if self.admission.has(inbound.reply.key()) {
+            self.stack.counters.absorbed_requests += 1;
+            return;
         }
         if let Some(status) = self.fault(&inbound) {
             return self.stack.respond_stateless(&inbound, status);
@@ -33,8 +38,72 @@ impl Endpoint {
         match edge::judge(stack, guard, &self.registrar, &inbound.request, inbound.path) {
             Ruling::Challenge { stale } => challenge(stack, guard, &inbound, stale),
             Ruling::Refuse { status, why, trunk } => self.refuse(inbound, status, why, trunk),
-            Ruling::Admit { origin, called, line } => self.admit(inbound, origin, called, line),
+            Ruling::Admit { origin, called, line } => {
+                let source = inbound.path.remote.ip();
+                if matches!(origin, Origin::Trunk(_)) && !self.stack.config.is_trunks(source) {
+                    self.strangers.prove(source, self.stack.mono());
+                }
+                let caller = Pii::new(edge::caller(&self.stack.config, &origin, &inbound.request));
+                let since = self.admission.arrived(self.stack.mono());
+                self.welcome(Waiting { inbound, origin, called, line, caller, since });
+            }
         }
+    }
+
+    /// It may ring here, now or in its turn. Advocates need not wait.
+    fn welcome(&mut self, call: Waiting) {
+        if matches!(call.origin, Origin::Agent(_)) {
+            return self.admit(call);
+        }
+        let standing = self.admission.standing(&call.caller, self.stack.mono());
+        if !self.admission.is_loaded() {
+            return self.admit(call);
+        }
+        self.stack.counters.calls_delayed += 1;
+        if let Some(last) = self.admission.enter(standing, call) {
+            self.turn_away(&last);
+        }
+        self.arm_admission();
+    }
+
+    /// Lets some of those in who wait, and refuses those who have waited for too long.
+    pub(super) fn on_admission_timer(&mut self) {
+        self.admission.alarm = None;
+        while let Some(overdue) = self.admission.overdue(self.stack.mono()) {
+            self.turn_away(&overdue);
+        }
+        for _ in 0..AT_ONCE {
+            let Some(call) = self.admission.next() else { break };
+            if !self.has_room() {
+                self.turn_away(&call);
+            } else if self.stack.is_merged(&call.inbound.request) {
+                // The same call by another way, let in while this one waited.
+                self.stack.respond_stateless(&call.inbound, 482);
+            } else {
+                self.admit(call);
+            }
+        }
+        self.arm_admission();
+    }
+
+    /// Refuses one who waited, in the words of the trunk that it is known to come from by now.
+    fn turn_away(&mut self, call: &Waiting) {
+        let overload = match &call.origin {
+            Origin::Trunk(id) => self.stack.config.trunk(id).map(|trunk| trunk.overload),
+            Origin::Agent(_) | Origin::Anyone => None,
+        };
+        self.refuse_with(&call.inbound, overload.unwrap_or_default());
+    }
+
+    fn arm_admission(&mut self) {
+        if self.admission.alarm.is_none() && self.admission.len() > 0 {
+            let at = self.stack.mono() + EVERY;
+            self.admission.alarm = Some(self.stack.set_timer(at, Timer::Admission));
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.draining && !self.stack.is_crowded() && self.legs.len() < self.stack.config.limits.legs
     }
 
     /// What RFC 3261 §8.2 refuses before it matters who calls.
@@ -55,9 +124,13 @@ impl Endpoint {
     }
 
     fn refuse_for_load(&mut self, inbound: &Inbound) {
+        self.refuse_with(inbound, self.stack.config.overload(inbound.path.remote.ip()));
+    }
+
+    fn refuse_with(&mut self, inbound: &Inbound, overload: Overload) {
         self.stack.counters.overload_refusals += 1;
         let mut response = self.stack.stateless(inbound, 503);
-        self.stack.tell_no_room(&mut response, inbound.path.remote);
+        self.stack.tell_overload(&mut response, overload);
         self.stack.respond(inbound.reply, &response);
     }
 
@@ -94,13 +167,8 @@ impl Endpoint {
         attestation
     }
 
-    fn admit(
-        &mut self,
-        mut inbound: Inbound,
-        origin: Origin,
-        called: String,
-        line: Option<havre_model::LineId>,
-    ) {
+    fn admit(&mut self, call: Waiting) {
+        let Waiting { mut inbound, origin, called, line, caller, .. } = call;
         let config = self.stack.config.clone();
         let request = &inbound.request;
         let Ok(offer) = sdp_of(&request.headers, &request.body) else {
@@ -125,12 +193,11 @@ impl Endpoint {
         };
         let id = LegId(self.stack.random_u64() | INCOMING);
         if let Origin::Trunk(trunk) = &origin
-            && let Some(trunk) = config.trunks.iter().find(|known| known.id == *trunk)
+            && let Some(trunk) = config.trunk(trunk)
             && let Err(full) = self.trunks.admit(trunk, id, self.stack.mono())
         {
             return self.refuse_for_cap(&inbound, trunk, full);
         }
-        let caller = Pii::new(edge::caller(&config, &origin, request));
         let attestation = self.attestation(&origin, request, &called);
         let path = inbound.path;
         let peer = match &origin {

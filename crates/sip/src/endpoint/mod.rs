@@ -18,6 +18,7 @@ use havre_model::{
     AgentId, Attempt, CallId, Ladder, LegId, Now, Traffic, TrunkGroup, TrunkHealth, TrunkId, Wakeup,
 };
 
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::digest::Guard;
@@ -25,6 +26,7 @@ use crate::leg::{Leg, Legs, refuse_answer};
 use crate::registrar::{Binding, Registrar};
 use crate::registration::{Registered, Registration, RegistrationId};
 use crate::stack::{ClientId, Outcome, Purpose, Stack, Timer, User};
+use crate::strangers::Strangers;
 use crate::trunk::Trunks;
 
 /// Transactions, legs, the registrar and the edge of one node.
@@ -37,6 +39,8 @@ pub struct Endpoint {
     /// As a phone: our own registration.
     registration: Option<Registration>,
     draining: bool,
+    admission: Admission,
+    strangers: Strangers,
 }
 
 impl Endpoint {
@@ -47,6 +51,7 @@ impl Endpoint {
         let guard = guard(&mut stack);
         let mut trunks = Trunks::default();
         trunks.on_configured(&mut stack);
+        let admission = Admission::new(stack.random_key());
         Self {
             stack,
             legs: Legs::default(),
@@ -55,6 +60,8 @@ impl Endpoint {
             trunks,
             registration: None,
             draining: false,
+            admission,
+            strangers: Strangers::default(),
         }
     }
 
@@ -72,6 +79,9 @@ impl Endpoint {
             Input::Unreachable { local, remote } => self.stack.on_unreachable(local, remote),
             Input::Resolved { question, answer } => {
                 self.trunks.on_resolved(&mut self.stack, &question, answer);
+            }
+            Input::Load { delay } => {
+                self.stack.counters.overloads += u64::from(self.admission.on_load(delay));
             }
             Input::Command(command) => self.on_command(command),
         }
@@ -93,8 +103,9 @@ impl Endpoint {
                 Timer::Registration(id) => self.trunks.on_registration_due(&mut self.stack, id),
                 Timer::Trunk(id) => self.trunks.on_due(&mut self.stack, &id),
                 Timer::Dns => self.trunks.resolve(&mut self.stack),
+                Timer::Admission => self.on_admission_timer(),
                 // The stack keeps its own to itself.
-                Timer::Client(_) | Timer::Server(_) | Timer::Flow(_) => {}
+                Timer::Client(_) | Timer::Server(_) | Timer::Finished | Timer::Flow(_) => {}
             }
             self.settle();
         }
@@ -173,6 +184,18 @@ impl Endpoint {
     /// Messages by direction, transport and kind.
     pub fn traffic(&self) -> impl Iterator<Item = Traffic> {
         self.stack.trace.counts.iter()
+    }
+
+    /// Whether new calls have to wait, because there is more to do than can be done.
+    #[must_use]
+    pub const fn is_loaded(&self) -> bool {
+        self.admission.is_loaded()
+    }
+
+    /// Calls that wait to be let in.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.admission.len()
     }
 
     /// Tells users of transactions what came of them, until nobody has anything more to say.

@@ -17,7 +17,20 @@ use crate::wire::{KEEP_ALIVE, Message, Name, ParseError, Request, Tokens, parse_
 impl Endpoint {
     pub(super) fn on_datagram(&mut self, local: SocketAddr, source: SocketAddr, bytes: &[u8]) {
         let path = Path::udp(local, source);
+        if self.admission.is_loaded() && self.is_too_much(path, bytes) {
+            self.stack.counters.strangers_dropped += 1;
+            return;
+        }
         self.on_message(path, parse_datagram(bytes));
+    }
+
+    /// Under load: whether a stranger asks for more than it may. Answers are those of whom we asked.
+    fn is_too_much(&mut self, path: Path, bytes: &[u8]) -> bool {
+        let known = self.stack.config.accept_anyone
+            || bytes.starts_with(b"SIP/2.0 ")
+            || self.stack.config.is_trunks(path.remote.ip())
+            || self.registrar.is_source(path);
+        !known && !self.strangers.admits(path.remote.ip(), self.stack.mono())
     }
 
     pub(super) fn on_stream(&mut self, flow: FlowId, bytes: &[u8]) {
@@ -77,7 +90,14 @@ impl Endpoint {
         match self.stack.on_request(request, path) {
             Arrival::Absorbed => {}
             Arrival::Ack(ack) => self.on_ack(&ack),
-            Arrival::Cancel { cancel, matched, leg } => {
+            Arrival::Cancel { cancel, matched, leg, invite } => {
+                let waiting = self.admission.cancel(invite);
+                let matched = matched || waiting.is_some();
+                if let Some(mut waiting) = waiting {
+                    // With state, or a repetition on its way would be a new call of somebody who has gone.
+                    self.stack.begin_server(&mut waiting.inbound);
+                    self.stack.respond_stateless(&waiting.inbound, 487);
+                }
                 // RFC 3261 §9.2: with the tag that the INVITE's answers have.
                 match leg.and_then(|leg| self.legs.tag(leg)) {
                     Some(tag) => {
@@ -102,7 +122,10 @@ impl Endpoint {
             .named_by(headers)
             .filter(|id| self.legs.find(*id).is_some_and(|leg| leg.matches(headers)))
         {
-            Some(id) => self.with_leg(id, |leg, stack| leg.on_ack(stack, ack)),
+            Some(id) => {
+                self.trust(ack.path);
+                self.with_leg(id, |leg, stack| leg.on_ack(stack, ack));
+            }
             None => self.stack.counters.stray_acks += 1,
         }
     }
@@ -144,6 +167,7 @@ impl Endpoint {
             self.stack.counters.unknown_dialogs += 1;
             return self.stack.respond_stateless(&inbound, 481);
         };
+        self.trust(inbound.path);
         if !is_allowed(inbound.request.method) {
             return self.refuse_method(&inbound);
         }
@@ -152,6 +176,14 @@ impl Endpoint {
         }
         self.stack.begin_server(&mut inbound);
         self.with_leg(id, |leg, stack| leg.on_request(stack, inbound));
+    }
+
+    /// Who sends from there is the other end of a call, and nobody else knows its tags: calls in progress come first.
+    fn trust(&mut self, path: Path) {
+        let source = path.remote.ip();
+        if !path.transport.is_reliable() && !self.stack.config.is_trunks(source) {
+            self.strangers.prove(source, self.stack.mono());
+        }
     }
 
     pub(super) fn refuse_extension(&mut self, inbound: &Inbound, unsupported: &Tokens) {

@@ -116,6 +116,9 @@ impl Storm {
                 self.datagram(source, local, &bytes);
             }
             7 => self.stream(a, b, c, source, local),
+            8 if b.is_multiple_of(4) => {
+                self.input(Input::Load { delay: Duration::from_millis(u64::from(c % 100)) });
+            }
             8 => self.input(Input::Unreachable { local, remote: source }),
             9 | 10 => self.command(a, b, c, local, source),
             _ => {
@@ -255,8 +258,9 @@ impl Storm {
         assert!(clients + servers <= limits.transactions, "{clients} + {servers} transactions");
         assert!(flows <= limits.flows, "{flows} connections");
         assert!(self.endpoint.legs.len() <= limits.legs, "{} legs", self.endpoint.legs.len());
-        // Each transaction and connection has at most one deadline, a leg four, our registration one.
-        let owed = clients + servers + flows + 4 * self.endpoint.legs.len();
+        // Each transaction and connection has at most one deadline, a leg four, our registration one; all
+        // answered transactions share one, and so do calls that wait.
+        let owed = clients + servers + flows + 4 * self.endpoint.legs.len() + 2;
         assert!(
             timers <= owed + usize::from(self.endpoint.registration.is_some()),
             "{timers} timers, {owed} owed"
@@ -279,9 +283,14 @@ impl Storm {
             self.now = self.now.after(wakeup.at.since(self.now.mono));
             self.endpoint.handle_timeout(self.now);
             self.drain();
+            // Calls that waited are let in.
+            for leg in self.order.clone() {
+                self.input(Input::Command(Command::HangUp { leg, cause: Cause::Done }));
+            }
         }
         assert_eq!(self.endpoint.legs.len(), 0);
         assert_eq!(self.endpoint.stack.sizes(), (0, 0, 0, 0), "something is kept for ever");
+        assert_eq!((self.endpoint.stack.finished(), self.endpoint.waiting()), (0, 0));
     }
 
     /// A request in a dialog that a response of ours has named.

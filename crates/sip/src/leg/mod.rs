@@ -276,10 +276,11 @@ fn stray(stack: &mut Stack, state: State) -> State {
 
 /// Answers a request inside a dialog with a status and nothing else.
 fn respond(stack: &mut Stack, inbound: &Inbound, status: u16) {
-    let mut response = inbound.request.respond(status, None);
-    if status == 503 {
-        stack.tell_no_room(&mut response, inbound.path.remote);
+    if status != 503 {
+        return stack.respond_plain(inbound, status);
     }
+    let mut response = inbound.request.respond(status, None);
+    stack.tell_no_room(&mut response, inbound.path.remote);
     stack.respond(inbound.reply, &response);
 }
 

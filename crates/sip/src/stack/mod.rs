@@ -2,11 +2,12 @@
 //! randomness, and the outbox.
 
 mod client;
+mod finished;
 mod flow;
 mod server;
 
 pub(crate) use client::{ClientId, Outcome, Purpose, User, add_reason};
-pub(crate) use server::{Arrival, Inbound, ReplyTo};
+pub(crate) use server::{Arrival, Inbound, Key, ReplyTo};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -60,6 +61,8 @@ pub(crate) enum Timer {
     Client(ClientId),
     /// One of timers G to L.
     Server(server::ServerId),
+    /// Answered transactions whose repetitions can come no more.
+    Finished,
     /// A connection that says nothing.
     Flow(FlowId),
     /// A deadline of a leg's own.
@@ -72,6 +75,8 @@ pub(crate) enum Timer {
     Trunk(TrunkId),
     /// What DNS said is getting old.
     Dns,
+    /// Calls that wait are let in.
+    Admission,
 }
 
 /// Deadlines of a leg's own.
@@ -98,6 +103,7 @@ impl Why for Timer {
         match self {
             Self::Client(_) => "client transaction",
             Self::Server(_) => "server transaction",
+            Self::Finished => "finished transactions",
             Self::Flow(_) => "silent connection",
             Self::Leg(_, LegTimer::Unacknowledged) => "unacknowledged 2xx",
             Self::Leg(_, LegTimer::Unpracked) => "unacknowledged 18x",
@@ -110,6 +116,7 @@ impl Why for Timer {
             Self::Registration(_) => "registration",
             Self::Trunk(_) => "trunk",
             Self::Dns => "DNS",
+            Self::Admission => "waiting calls",
         }
     }
 }
@@ -184,6 +191,7 @@ impl Stack {
             match timer {
                 Timer::Client(id) => self.on_client_timer(id),
                 Timer::Server(id) => self.on_server_timer(id),
+                Timer::Finished => self.purge_finished(),
                 Timer::Flow(id) => self.on_flow_timer(id),
                 other => return Some(other),
             }
@@ -280,6 +288,12 @@ impl Stack {
                 self.transmit_on_flow(path, bytes)
             }
         }
+    }
+
+    /// Answered transactions that are remembered, for the same.
+    #[cfg(test)]
+    pub(crate) fn finished(&self) -> usize {
+        self.servers.finished.len()
     }
 
     /// What all our tables hold, for tests of their limits.

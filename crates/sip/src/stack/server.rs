@@ -1,21 +1,28 @@
 //! The table of server transactions: what a request belongs to, and answering it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use bytes::Bytes;
 use havre_model::{LegId, Mono};
 
+use super::finished::{Epilogue, Finished};
 use super::{Stack, Timer};
 use crate::Method;
 use crate::dialog::{ALLOW, PRODUCT};
 use crate::endpoint::Path;
 use crate::timer::Alarm;
 use crate::transaction::{Fired, OnRequest, ServerInvite, ServerNonInvite};
-use crate::wire::{Headers, Name, Request, Response, method_name};
+use crate::wire::{Headers, Name, Request, Response, Via, method_name};
 
 /// One server transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ServerId(u64);
+
+/// What all repetitions of a request share, and nothing else does (RFC 3261 §17.2.3): hashed under a key of this
+/// process's, so that nobody can make two requests meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(pub(super) u64);
 
 /// A request to act on, and how to answer it.
 pub(crate) struct Inbound {
@@ -31,6 +38,14 @@ pub(crate) struct Inbound {
 pub(crate) struct ReplyTo {
     pub(crate) server: Option<ServerId>,
     path: Path,
+    key: Key,
+}
+
+impl ReplyTo {
+    /// What repetitions of the request look like.
+    pub(crate) const fn key(&self) -> Key {
+        self.key
+    }
 }
 
 /// What a request turned out to be.
@@ -39,26 +54,29 @@ pub(crate) enum Arrival {
     New(Inbound),
     /// An ACK for the transaction user.
     Ack(Inbound),
-    /// CANCEL. `matched` if its INVITE is known; `leg` if that still waits for its final answer.
-    Cancel { cancel: Inbound, matched: bool, leg: Option<LegId> },
+    /// CANCEL. `matched` if its INVITE is known; `leg` if that still waits for its final answer. `invite` is what its
+    /// INVITE looks like.
+    Cancel { cancel: Inbound, matched: bool, leg: Option<LegId>, invite: Key },
     /// A repetition; all is done.
     Absorbed,
 }
 
 /// Every server transaction by number, by what its repetitions look like, and INVITEs by what merged ones share.
-/// A transaction lives for half a minute, so a busy line has many: boxed, they leave the table's free places small.
+/// Boxed, they leave the table's free places small.
 #[derive(Default)]
 pub(crate) struct Servers {
     table: HashMap<ServerId, Box<Server>>,
-    by_key: HashMap<Box<str>, ServerId>,
-    by_merge_key: HashMap<Box<str>, ServerId>,
+    by_key: HashMap<Key, ServerId>,
+    by_merge_key: HashMap<Key, ServerId>,
+    pub(super) finished: Finished,
+    hashing: RandomState,
     count: u64,
 }
 
 struct Server {
     machine: Machine,
-    key: Box<str>,
-    merge_key: Option<Box<str>>,
+    key: Key,
+    merge_key: Option<Key>,
     path: Path,
     last: Option<Bytes>,
     leg: Option<LegId>,
@@ -75,9 +93,44 @@ impl Servers {
         self.table.len()
     }
 
-    fn find(&mut self, request: &Request, method: Method) -> Option<(ServerId, &mut Server)> {
-        let id = *self.by_key.get(key(request, method).as_str())?;
+    fn find(&mut self, key: Key) -> Option<(ServerId, &mut Server)> {
+        let id = *self.by_key.get(&key)?;
         Some((id, self.table.get_mut(&id)?))
+    }
+
+    /// See [`Key`]. An ACK is looked up as INVITE.
+    fn key(&self, request: &Request, method: Method) -> Key {
+        let headers = &request.headers;
+        let mut hash = self.hashing.build_hasher();
+        method_name(method).hash(&mut hash);
+        let via = headers.via_top().ok();
+        if let Some((branch, via)) = via.and_then(|via| Some((via.unique_branch()?, via))) {
+            (branch, &via.host, via.port.unwrap_or(5060)).hash(&mut hash);
+            return Key(hash.finish());
+        }
+        // RFC 2543: no unique branch. The To tag is left out: an ACK has one where its INVITE had none.
+        let tag = headers.from().ok().and_then(|from| from.tag());
+        let seq = headers.cseq().map_or(0, |cseq| cseq.seq);
+        let via = headers.first(&Name::Via);
+        (&request.uri, tag, headers.call_id().ok(), seq, via).hash(&mut hash);
+        Key(hash.finish())
+    }
+
+    /// What merged requests share (RFC 3261 §8.2.2.2). Inside a dialog nothing merges.
+    fn merge_key(&self, request: &Request) -> Option<Key> {
+        let headers = &request.headers;
+        if headers.to().ok()?.tag().is_some() {
+            return None;
+        }
+        let from = headers.from().ok()?;
+        let shared = ("merge", from.tag()?, headers.call_id().ok()?, headers.cseq().ok()?.seq);
+        Some(Key(self.hashing.hash_one(shared)))
+    }
+}
+
+impl Server {
+    const fn is_invite(&self) -> bool {
+        matches!(self.machine, Machine::Invite(_))
     }
 }
 
@@ -122,10 +175,12 @@ impl Stack {
     /// Finds the transaction of a request whose `Via` is stamped already. Makes none: that is [`Self::begin_server`].
     pub(crate) fn on_request(&mut self, request: Request, path: Path) -> Arrival {
         let inbound = |request, reply| Inbound { request, path, reply };
-        let reply = ReplyTo { server: None, path: reply_path(&request.headers, path) };
+        let is_ack = request.method == Method::Ack;
+        let key = self.servers.key(&request, if is_ack { Method::Invite } else { request.method });
+        let reply = ReplyTo { server: None, path: reply_path(&request.headers, path), key };
         let now = self.mono();
-        if request.method == Method::Ack {
-            let Some((id, server)) = self.servers.find(&request, Method::Invite) else {
+        if is_ack {
+            let Some((id, server)) = self.servers.find(key) else {
                 return Arrival::Ack(inbound(request, reply));
             };
             let Machine::Invite(machine) = &mut server.machine else {
@@ -138,7 +193,7 @@ impl Stack {
                 OnRequest::Absorb | OnRequest::ResendLast => Arrival::Absorbed,
             };
         }
-        if let Some((_, server)) = self.servers.find(&request, request.method) {
+        if let Some((_, server)) = self.servers.find(key) {
             self.counters.absorbed_requests += 1;
             if let (OnRequest::ResendLast, Some(bytes)) = (server.machine.on_request(), server.last.clone()) {
                 let path = server.path;
@@ -147,15 +202,24 @@ impl Stack {
             }
             return Arrival::Absorbed;
         }
+        if let Some(epilogue) = self.servers.finished.find(key, now) {
+            self.counters.absorbed_requests += 1;
+            if let Epilogue::Again(status) = epilogue {
+                self.counters.response_retransmissions += 1;
+                self.transmit(reply.path, request.respond(status, None).to_bytes());
+            }
+            return Arrival::Absorbed;
+        }
         if request.method == Method::Cancel {
-            let invite = self.servers.find(&request, Method::Invite);
-            let (matched, leg) = match invite {
+            let invite = self.servers.key(&request, Method::Invite);
+            let answered = self.servers.finished.find(invite, now).is_some();
+            let (matched, leg) = match self.servers.find(invite) {
                 Some((_, Server { machine: Machine::Invite(machine), leg, .. })) => {
                     (true, leg.filter(|_| machine.is_pending()))
                 }
-                _ => (false, None),
+                _ => (answered, None),
             };
-            return Arrival::Cancel { cancel: inbound(request, reply), matched, leg };
+            return Arrival::Cancel { cancel: inbound(request, reply), matched, leg, invite };
         }
         Arrival::New(inbound(request, reply))
     }
@@ -163,7 +227,10 @@ impl Stack {
     /// Another INVITE with this `From` tag, `Call-ID` and `CSeq` is in progress: this one came by another way
     /// (RFC 3261 §8.2.2.2).
     pub(crate) fn is_merged(&self, request: &Request) -> bool {
-        merge_key(request).is_some_and(|key| self.servers.by_merge_key.contains_key(key.as_str()))
+        let servers = &self.servers;
+        servers.merge_key(request).is_some_and(|key| {
+            servers.by_merge_key.contains_key(&key) || servers.finished.find(key, self.now.mono).is_some()
+        })
     }
 
     /// Keeps state of a new request from now on. With the table full it is answered without.
@@ -180,14 +247,13 @@ impl Stack {
         } else {
             Machine::NonInvite(ServerNonInvite::new(timers, reliable))
         };
-        let key: Box<str> = key(request, request.method).into();
-        let merge_key: Option<Box<str>> = merge_key(request).filter(|_| invite).map(Into::into);
         let servers = &mut self.servers;
+        let (key, merge_key) = (inbound.reply.key, servers.merge_key(request).filter(|_| invite));
         servers.count += 1;
         let id = ServerId(servers.count);
-        servers.by_key.insert(key.clone(), id);
-        if let Some(key) = &merge_key {
-            servers.by_merge_key.insert(key.clone(), id);
+        servers.by_key.insert(key, id);
+        if let Some(key) = merge_key {
+            servers.by_merge_key.insert(key, id);
         }
         let server = Server { machine, key, merge_key, path, last: None, leg: None, alarm: None };
         servers.table.insert(id, Box::new(server));
@@ -205,6 +271,16 @@ impl Stack {
     pub(crate) fn respond_stateless(&mut self, inbound: &Inbound, status: u16) {
         let response = self.stateless(inbound, status);
         self.respond(inbound.reply, &response);
+    }
+
+    /// Answers a request inside a dialog for good, with what is made of it and `status` alone: a repetition can be
+    /// answered without keeping the answer.
+    pub(crate) fn respond_plain(&mut self, inbound: &Inbound, status: u16) {
+        self.respond(inbound.reply, &inbound.request.respond(status, None));
+        let known = |id: &ServerId| self.servers.table.get(id).is_some_and(|server| !server.is_invite());
+        if let Some(id) = inbound.reply.server.filter(known) {
+            self.finish_server(id, Epilogue::Again(status));
+        }
     }
 
     /// The response of [`Self::respond_stateless`], to be added to.
@@ -243,7 +319,13 @@ impl Stack {
                     server.last = repeats.then(|| bytes.clone());
                     self.transmit(reply.path, bytes.clone());
                 }
-                self.rearm_server(id);
+                let accepted = (200..300).contains(&response.status)
+                    && self.servers.table.get(&id).is_some_and(|server| server.is_invite());
+                if accepted {
+                    self.finish_server(id, Epilogue::Absorb);
+                } else {
+                    self.rearm_server(id);
+                }
             }
         }
         bytes
@@ -286,8 +368,33 @@ impl Stack {
         }
     }
 
-    fn forget_server(&mut self, id: ServerId) {
-        let Some(server) = self.servers.table.remove(&id) else { return };
+    /// Nothing is left to be done for it but with repetitions.
+    fn finish_server(&mut self, id: ServerId, epilogue: Epilogue) {
+        let Some(server) = self.forget_server(id) else { return };
+        if let Some(alarm) = server.alarm {
+            self.timers.cancel(alarm);
+        }
+        // Timer J is zero on reliable transports (§17.2.2), timer L is not (RFC 6026 §7.1).
+        if server.path.transport.is_reliable() && epilogue != Epilogue::Absorb {
+            return;
+        }
+        let until = self.mono() + self.base_timers().t1x64();
+        for key in server.merge_key.into_iter().chain([server.key]) {
+            let crowded_out = self.servers.finished.note(key, epilogue, until);
+            self.counters.finished_forgotten += u64::from(crowded_out);
+        }
+        if self.servers.finished.alarm.is_none() {
+            self.purge_finished();
+        }
+    }
+
+    pub(super) fn purge_finished(&mut self) {
+        let next = self.servers.finished.purge(self.now.mono);
+        self.servers.finished.alarm = next.map(|at| self.timers.set(at, Timer::Finished));
+    }
+
+    fn forget_server(&mut self, id: ServerId) -> Option<Box<Server>> {
+        let server = self.servers.table.remove(&id)?;
         self.servers.by_key.remove(&server.key);
         if let Some(key) = server.merge_key {
             // A later INVITE may have taken the place.
@@ -295,6 +402,7 @@ impl Stack {
                 self.servers.by_merge_key.remove(&key);
             }
         }
+        Some(server)
     }
 }
 
@@ -303,32 +411,6 @@ fn reply_path(headers: &Headers, path: Path) -> Path {
     if path.transport.is_reliable() {
         return path;
     }
-    let remote = headers.via_top().ok().and_then(|via| via.reply_to());
+    let remote = headers.via_top().ok().and_then(Via::reply_to);
     Path { remote: remote.unwrap_or(path.remote), ..path }
-}
-
-/// What all repetitions of a request share, and nothing else does (RFC 3261 §17.2.3). An ACK is looked up as INVITE.
-fn key(request: &Request, method: Method) -> String {
-    let headers = &request.headers;
-    let via = headers.first(&Name::Via).unwrap_or("");
-    let parsed = headers.via_top().ok();
-    if let Some((branch, via)) = parsed.as_ref().and_then(|via| Some((via.unique_branch()?, via))) {
-        return format!("{branch}\n{}\n{}\n{}", via.host, via.port.unwrap_or(5060), method_name(method));
-    }
-    // RFC 2543: no unique branch. The To tag is left out: an ACK has one where its INVITE had none.
-    let from = headers.from().ok();
-    let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or("");
-    let seq = headers.cseq().map_or(0, |cseq| cseq.seq);
-    let call_id = headers.call_id().unwrap_or("");
-    format!("{}\n{tag}\n{call_id}\n{seq}\n{via}\n{}", request.uri, method_name(method))
-}
-
-/// What merged requests share (RFC 3261 §8.2.2.2). Inside a dialog nothing merges.
-fn merge_key(request: &Request) -> Option<String> {
-    let headers = &request.headers;
-    if headers.to().ok()?.tag().is_some() {
-        return None;
-    }
-    let from = headers.from().ok()?;
-    Some(format!("{}\n{}\n{}", from.tag()?, headers.call_id().ok()?, headers.cseq().ok()?.seq))
 }

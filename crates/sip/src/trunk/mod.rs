@@ -147,7 +147,7 @@ impl Trunks {
             let Some(transport) = peer.transport_to(way.at) else { continue };
             let Some(path) = path_to(&config, transport, way.at) else { continue };
             let caps =
-                config.trunks.iter().find(|trunk| trunk.id == way.trunk).map(|t| t.caps).unwrap_or_default();
+                config.trunk(&way.trunk).map(|t| t.caps).unwrap_or_default();
             if self.meters.entry(way.trunk.clone()).or_default().take(caps, now).is_err() {
                 stack.counters.trunk_full += 1;
                 continue;
@@ -187,7 +187,7 @@ impl Trunks {
 
     /// Whether this trunk's peer knows us by a registration.
     pub(crate) fn registers(config: &Config, trunk: &TrunkId) -> bool {
-        let found = config.trunks.iter().find(|known| known.id == *trunk);
+        let found = config.trunk(trunk);
         found.and_then(|trunk| trunk.outbound.as_ref()).is_some_and(|outbound| outbound.register.is_some())
     }
 

@@ -1,0 +1,247 @@
+//! Which new call is admitted first when there is more to do than can be done: measured load, and a waiting room.
+//!
+//! The shell says how long what arrives has to wait ([`Input::Load`](crate::endpoint::Input)). While that is short, a call
+//! is admitted as it comes and nothing here is looked at. Above [`HIGH`] calls wait in a room of bounded size, from which
+//! a few are let in every millisecond, after everything that belongs to calls in progress; whoever is not let in within
+//! [`PATIENCE`], or finds the room full, is refused. The room is also the hysteresis: only when it is empty and the
+//! delay is below [`LOW`] are calls admitted as they come again.
+//!
+//! Nobody is refused for a number. Calls of one that calls again and again wait behind all others, and only while
+//! others wait.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use havre_model::{LineId, Mono, Pii};
+use sha2::{Digest, Sha256};
+
+use crate::endpoint::{Caller, Origin};
+use crate::stack::{Inbound, Key};
+use crate::timer::Alarm;
+
+/// What arrives waits so long that new calls must: a twentieth of what a carrier waits before it repeats an INVITE (T1) is
+/// still nothing that anybody notices, a tenth is where queues begin to grow.
+pub(crate) const HIGH: Duration = Duration::from_millis(50);
+/// What arrives is dealt with at once.
+pub(crate) const LOW: Duration = Duration::from_millis(10);
+/// Longest wait in the room, what was waited before included: a refusal is sent within 500 ms, before the INVITE comes
+/// again.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
+/// How often somebody is let in, and how many then: more than one core can serve, so that the pace is set by the
+/// shell, which deals with everything else in between.
+pub(crate) const EVERY: Duration = Duration::from_millis(1);
+pub(crate) const AT_ONCE: usize = 16;
+/// Calls that wait: those of a fifth of a second at 5,000 a second.
+pub(crate) const MAX_WAITING: usize = 1_024;
+
+/// Calls of one number within [`FLOOD_WITHIN`] from which on they stand behind all others. Redialling for a free line at
+/// once and again stays below.
+const FLOOD_AFTER: u32 = 6;
+const FLOOD_WITHIN: Duration = Duration::from_secs(60);
+/// Calls that are remembered for it; the oldest are forgotten first.
+const MAX_REMEMBERED: usize = 65_536;
+
+/// Who is let in first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// Everybody.
+    Ordinary,
+    /// The later ones of many calls of one number.
+    Flood,
+}
+
+/// A call that has been judged and waits to be let in.
+pub(crate) struct Waiting {
+    pub(crate) inbound: Inbound,
+    pub(crate) origin: Origin,
+    pub(crate) called: String,
+    pub(crate) line: Option<LineId>,
+    pub(crate) caller: Pii<Caller>,
+    pub(crate) since: Mono,
+}
+
+/// See the module's page.
+pub(crate) struct Admission {
+    loaded: bool,
+    /// What was measured last.
+    delay: Duration,
+    /// In the order in which they are let in.
+    room: BTreeMap<(Standing, u64), Waiting>,
+    /// What repetitions of them look like.
+    places: HashMap<Key, (Standing, u64)>,
+    count: u64,
+    floods: Floods,
+    /// When the next ones are let in.
+    pub(crate) alarm: Option<Alarm>,
+}
+
+impl Admission {
+    /// `key` is a secret of this process's, for telling numbers apart without knowing them.
+    pub(crate) fn new(key: [u8; 32]) -> Self {
+        Self {
+            loaded: false,
+            delay: Duration::ZERO,
+            room: BTreeMap::new(),
+            places: HashMap::new(),
+            count: 0,
+            floods: Floods { key, calls: HashMap::new(), order: VecDeque::new() },
+            alarm: None,
+        }
+    }
+
+    /// New calls have to wait.
+    pub(crate) const fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.room.len()
+    }
+
+    /// What arrives now has waited this long. True if calls have to wait from now on.
+    pub(crate) fn on_load(&mut self, delay: Duration) -> bool {
+        self.delay = delay;
+        let begins = !self.loaded && delay >= HIGH;
+        if begins {
+            self.loaded = true;
+        } else if delay <= LOW && self.room.is_empty() {
+            self.loaded = false;
+        }
+        begins
+    }
+
+    /// One more call of this number, and where it stands therefore.
+    pub(crate) fn standing(&mut self, caller: &Pii<Caller>, now: Mono) -> Standing {
+        self.floods.note(caller, now)
+    }
+
+    /// Whether this INVITE waits already.
+    pub(crate) fn has(&self, key: Key) -> bool {
+        self.places.contains_key(&key)
+    }
+
+    /// Since when an INVITE that arrives now has been here.
+    pub(crate) fn arrived(&self, now: Mono) -> Mono {
+        now - self.delay
+    }
+
+    /// Takes a call into the room. Gives back the one that there is no place for: the last of those who stand last.
+    pub(crate) fn enter(&mut self, standing: Standing, waiting: Waiting) -> Option<Waiting> {
+        self.count += 1;
+        let place = (standing, self.count);
+        self.places.insert(waiting.inbound.reply.key(), place);
+        self.room.insert(place, waiting);
+        if self.room.len() <= MAX_WAITING {
+            return None;
+        }
+        let (_, last) = self.room.pop_last()?;
+        self.places.remove(&last.inbound.reply.key());
+        Some(last)
+    }
+
+    /// The next to be let in.
+    pub(crate) fn next(&mut self) -> Option<Waiting> {
+        let (_, first) = self.room.pop_first()?;
+        self.places.remove(&first.inbound.reply.key());
+        Some(first)
+    }
+
+    /// One who has waited for too long.
+    pub(crate) fn overdue(&mut self, now: Mono) -> Option<Waiting> {
+        // Of each standing the first has waited longest.
+        let first = |standing| self.room.range((standing, 0)..).next();
+        let ordinary = first(Standing::Ordinary);
+        let flood = first(Standing::Flood);
+        let found = [ordinary, flood].into_iter().flatten().find(|(_, w)| now.since(w.since) >= PATIENCE);
+        let place = *found?.0;
+        self.leave(place)
+    }
+
+    /// Its CANCEL came.
+    pub(crate) fn cancel(&mut self, key: Key) -> Option<Waiting> {
+        self.leave(*self.places.get(&key)?)
+    }
+
+    fn leave(&mut self, place: (Standing, u64)) -> Option<Waiting> {
+        let waiting = self.room.remove(&place)?;
+        self.places.remove(&waiting.inbound.reply.key());
+        Some(waiting)
+    }
+}
+
+/// How often each number has called lately. Numbers are kept as hashes under a key that only this process's memory holds.
+struct Floods {
+    key: [u8; 32],
+    calls: HashMap<u64, u32>,
+    order: VecDeque<(Mono, u64)>,
+}
+
+impl Floods {
+    fn note(&mut self, caller: &Pii<Caller>, now: Mono) -> Standing {
+        while self.order.front().is_some_and(|(at, _)| now.since(*at) >= FLOOD_WITHIN) {
+            self.forget_oldest();
+        }
+        let Some(number) = &caller.expose().number else { return Standing::Ordinary };
+        let digest = Sha256::new_with_prefix(self.key).chain_update(number.as_bytes()).finalize();
+        let token = digest.iter().take(8).fold(0, |token, byte| token << 8 | u64::from(*byte));
+        let calls = self.calls.entry(token).or_default();
+        *calls += 1;
+        let standing = if *calls >= FLOOD_AFTER { Standing::Flood } else { Standing::Ordinary };
+        self.order.push_back((now, token));
+        if self.order.len() > MAX_REMEMBERED {
+            self.forget_oldest();
+        }
+        standing
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((_, token)) = self.order.pop_front() else { return };
+        if let Some(calls) = self.calls.get_mut(&token) {
+            *calls -= 1;
+            if *calls == 0 {
+                self.calls.remove(&token);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Mono {
+        Mono::from_start(Duration::from_millis(millis))
+    }
+
+    fn caller(number: Option<&str>) -> Pii<Caller> {
+        Pii::new(Caller { number: number.map(str::to_owned), display: None })
+    }
+
+    #[test]
+    fn the_measure_has_two_thresholds() {
+        let mut admission = Admission::new([1; 32]);
+        assert!(!admission.on_load(HIGH - Duration::from_millis(1)) && !admission.is_loaded());
+        assert!(admission.on_load(HIGH) && admission.is_loaded());
+        assert!(!admission.on_load(LOW + Duration::from_millis(1)) && admission.is_loaded());
+        assert!(!admission.on_load(LOW) && !admission.is_loaded());
+    }
+
+    #[test]
+    fn a_number_that_floods_stands_behind_and_nobody_else_does() {
+        let mut floods = Floods { key: [1; 32], calls: HashMap::new(), order: VecDeque::new() };
+        for call in 1..FLOOD_AFTER {
+            assert_eq!(floods.note(&caller(Some("+14165550123")), at(u64::from(call))), Standing::Ordinary);
+        }
+        assert_eq!(floods.note(&caller(Some("+14165550123")), at(100)), Standing::Flood);
+        assert_eq!(floods.note(&caller(Some("+14165550124")), at(100)), Standing::Ordinary);
+        for _ in 0..100 {
+            assert_eq!(floods.note(&caller(None), at(100)), Standing::Ordinary, "whoever withholds it");
+        }
+        assert_eq!(
+            floods.note(&caller(Some("+14165550123")), at(60_200)),
+            Standing::Ordinary,
+            "a minute later"
+        );
+        assert_eq!(floods.calls.len(), 1);
+    }
+}

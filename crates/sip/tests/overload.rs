@@ -1,0 +1,237 @@
+//! More to do than can be done: who is let in, in what order, how soon the others are refused, and what is never
+//! touched. The load is what the shell would have measured.
+
+mod net;
+
+use std::time::Duration;
+
+use havre_model::Cause;
+use havre_sip::{Event, Input, Method, Password};
+use net::raw::*;
+use net::*;
+
+const TO_LINE: &str = "sip:+18335550100@192.0.2.10";
+/// So long a wait is load.
+const LOADED: Duration = Duration::from_millis(60);
+
+fn havre() -> (Net, usize) {
+    let mut net = Net::new(9);
+    let havre = net.add("havre", HAVRE, gateway());
+    (net, havre)
+}
+
+fn load(net: &mut Net, at: usize, delay: Duration) {
+    let now = net.now;
+    net.party(at).endpoint.handle_input(Input::Load { delay }, now);
+}
+
+/// An INVITE of a number of its own.
+fn call(n: u64, number: &str) -> String {
+    invite(TO_LINE, CARRIER, &format!("From: <sip:{number}@carrier.example>;tag=f{n}\nCall-ID: call-{n}\n"))
+}
+
+fn number(n: u64) -> String {
+    format!("+1416{n:07}")
+}
+
+/// Numbers of those who ring, in the order in which they were let in.
+fn let_in(net: &mut Net, at: usize) -> Vec<String> {
+    let events = net.events(at);
+    let caller = |event: Event| match event {
+        Event::Incoming { caller, .. } => caller.expose().number.clone(),
+        _ => None,
+    };
+    events.into_iter().filter_map(caller).collect()
+}
+
+fn refusals(net: &mut Net) -> Vec<String> {
+    net.received(CARRIER).into_iter().filter(|text| text.starts_with("SIP/2.0 503")).collect()
+}
+
+#[test]
+fn without_load_calls_are_let_in_as_they_come() {
+    let (mut net, at) = havre();
+    load(&mut net, at, Duration::from_millis(20));
+    for n in 0..100 {
+        net.send(CARRIER, HAVRE, &call(n, &number(n)));
+    }
+    net.run(ms(11));
+    assert_eq!(let_in(&mut net, at).len(), 100);
+    assert_eq!(net.party(at).endpoint.counters().calls_delayed, 0);
+}
+
+#[test]
+fn under_load_all_are_let_in_while_there_is_room_and_the_room_empties_by_itself() {
+    let (mut net, at) = havre();
+    load(&mut net, at, LOADED);
+    for n in 0..200 {
+        net.send(CARRIER, HAVRE, &call(n, &number(n)));
+    }
+    net.run(ms(11));
+    assert!(net.party(at).endpoint.waiting() > 100, "they wait");
+    net.run(ms(30));
+    let all: Vec<String> = (0..200).map(number).collect();
+    assert_eq!(let_in(&mut net, at), all, "in the order in which they came");
+    assert!(refusals(&mut net).is_empty());
+    assert!(net.party(at).endpoint.is_loaded());
+    load(&mut net, at, ms(1));
+    assert!(!net.party(at).endpoint.is_loaded());
+}
+
+#[test]
+fn who_finds_no_place_is_refused_at_once_and_every_time_in_the_same_words() {
+    let (mut net, at) = havre();
+    load(&mut net, at, LOADED);
+    for n in 0..1_200 {
+        net.send(CARRIER, HAVRE, &call(n, &number(n)));
+    }
+    net.run(ms(25));
+    let refused = refusals(&mut net);
+    assert!((100..=176).contains(&refused.len()), "{}", refused.len());
+    for text in &refused {
+        let pause: u32 = header(text, "Retry-After").parse().unwrap();
+        assert!((1..=3).contains(&pause), "{text}");
+        assert!(header(text, "To").contains(";tag=x"), "no state is kept: {text}");
+    }
+    // The same INVITE again gets the same tag, although nobody remembers it.
+    net.run(ms(200));
+    let again = header(&refused[0], "Call-ID").trim_start_matches("call-").parse().unwrap();
+    let_in(&mut net, at);
+    net.received(CARRIER);
+    net.command(at, havre_sip::Command::Drain);
+    net.send(CARRIER, HAVRE, &call(again, &number(again)));
+    net.run(ms(25));
+    assert_eq!(header(&refusals(&mut net)[0], "To"), header(&refused[0], "To"));
+}
+
+#[test]
+fn a_refusal_comes_within_half_a_second_even_if_nobody_lets_anybody_in() {
+    let (mut net, at) = havre();
+    // What is read has waited for 300 ms already.
+    load(&mut net, at, ms(300));
+    net.send(CARRIER, HAVRE, &call(1, &number(1)));
+    net.run(ms(10));
+    assert_eq!(net.party(at).endpoint.waiting(), 1);
+    // The shell comes back so late that the call is not worth an answer any more.
+    net.now = net.now.after(ms(150));
+    net.run(ms(11));
+    assert_eq!(refusals(&mut net).len(), 1);
+    assert!(let_in(&mut net, at).is_empty());
+}
+
+#[test]
+fn a_number_that_calls_again_and_again_lets_others_go_first_and_is_let_in_all_the_same() {
+    let (mut net, at) = havre();
+    load(&mut net, at, LOADED);
+    for n in 0..50 {
+        net.send(CARRIER, HAVRE, &call(n, "+14165550666"));
+    }
+    for n in 50..60 {
+        net.send(CARRIER, HAVRE, &call(n, &number(n)));
+    }
+    net.run(ms(60));
+    let order = let_in(&mut net, at);
+    assert_eq!(order.len(), 60, "there is room for all");
+    let flood = |number: &String| number == "+14165550666";
+    let last_other = order.iter().rposition(|number| !flood(number)).unwrap();
+    let before = order[..last_other].iter().filter(|number| flood(number)).count();
+    assert!(before <= 5 + 16, "only the first ones, and whoever was let in before the others came: {before}");
+    assert!(refusals(&mut net).is_empty());
+}
+
+#[test]
+fn a_flood_of_one_number_takes_no_place_of_others() {
+    let (mut net, at) = havre();
+    load(&mut net, at, LOADED);
+    for n in 0..1_100 {
+        net.send(CARRIER, HAVRE, &call(n, "+14165550666"));
+    }
+    for n in 2_000..2_100 {
+        net.send(CARRIER, HAVRE, &call(n, &number(n)));
+    }
+    net.run(ms(150));
+    let refused = refusals(&mut net);
+    assert!(!refused.is_empty());
+    assert!(refused.iter().all(|text| header(text, "From").contains("5550666")), "{refused:#?}");
+    let order = let_in(&mut net, at);
+    assert_eq!(order.iter().filter(|number| *number != "+14165550666").count(), 100);
+}
+
+#[test]
+fn a_call_that_waits_can_be_cancelled_and_is_not_let_in_twice() {
+    let (mut net, at) = havre();
+    load(&mut net, at, LOADED);
+    for n in 0..40 {
+        net.send(CARRIER, HAVRE, &call(n, &number(n)));
+    }
+    let invite = call(40, &number(40));
+    net.send(CARRIER, HAVRE, &invite);
+    net.send(CARRIER, HAVRE, &invite);
+    net.send(CARRIER, HAVRE, &invite.replace("INVITE", "CANCEL"));
+    net.run(ms(60));
+    let order = let_in(&mut net, at);
+    assert_eq!(order.len(), 40, "{order:?}");
+    let answers: Vec<u16> = net
+        .received(CARRIER)
+        .iter()
+        .filter(|text| header(text, "Call-ID") == "call-40")
+        .map(|text| status(text))
+        .collect();
+    assert_eq!(answers, [487, 200]);
+}
+
+#[test]
+fn calls_in_progress_do_not_wait() {
+    let mut net = Net::new(9);
+    let havre = net.add("havre", HAVRE, gateway());
+    let carrier = net.add("carrier", CARRIER, phone());
+    net.call_in_progress(carrier, havre);
+    net.events(carrier);
+    net.events(havre);
+    load(&mut net, havre, secs(2));
+    net.hangs_up(carrier, LEG, Cause::Done);
+    net.run(ms(25));
+    let events = net.events(havre);
+    assert!(events.iter().any(|event| matches!(event, Event::Ended { .. })), "{events:?}");
+}
+
+#[test]
+fn strangers_are_read_less_under_load_and_one_carrier_s_callers_are_no_stranger() {
+    let mut config = gateway();
+    config.trunks[0].sources.clear();
+    config.trunks[0].digest = Some(("carrier-user".to_owned(), Password::new("carrier-secret")));
+    let mut net = Net::new(9);
+    let at = net.add("havre", HAVRE, config);
+    let dropped = |net: &mut Net| net.party(at).endpoint.counters().strangers_dropped;
+    // The carrier comes from anywhere, and has proven itself with one call.
+    let challenge = net.answer_to(CARRIER, &invite(TO_LINE, CARRIER, ""));
+    let proof = authorization(&challenge, Method::Invite, TO_LINE, "carrier-user", "carrier-secret");
+    net.send(CARRIER, HAVRE, &invite(TO_LINE, CARRIER, &format!("{proof}CSeq: 2 INVITE\n")));
+    net.run(ms(25));
+    assert_eq!(let_in(&mut net, at).len(), 1);
+
+    for n in 0..300 {
+        net.send(STRANGER, HAVRE, &options(n));
+    }
+    net.run(ms(25));
+    assert_eq!(dropped(&mut net), 0, "without load everybody is answered");
+    net.received(STRANGER);
+
+    load(&mut net, at, LOADED);
+    for n in 300..600 {
+        net.send(STRANGER, HAVRE, &options(n));
+        net.send(CARRIER, HAVRE, &call(n, &number(n)));
+    }
+    net.run(ms(25));
+    assert_eq!(dropped(&mut net), 260);
+    assert_eq!(net.received(STRANGER).len(), 40);
+    let answered = net.received(CARRIER).iter().filter(|text| status(text) == 401).count();
+    assert_eq!(answered, 300, "each of the carrier's calls is looked at");
+}
+
+fn options(n: u64) -> String {
+    crlf(&format!(
+        "OPTIONS sip:192.0.2.10 SIP/2.0\nVia: SIP/2.0/UDP 233.252.0.66;branch=z9hG4bKo{n}\nFrom: <sip:a@h>;tag=1\n\
+         To: <sip:b@h>\nCall-ID: o{n}\nCSeq: 1 OPTIONS\nMax-Forwards: 70\n\n"
+    ))
+}
