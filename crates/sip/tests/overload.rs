@@ -6,7 +6,7 @@ mod net;
 use std::time::Duration;
 
 use havre_model::Cause;
-use havre_sip::{Event, Input, Method, Password};
+use havre_sip::{Config, Event, Input, Method, Overload, Password};
 use net::raw::*;
 use net::*;
 
@@ -168,6 +168,8 @@ fn a_call_that_waits_can_be_cancelled_and_is_not_let_in_twice() {
     net.send(CARRIER, HAVRE, &invite);
     net.send(CARRIER, HAVRE, &invite);
     net.send(CARRIER, HAVRE, &invite.replace("INVITE", "CANCEL"));
+    // A repetition that was on its way calls nobody.
+    net.send(CARRIER, HAVRE, &invite);
     net.run(ms(60));
     let order = let_in(&mut net, at);
     assert_eq!(order.len(), 40, "{order:?}");
@@ -177,7 +179,38 @@ fn a_call_that_waits_can_be_cancelled_and_is_not_let_in_twice() {
         .filter(|text| header(text, "Call-ID") == "call-40")
         .map(|text| status(text))
         .collect();
-    assert_eq!(answers, [487, 200]);
+    assert_eq!(answers, [487, 200, 487]);
+}
+
+#[test]
+fn a_call_that_comes_by_two_ways_is_let_in_once() {
+    let (mut net, at) = havre();
+    load(&mut net, at, LOADED);
+    net.send(CARRIER, HAVRE, &call(1, &number(1)));
+    net.send(CARRIER, HAVRE, &call(1, &number(1)).replace("branch=z9hG4bK", "branch=z9hG4bKother"));
+    net.run(ms(30));
+    assert_eq!(let_in(&mut net, at).len(), 1);
+    let answers: Vec<u16> = net.received(CARRIER).iter().map(|text| status(text)).collect();
+    assert!(answers.contains(&482), "RFC 3261 §8.2.2.2: {answers:?}");
+}
+
+#[test]
+fn who_waited_in_vain_is_told_in_the_words_of_its_trunk_wherever_it_comes_from() {
+    let mut config = by_digest();
+    config.trunks[0].overload = Overload::ServerError;
+    let mut net = Net::new(9);
+    let at = net.add("havre", HAVRE, config);
+    let proof = proof(&mut net);
+    load(&mut net, at, ms(300));
+    net.send(CARRIER, HAVRE, &invite(TO_LINE, CARRIER, &format!("{proof}CSeq: 2 INVITE\n")));
+    net.run(ms(10));
+    assert_eq!(net.party(at).endpoint.waiting(), 1);
+    net.received(CARRIER);
+    net.now = net.now.after(ms(150));
+    net.run(ms(11));
+    let answers = net.received(CARRIER);
+    assert_eq!(answers.iter().map(|text| status(text)).collect::<Vec<_>>(), [500]);
+    assert!(!answers[0].contains("Retry-After"), "{}", answers[0]);
 }
 
 #[test]
@@ -197,15 +230,11 @@ fn calls_in_progress_do_not_wait() {
 
 #[test]
 fn strangers_are_read_less_under_load_and_one_carrier_s_callers_are_no_stranger() {
-    let mut config = gateway();
-    config.trunks[0].sources.clear();
-    config.trunks[0].digest = Some(("carrier-user".to_owned(), Password::new("carrier-secret")));
     let mut net = Net::new(9);
-    let at = net.add("havre", HAVRE, config);
+    let at = net.add("havre", HAVRE, by_digest());
     let dropped = |net: &mut Net| net.party(at).endpoint.counters().strangers_dropped;
     // The carrier comes from anywhere, and has proven itself with one call.
-    let challenge = net.answer_to(CARRIER, &invite(TO_LINE, CARRIER, ""));
-    let proof = authorization(&challenge, Method::Invite, TO_LINE, "carrier-user", "carrier-secret");
+    let proof = proof(&mut net);
     net.send(CARRIER, HAVRE, &invite(TO_LINE, CARRIER, &format!("{proof}CSeq: 2 INVITE\n")));
     net.run(ms(25));
     assert_eq!(let_in(&mut net, at).len(), 1);
@@ -227,6 +256,45 @@ fn strangers_are_read_less_under_load_and_one_carrier_s_callers_are_no_stranger(
     assert_eq!(net.received(STRANGER).len(), 40);
     let answered = net.received(CARRIER).iter().filter(|text| status(text) == 401).count();
     assert_eq!(answered, 300, "each of the carrier's calls is looked at");
+}
+
+#[test]
+fn who_speaks_in_a_call_is_no_stranger() {
+    let (mut net, at) = havre();
+    let dropped = |net: &mut Net| net.party(at).endpoint.counters().strangers_dropped;
+    net.send(CARRIER, HAVRE, &call(1, &number(1)));
+    net.run(ms(25));
+    let leg = net.incoming(at);
+    net.answers(at, leg);
+    net.run(ms(25));
+    let accepted = net.received(CARRIER).into_iter().find(|text| status(text) == 200).unwrap();
+    // The carrier's media gateway, say: an address that nobody configured.
+    let in_call = |n: u64| {
+        let (from, to) = (header(&accepted, "From"), header(&accepted, "To"));
+        let lines = format!("From: {from}\nTo: {to}\nCall-ID: call-1\nCSeq: {} OPTIONS\n", n + 2);
+        request("OPTIONS", "sip:192.0.2.10", STRANGER, &lines, "")
+    };
+    load(&mut net, at, LOADED);
+    for n in 0..200 {
+        net.send(STRANGER, HAVRE, &in_call(n));
+    }
+    net.run(ms(25));
+    assert_eq!(dropped(&mut net), 0);
+    assert_eq!(net.received(STRANGER).iter().filter(|text| status(text) == 200).count(), 200);
+}
+
+/// The carrier is known by its credentials alone.
+fn by_digest() -> Config {
+    let mut config = gateway();
+    config.trunks[0].sources.clear();
+    config.trunks[0].digest = Some(("carrier-user".to_owned(), Password::new("carrier-secret")));
+    config
+}
+
+/// Its answer to a challenge.
+fn proof(net: &mut Net) -> String {
+    let challenge = net.answer_to(CARRIER, &invite(TO_LINE, CARRIER, ""));
+    authorization(&challenge, Method::Invite, TO_LINE, "carrier-user", "carrier-secret")
 }
 
 fn options(n: u64) -> String {

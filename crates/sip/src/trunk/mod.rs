@@ -146,8 +146,7 @@ impl Trunks {
             let Some(peer) = self.peers.get(&way.trunk) else { continue };
             let Some(transport) = peer.transport_to(way.at) else { continue };
             let Some(path) = path_to(&config, transport, way.at) else { continue };
-            let caps =
-                config.trunk(&way.trunk).map(|t| t.caps).unwrap_or_default();
+            let caps = config.trunk(&way.trunk).map(|t| t.caps).unwrap_or_default();
             if self.meters.entry(way.trunk.clone()).or_default().take(caps, now).is_err() {
                 stack.counters.trunk_full += 1;
                 continue;
