@@ -30,8 +30,8 @@ fn read_all(headers: &Headers) {
     let _ =
         (headers.retry_after(), headers.session_expires(), headers.min_se(), headers.rack(), headers.rseq());
     let _ = (headers.auths(&Name::Authorization), headers.auths(&Name::WwwAuthenticate));
-    for uri in headers.from().into_iter().chain(headers.to()).map(|addr| addr.uri) {
-        assert!(uri.equivalent(&uri));
+    for uri in headers.from().into_iter().chain(headers.to()).map(|addr| &addr.uri) {
+        assert!(uri.equivalent(uri));
         let _ = uri.user();
     }
 }
