@@ -1,5 +1,10 @@
-//! The table of results, `tests/bench/RESULTS.md`: one section per program that measures, each replaced by its own runs.
+//! The table of results, `tests/bench/RESULTS.md`: one section per program that measures, each replaced by its own runs;
+//! and the messages of a carrier.
 #![allow(clippy::print_stdout, reason = "figures are for people")]
+
+mod carrier;
+
+pub use carrier::{Answer, Carrier};
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
