@@ -9,6 +9,14 @@ use crate::{Authority, Host, Line, Process, Scratch, until};
 /// Longest wait for the program to start.
 const START: Duration = Duration::from_secs(10);
 
+/// SRTP, and nothing else.
+const ENCRYPTED: &str = "media_encryption=srtp\nmedia_encryption_mandatory=1\n";
+
+fn believing(authority: &Authority) -> String {
+    // Its library knows no addresses in certificates, only names.
+    format!("root_ca={}\nverify_server_certs=1\nverify_server_cn=0\n", authority.path().display())
+}
+
 /// A Linphone, driven by its console.
 pub struct Linphone {
     process: Process,
@@ -26,18 +34,19 @@ impl Linphone {
     /// The same, believing this authority where it speaks TLS.
     #[must_use]
     pub fn start_secure(hz: f64, authority: &Authority) -> Self {
-        // Its library knows no addresses in certificates, only names.
-        let ca = authority.path();
-        Self::start_with(
-            hz,
-            &format!("root_ca={}\nverify_server_certs=1\nverify_server_cn=0\n", ca.display()),
-        )
+        Self::start_with(hz, &believing(authority))
+    }
+
+    /// Both: signals over TLS, and talks in secret or not at all.
+    #[must_use]
+    pub fn start_private(hz: f64, authority: &Authority) -> Self {
+        Self::start_with(hz, &(believing(authority) + ENCRYPTED))
     }
 
     /// The same, with SRTP (keys in SDP) and nothing else.
     #[must_use]
     pub fn start_encrypted(hz: f64) -> Self {
-        Self::start_with(hz, "media_encryption=srtp\nmedia_encryption_mandatory=1\n")
+        Self::start_with(hz, ENCRYPTED)
     }
 
     fn start_with(hz: f64, sip: &str) -> Self {
