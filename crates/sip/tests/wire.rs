@@ -4,7 +4,9 @@
 
 use havre_sip::Method;
 use havre_sip::wire::limits::{MAX_HEAD, MAX_HEADERS, MAX_LINE, MAX_MESSAGE, MAX_URI};
-use havre_sip::wire::{Framer, KEEP_ALIVE, Message, Name, ParseError, Request, Uri, parse_datagram};
+use havre_sip::wire::{
+    Framer, KEEP_ALIVE, Message, Name, ParseError, Request, Uri, begins_call, parse_datagram,
+};
 
 const INVITE: &str = "INVITE sip:line@h SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\r\nFrom: <sip:a@c>;tag=1\r\n\
     To: <sip:line@h>\r\nCall-ID: x@c\r\nCSeq: 1 INVITE\r\nContact: <sip:a@c>\r\n";
@@ -72,6 +74,22 @@ fn bodies_are_bytes() {
     assert_eq!(parsed.body, body);
     assert_eq!(request(&parsed.to_bytes()), parsed);
     assert_eq!(frames(&wire), [Ok(Message::Request(parsed))]);
+}
+
+#[test]
+fn only_what_begins_a_call_may_be_read_later() {
+    let invite =
+        |to: &str| format!("INVITE sip:a@h SIP/2.0\r\nFrom: <sip:b@h>;tag=f\r\n{to}\r\n\r\nTo: x;tag=body");
+    for to in ["To: <sip:a@h>", "t: a <sip:a@h>", "Tag: x;tag=1", ""] {
+        assert!(begins_call(invite(to).as_bytes()), "{to}");
+    }
+    for to in ["To: <sip:a@h>;tag=1", "TO : <sip:a@h>;x=y;TAG=1", "t:<sip:a@h>;tag=1"] {
+        assert!(!begins_call(invite(to).as_bytes()), "a BYE would overtake it: {to}");
+    }
+    assert!(begins_call(b"CANCEL sip:a@h SIP/2.0\r\nTo: <sip:a@h>\r\n\r\n"));
+    for other in [&b"BYE sip:a@h SIP/2.0\r\n\r\n"[..], b"SIP/2.0 200 OK\r\n\r\n", b"\r\n\r\n", b""] {
+        assert!(!begins_call(other));
+    }
 }
 
 #[test]

@@ -48,16 +48,6 @@ fn a_200_is_repeated_until_its_ack() {
 }
 
 #[test]
-fn a_cancel_that_crosses_the_200_changes_nothing() {
-    call(&Line::demo().start(), Sipp::new("late_cancel"));
-}
-
-#[test]
-fn a_bye_may_come_instead_of_the_ack_of_a_reinvite() {
-    call(&Line::demo().start(), Sipp::new("reinvite_bye"));
-}
-
-#[test]
 fn both_hang_up_at_once() {
     let mut line = Line::demo().start();
     let events = line.events();

@@ -51,7 +51,19 @@ pub fn parse_datagram(bytes: &[u8]) -> Result<Message, ParseError> {
 /// else may be dealt with first. Decides an order and nothing else.
 #[must_use]
 pub fn begins_call(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"INVITE ") || bytes.starts_with(b"CANCEL ")
+    bytes.starts_with(b"CANCEL ") || bytes.starts_with(b"INVITE ") && !is_in_dialog(bytes)
+}
+
+/// Whether `To` has a tag: what comes behind such a request, a BYE say, must not overtake it.
+fn is_in_dialog(bytes: &[u8]) -> bool {
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    lines.take_while(|line| !line.is_empty()).any(|line| {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+        let (name, value) = line.split_at(colon);
+        let name = name.trim_ascii_end();
+        (name.eq_ignore_ascii_case(b"To") || name.eq_ignore_ascii_case(b"t"))
+            && value.windows(5).any(|part| part.eq_ignore_ascii_case(b";tag="))
+    })
 }
 
 /// What the head says, as far as it can be read.
