@@ -395,10 +395,9 @@ pub(crate) fn challenge(stack: &mut Stack, guard: &mut Guard, inbound: &Inbound,
     stack.respond(inbound.reply, &response);
 }
 
+/// To whoever it was: nothing says what we are.
 fn refused(request: &Request, status: u16) -> Response {
-    let mut response = request.respond(status, Some("refused"));
-    response.headers.push(Name::Server, PRODUCT);
-    response
+    request.respond(status, Some("refused"))
 }
 
 fn is_for(request: &Request, agent: &AgentId) -> bool {

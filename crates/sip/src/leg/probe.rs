@@ -33,7 +33,8 @@ impl Established {
 }
 
 pub(super) fn answer_options(stack: &mut Stack, inbound: &Inbound) {
-    let response = options_answer(&inbound.request, None);
+    let mut response = options_answer(&inbound.request, None);
+    response.headers.push(Name::Server, PRODUCT);
     stack.respond(inbound.reply, &response);
 }
 
@@ -46,6 +47,5 @@ pub(crate) fn options_answer(request: &Request, to_tag: Option<&str>) -> Respons
     headers.push(Name::AcceptEncoding, "identity");
     headers.push(Name::AcceptLanguage, "en, fr");
     headers.push(Name::Supported, &SUPPORTED.join(", "));
-    headers.push(Name::Server, PRODUCT);
     response
 }

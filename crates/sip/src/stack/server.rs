@@ -9,7 +9,7 @@ use havre_model::{LegId, Mono};
 use super::finished::{Epilogue, Finished};
 use super::{Stack, Timer};
 use crate::Method;
-use crate::dialog::{ALLOW, PRODUCT};
+use crate::dialog::ALLOW;
 use crate::endpoint::Path;
 use crate::timer::Alarm;
 use crate::transaction::{Fired, OnRequest, ServerInvite, ServerNonInvite};
@@ -283,11 +283,9 @@ impl Stack {
         }
     }
 
-    /// The response of [`Self::respond_stateless`], to be added to.
+    /// The response of [`Self::respond_stateless`], to be added to. It may be a stranger's, who is not told what we are.
     pub(crate) fn stateless(&self, inbound: &Inbound, status: u16) -> Response {
-        let mut response = inbound.request.respond(status, Some(&self.stateless_tag(&inbound.request)));
-        response.headers.push(Name::Server, PRODUCT);
-        response
+        inbound.request.respond(status, Some(&self.stateless_tag(&inbound.request)))
     }
 
     /// The answer that the lexer gives to what it could not read.
@@ -298,7 +296,6 @@ impl Stack {
         if matches!(reply.status, 405 | 501) {
             reply.headers.push(Name::Allow, ALLOW);
         }
-        reply.headers.push(Name::Server, PRODUCT);
         let path = reply_path(&reply.headers, path);
         self.transmit(path, reply.to_bytes());
     }
