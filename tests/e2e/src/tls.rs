@@ -143,6 +143,17 @@ impl TlsClient {
             .expect("an open connection");
     }
 
+    /// Sends bytes, ends, and reads until the far end has nothing more to say, each time for so long at most.
+    pub fn hurls(mut self, bytes: &[u8], patience: Duration) {
+        // The far end may close before it has read all.
+        let _ = self.stream.sock.set_read_timeout(Some(patience));
+        if self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok() {
+            self.stream.conn.send_close_notify();
+            let _ = self.stream.flush();
+        }
+        while self.read().is_ok_and(|open| open) {}
+    }
+
     /// Sends text as one masked frame of a WebSocket (RFC 6455 §5.2).
     ///
     /// # Panics

@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use havre_e2e::{Host, Line, Sipp, repository};
+use havre_e2e::{Authority, Host, Line, Sipp, repository};
 
 const SOON: Duration = Duration::from_secs(8);
 
@@ -41,6 +41,31 @@ fn after_every_bad_message_a_genuine_call_is_answered() {
     call.finish(SOON);
     let mut call = Sipp::new("short_call").over_tcp().with("-d", "100").start(at);
     call.finish(SOON);
+    line.runs();
+    assert!(!line.log().contains("panic"), "{}", line.log());
+    let metric = line.api().metric("havre_component_events_total", r#"event="malformed""#);
+    assert!(metric > 20.0, "{metric}: what could not be read is counted");
+}
+
+#[test]
+fn over_tls_the_same_is_survived_too() {
+    let authority = Authority::new();
+    let mut line = Line::demo().secure(&authority).start();
+    let host = Host::claim();
+    let from = host.ip().into();
+    for message in bad_messages(from) {
+        let connection = authority.connect(from, line.sip_tls(), None).expect("the line takes connections");
+        connection.hurls(&message, Duration::from_millis(30));
+    }
+    let mut genuine = authority.connect(from, line.sip_tls(), None).expect("the line takes connections");
+    let at = genuine.local();
+    genuine.send(&format!(
+        "OPTIONS sip:{to} SIP/2.0\r\nVia: SIP/2.0/TLS {at};branch=z9hG4bKgenuine;rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:a@{at}>;tag=1\r\nTo: <sip:{to}>\r\nCall-ID: genuine@{at}\r\nCSeq: 1 OPTIONS\r\n\
+         Content-Length: 0\r\n\r\n",
+        to = line.sip_tls()
+    ));
+    assert!(genuine.message().starts_with("SIP/2.0 200 "));
     line.runs();
     assert!(!line.log().contains("panic"), "{}", line.log());
     let metric = line.api().metric("havre_component_events_total", r#"event="malformed""#);

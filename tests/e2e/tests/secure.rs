@@ -10,6 +10,8 @@ use havre_e2e::{
 };
 
 const SOON: Duration = Duration::from_secs(10);
+/// `limits::MAX_HANDSHAKES_PER_SOURCE`.
+const HANDSHAKES_OF_ONE_PLACE: usize = 64;
 /// Longest time for a reload, and for changed files to be noticed.
 const RELOAD: Duration = Duration::from_secs(60);
 
@@ -155,6 +157,63 @@ fn the_wrong_thing_on_the_wrong_port_is_cut_at_once_and_counted() {
     until("slow handshakes to be counted", SOON, || {
         (line.api().metric("havre_component_events_total", "handshakes_too_slow") >= 2.0).then_some(())
     });
+}
+
+#[test]
+fn silent_connections_of_one_place_are_bounded_and_take_nobody_else_s_room() {
+    let authority = Authority::new();
+    let line = Line::demo().secure(&authority).start();
+    let (crowd, other) = (Host::claim(), Host::claim());
+    let open = || connect_from(crowd.ip().into(), line.sip_tls()).expect("the port is open");
+    let start = Instant::now();
+    let mut silent: Vec<_> = (0..HANDSHAKES_OF_ONE_PLACE).map(|_| open()).collect();
+    assert!(is_cut(&mut open()), "one too many");
+    assert!(start.elapsed() < Duration::from_secs(4), "at once: {:?}", start.elapsed());
+    let speaks = |host: &Host| {
+        let mut client = authority.connect(host.ip().into(), line.sip_tls(), None).expect("a handshake");
+        client.send("\r\n\r\n");
+        client.hears("\r\n");
+    };
+    speaks(&other);
+    assert!(start.elapsed() < Duration::from_secs(5), "while they hold their places: {:?}", start.elapsed());
+    assert!(silent.iter_mut().all(is_cut), "nobody holds one for long");
+    speaks(&crowd);
+}
+
+#[test]
+fn a_message_that_does_not_end_ends_its_connection() {
+    let authority = Authority::new();
+    let line = Line::demo().secure(&authority).start();
+    let host = Host::claim();
+    let half = format!("OPTIONS sip:{} SIP/2.0\r\nSubject: ", line.sip());
+    let mut tcp = connect_from(host.ip().into(), line.sip()).expect("the port is open");
+    let mut tls = authority.connect(host.ip().into(), line.sip_tls(), None).expect("a handshake");
+    let start = Instant::now();
+    tcp.write_all(half.as_bytes()).expect("an open connection");
+    tls.send(&half);
+    let drips = std::thread::spawn(move || {
+        // A byte now and then makes it no shorter.
+        tcp.set_read_timeout(Some(Duration::from_millis(500))).expect("a socket takes a timeout");
+        loop {
+            match tcp.read(&mut [0; 64]) {
+                Ok(0) => break start.elapsed(),
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    if tcp.write_all(b"x").is_err() {
+                        break start.elapsed();
+                    }
+                }
+                Err(_) => break start.elapsed(),
+            }
+        }
+    });
+    until("the end over TLS", Duration::from_secs(25), || match tls.read() {
+        Ok(open) => (!open).then_some(()),
+        // Only our own patience.
+        Err(error) => (error.kind() != std::io::ErrorKind::WouldBlock).then_some(()),
+    });
+    let cut = [start.elapsed(), drips.join().expect("the thread ends")];
+    assert!(cut.iter().all(|cut| (9.0..16.0).contains(&cut.as_secs_f64())), "{cut:?}");
 }
 
 #[test]
