@@ -61,6 +61,7 @@ fn configure(ice: &IceLocal) -> Command {
         rtcp: 19_000,
         codecs: vec![Codec::Pcmu],
         browser: Some(browser),
+        sdes: None,
     };
     let mut session = Session::new(local(ours), 1);
     let offer = session.offer();
