@@ -180,6 +180,15 @@ mod tests {
     }
 
     /// The pairs of RFC 3261 §19.1.4.
+    /// Found by fuzzing (`sip_datagram`).
+    #[test]
+    fn what_has_a_parameter_twice_equals_itself() {
+        for text in ["sip:a@h;n%61me=1;n%61me=2", "sip:a@h;transport=udp;transport=tcp", "sip:a@h;lr;lr=x"] {
+            assert!(uri(text).equivalent(&uri(text)), "{text}");
+        }
+        assert!(!uri("sip:a@h;transport=udp;transport=tcp").equivalent(&uri("sip:a@h;transport=tcp")));
+    }
+
     #[test]
     fn comparison_follows_the_rfc_s_examples() {
         for (a, b) in [

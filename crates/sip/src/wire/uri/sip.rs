@@ -131,12 +131,16 @@ impl SipUri {
     }
 
     /// A parameter in both must match; one of only one side is ignored, but not `user`, `ttl`, `method`, `maddr`
-    /// (§19.1.4) and `transport` (its own example: `sip:bob@biloxi.com` and `…;transport=udp` differ).
+    /// (§19.1.4) and `transport` (its own example: `sip:bob@biloxi.com` and `…;transport=udp` differ). Of one that is there
+    /// twice, which §19.1.1 forbids, the first counts, as everywhere.
     fn same_params(&self, other: &Self) -> bool {
         const NEVER_IGNORED: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
         let one_way = |a: &Self, b: &Self| {
-            a.params.iter().all(|(name, value)| match b.params.get(name) {
-                Some(theirs) => unescape(value.unwrap_or("")).eq_ignore_ascii_case(&unescape(theirs)),
+            a.params.iter().all(|(name, _)| match b.params.get(name) {
+                Some(theirs) => {
+                    let ours = a.params.get(name).unwrap_or("");
+                    unescape(ours).eq_ignore_ascii_case(&unescape(theirs))
+                }
                 None => !NEVER_IGNORED.iter().any(|known| known.eq_ignore_ascii_case(name)),
             })
         };
