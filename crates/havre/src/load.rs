@@ -111,9 +111,15 @@ pub(crate) fn ring_first(config: &Config) -> std::collections::HashSet<havre_mod
 
 /// Whose media is to be SRTP.
 pub(crate) fn srtp(config: &Config) -> SrtpPolicy {
+    // A telephone outside is as its trunks are, of which one group agrees.
+    let of = |agent: &crate::config::Account| {
+        let group = agent.telephone.as_ref().map(|telephone| &telephone.group);
+        let leads = |trunk: &&crate::config::Trunk| trunk.outbound.as_ref().map(|way| &way.group) == group;
+        group.and_then(|_| config.trunks.iter().find(leads)).map_or(agent.srtp, |trunk| trunk.srtp)
+    };
     SrtpPolicy {
         trunks: config.trunks.iter().map(|trunk| (trunk.id.clone(), trunk.srtp)).collect(),
-        agents: config.agents.iter().map(|agent| (agent.profile.id.clone(), agent.srtp)).collect(),
+        agents: config.agents.iter().map(|agent| (agent.profile.id.clone(), of(agent))).collect(),
     }
 }
 
@@ -167,6 +173,7 @@ pub(crate) fn sip_config(config: &Config, certificates: Arc<sip::Certificates>) 
         advertised: config.advertise.iter().map(|(bound, told)| (*bound, *told)).collect(),
         accounts: accounts.collect(),
         listeners: config.sip_listen.clone(),
+        listeners_tls: config.sip_tls_listen.clone(),
         trunks: trunks.collect(),
         session: config.session,
         certificates,

@@ -29,6 +29,8 @@ pub struct Config {
     pub accounts: HashMap<AgentId, Password>,
     /// Our listening addresses. Calls over trunks leave by the first of the peer's family.
     pub listeners: Vec<SocketAddr>,
+    /// The same over TLS. Without one, no call of ours goes over TLS: a carrier could not reach us for what comes later in it.
+    pub listeners_tls: Vec<SocketAddr>,
     /// Who may send us callers, and takes calls of ours. The first that matches source and number wins.
     pub trunks: Vec<Trunk>,
     /// Whom we may call over trunks: no INVITE goes to any other number.
@@ -63,6 +65,7 @@ impl Default for Config {
             advertised: HashMap::new(),
             accounts: HashMap::new(),
             listeners: Vec::new(),
+            listeners_tls: Vec::new(),
             trunks: Vec::new(),
             outside: HashSet::new(),
             // Two trunks that say nothing, and a third that rings, fit into it.

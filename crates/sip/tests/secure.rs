@@ -3,12 +3,14 @@
 
 mod net;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use havre_model::{FlowId, LegId, Now};
 use havre_sip::{
-    Command, Config, Endpoint, Event, Input, Link, Origin, Output, Path, Target, Transport, Trunk,
+    Command, Config, Endpoint, Event, Input, Link, NumberFormat, Origin, Outbound, Output, Outside, Path,
+    Record, Target, Transport, Trunk,
 };
 use net::raw::*;
 use net::*;
@@ -187,6 +189,71 @@ fn a_call_out_asks_for_the_certificate_of_the_domain_that_it_is_for() {
     assert!(matches!(connections(&outputs)[..], [(_, Some("carrier.example"))]), "{outputs:?}");
     let outputs = peer.dials(5, "sip:x@203.0.113.8;transport=tls", "203.0.113.8:5061");
     assert!(matches!(connections(&outputs)[..], [(_, Some("203.0.113.8"))]), "{outputs:?}");
+}
+
+#[test]
+fn a_trunk_over_tls_is_asked_for_its_name_and_told_where_we_hear_tls() {
+    let outbound = Outbound {
+        peer: havre_sip::Peer::Name("carrier.example".into(), None),
+        transport: Some(Transport::Tls),
+        account: None,
+        group: "out".parse().unwrap(),
+        priority: 1,
+        weight: 1,
+        answer_within: secs(4),
+        ring_within: secs(8),
+        numbers: NumberFormat::E164,
+        from: None,
+        user_phone: false,
+        asserted: false,
+        reliable: true,
+        session_timer: true,
+        ping: None,
+        register: None,
+    };
+    let to = Outside { group: "out".parse().unwrap(), number: "+15145550123".into() };
+    let carrier = Trunk { outbound: Some(outbound), ..certified_trunk(&[]).trunks.remove(0) };
+    let config = Config {
+        listeners: vec![at("192.0.2.10:5060")],
+        listeners_tls: vec![at(LISTENER)],
+        trunks: vec![carrier],
+        outside: HashSet::from([to.clone()]),
+        ..gateway()
+    };
+    let mut peer =
+        Peer { havre: Endpoint::new(Arc::new(config), [3; 32], Now::default()), now: Now::default() };
+    let mut outputs = peer.outputs();
+    // SRV of `sips`, and then the host's address.
+    for (asked, record) in [
+        (
+            "_sips._tcp.carrier.example",
+            Record::Srv { priority: 1, weight: 1, port: 5071, target: "edge.carrier.example".into() },
+        ),
+        ("edge.carrier.example", Record::Address("203.0.113.7".parse().unwrap())),
+    ] {
+        let question = outputs.iter().find_map(|output| match output {
+            Output::Resolve(question) => Some(question.clone()),
+            _ => None,
+        });
+        let question = question.unwrap();
+        assert_eq!(question.name, asked);
+        let answer = Some((vec![record], 60));
+        peer.havre.handle_input(Input::Resolved { question, answer }, peer.now);
+        outputs = peer.outputs();
+    }
+    let target = Target::Outside(to);
+    let from = identity("+18335550100");
+    let dial = Command::Dial { leg: LegId(1), target, from, sdp: Some(sdp(OFFER)), account: None };
+    peer.havre.handle_input(Input::Command(dial), peer.now);
+    let outputs = peer.outputs();
+    let [(flow, Some("carrier.example"))] = connections(&outputs)[..] else { panic!("{outputs:?}") };
+    let link = Link::Tls { names: vec!["carrier.example".into()] };
+    let outputs = peer.connects(flow, "203.0.113.7:5071", link);
+    let (path, invite) = sent(&outputs).remove(0);
+    assert_eq!((path.transport, path.flow, path.local), (Transport::Tls, Some(flow), at(LISTENER)));
+    assert!(invite.starts_with("INVITE sip:+15145550123@carrier.example;transport=tls "), "{invite}");
+    assert!(header(&invite, "Via").starts_with("SIP/2.0/TLS 192.0.2.10:5061;"), "{invite}");
+    assert_eq!(header(&invite, "Contact"), "<sip:havre@192.0.2.10:5061;transport=tls>");
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub use process::{Process, Signal};
 pub use record::Report;
 pub use redis::Redis;
 pub use sipp::{Logged, Run, Sipp};
-pub use tls::{Authority, Identity, TlsClient, connect_from};
+pub use tls::{Authority, Identity, TlsClient, TlsServer, connect_from};
 pub use wait::{holds_for, until};
 pub use weather::{Carried, Relay, Weather};
 

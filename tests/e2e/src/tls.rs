@@ -1,7 +1,7 @@
-//! Certificates made for one test, and a client that speaks TLS: a carrier's gateway, a browser, or somebody who tries.
+//! Certificates made for one test, and either end of TLS: a carrier's gateway, a browser, or somebody who tries.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, CommonState, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
 
 use crate::Scratch;
 
@@ -102,7 +104,99 @@ impl Authority {
         let connection = ClientConnection::new(Arc::new(config), name).expect("a sound configuration");
         let mut stream = StreamOwned::new(connection, stream);
         stream.flush()?;
-        Ok(TlsClient { stream, unread: Vec::new() })
+        Ok(TlsClient { stream: Stream::Client(stream), unread: Vec::new() })
+    }
+}
+
+/// A carrier's listener for TLS.
+pub struct TlsServer {
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+}
+
+impl TlsServer {
+    /// Listens there, and shows this certificate.
+    ///
+    /// # Panics
+    /// The port is taken.
+    #[must_use]
+    pub fn open(at: SocketAddr, identity: &Identity) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("both versions")
+            .with_no_client_auth()
+            .with_single_cert(read_chain(&identity.chain), read_key(&identity.key))
+            .expect("they go together");
+        let listener = TcpListener::bind(at).expect("a host of one's own has free ports");
+        Self { listener, config: Arc::new(config) }
+    }
+
+    /// The next connection, with its handshake done.
+    ///
+    /// # Errors
+    /// The client did not like our certificate, or left.
+    ///
+    /// # Panics
+    /// Nobody comes.
+    pub fn accept(&self, limit: Duration) -> std::io::Result<TlsClient> {
+        self.listener.set_nonblocking(true).expect("an open listener");
+        let (socket, _) = crate::until("a connection", limit, || self.listener.accept().ok());
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(LIMIT))?;
+        let connection = ServerConnection::new(Arc::clone(&self.config)).expect("a sound configuration");
+        let mut stream = StreamOwned::new(connection, socket);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(TlsClient { stream: Stream::Server(stream), unread: Vec::new() })
+    }
+}
+
+/// Either end.
+enum Stream {
+    Client(StreamOwned<ClientConnection, TcpStream>),
+    Server(StreamOwned<ServerConnection, TcpStream>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Client(stream) => &stream.sock,
+            Self::Server(stream) => &stream.sock,
+        }
+    }
+
+    fn state(&self) -> &CommonState {
+        match self {
+            Self::Client(stream) => &stream.conn,
+            Self::Server(stream) => &stream.conn,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Client(stream) => stream.read(buffer),
+            Self::Server(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Client(stream) => stream.write(buffer),
+            Self::Server(stream) => stream.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Client(stream) => stream.flush(),
+            Self::Server(stream) => stream.flush(),
+        }
     }
 }
 
@@ -112,9 +206,9 @@ impl Default for Authority {
     }
 }
 
-/// A TLS connection.
+/// A TLS connection, whoever opened it.
 pub struct TlsClient {
-    stream: StreamOwned<ClientConnection, TcpStream>,
+    stream: Stream,
     unread: Vec<u8>,
 }
 
@@ -122,13 +216,13 @@ impl TlsClient {
     /// Our end.
     #[must_use]
     pub fn local(&self) -> SocketAddr {
-        self.stream.sock.local_addr().expect("connected")
+        self.stream.socket().local_addr().expect("connected")
     }
 
-    /// The certificate that the server showed.
+    /// The certificate that the far end showed.
     #[must_use]
     pub fn certificate(&self) -> CertificateDer<'static> {
-        let chain = self.stream.conn.peer_certificates().expect("a server has one");
+        let chain = self.stream.state().peer_certificates().expect("a server has one");
         chain[0].clone().into_owned()
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use havre_e2e::{Dns, Host, Line, LineBuilder, Media, Sipp, until};
+use havre_e2e::{Authority, Dns, Host, Line, LineBuilder, Media, Sipp, TlsServer, until};
 use toml::{Table, Value};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -127,6 +127,78 @@ fn a_registering_trunk_is_found_by_dns_and_up_and_its_loss_of_dns_is_survived() 
     });
     assert!(dns.asked() > before);
     assert_eq!(state("member"), up, "what is known is used on");
+}
+
+#[test]
+fn a_trunk_over_tls_is_called_by_its_name_and_never_under_another() {
+    let (carrier, imposter) = (Host::claim(), Host::claim());
+    let authority = Authority::new();
+    let dns = Dns::start(
+        &[
+            ("_sips._tcp.sip.carrier.test", 10, 5061, "edge.carrier.test"),
+            ("_sips._tcp.sip.other.test", 10, 5061, "edge.other.test"),
+        ],
+        &[("edge.carrier.test", carrier.ip()), ("edge.other.test", imposter.ip())],
+    );
+    let identity = authority.issue("carrier", &["sip.carrier.test"]);
+    let honest = TlsServer::open(carrier.at(5061), &identity);
+    // The same certificate, where another is wanted.
+    let wrong = TlsServer::open(imposter.at(5061), &identity);
+    let outbound = |peer: &str, priority: i64| {
+        table(&[
+            ("peer", peer.into()),
+            ("transport", "tls".into()),
+            ("priority", priority.into()),
+            ("options_every", 0.into()),
+        ])
+    };
+    let trunks = [("wrong", outbound("sip.other.test", 1)), ("right", outbound("sip.carrier.test", 2))];
+    let line =
+        line(&trunks, &[("sip.dns", Value::Array(vec![dns.address().into()]))]).secure(&authority).start();
+    let events = line.events();
+    let (mut call, caller) = urgent_caller(&line);
+    assert!(wrong.accept(ON_CALL).is_err(), "the certificate is for somebody else");
+    let mut far = honest.accept(SOON).expect("the certificate is right");
+    let invite = far.message();
+    assert!(
+        invite.starts_with(&format!("INVITE sip:{TELEPHONE}@sip.carrier.test;transport=tls ")),
+        "{invite}"
+    );
+    assert!(invite.contains(&format!("SIP/2.0/TLS {};", line.sip_tls())), "{invite}");
+    assert!(invite.contains(&format!("Contact: <sip:havre@{};transport=tls>", line.sip_tls())), "{invite}");
+    assert!(!invite.contains(&CALLER[1..]), "the caller's number is nobody's business: {invite}");
+    let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
+    far.send(&answer(&invite, &carrier, telephone.port()));
+    assert!(far.message().starts_with("ACK "));
+    telephone.press("1");
+    assert_eq!(events.answered_by(1, ON_CALL), "on-call");
+    caller.hears_tone(700.0, SOON);
+    telephone.hears_tone(440.0, SOON);
+    call.cue();
+    call.finish(SOON);
+    let bye = far.message();
+    assert!(bye.starts_with("BYE sip:telephone@"), "{bye}");
+    far.send(&String::from_utf8_lossy(&ok(&bye)));
+    let refused = line.api().metric("havre_component_events_total", "certificates_refused");
+    assert!(refused >= 1.0, "{refused}");
+    assert!(line.log().contains("the peer's certificate is not accepted"), "the log says why");
+}
+
+/// 200 with SDP of a telephone that listens there.
+fn answer(invite: &str, host: &Host, media: u16) -> String {
+    let ip = host.ip();
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {media} RTP/AVP 0 101\r\n\
+         a=rtpmap:101 telephone-event/8000\r\n"
+    );
+    let head = String::from_utf8_lossy(&ok(invite)).replace(
+        "Content-Length: 0\r\n\r\n",
+        &format!(
+            "Contact: <sip:telephone@{ip}:5061;transport=tls>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n",
+            sdp.len()
+        ),
+    );
+    head + &sdp
 }
 
 /// The demo with these outbound trunks, one person on call, and on-call phones switched on.

@@ -261,6 +261,7 @@ impl Check<'_> {
         }
         let redis = self.store_url(&raw.store.url);
         let trunks = self.trunks(&raw.trunks, &tls);
+        self.ways_out(&trunks, &sip_tls_listen);
         let agents = self.agents(&raw.agents, &trunks);
         let pairs = "write first-last, as 20000-29999; each call takes four ports (two legs, RTP and RTCP)";
         let rtp_ports = self.ports("rtp.ports", &raw.rtp.ports, pairs).unwrap_or(20_000..=29_999);

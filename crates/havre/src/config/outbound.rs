@@ -1,5 +1,6 @@
 //! `[trunks.outbound]`: how calls of ours go out, and the telephones that they reach.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{Account, Check, Trunk};
 impl Check<'_> {
     pub(super) fn outbound(&mut self, i: usize, raw: &RawOutbound) -> Option<Outbound> {
         let key = |name: &str| format!("trunks.{i}.outbound.{name}");
-        let peer = peer_of(&raw.peer);
+        let peer = peer_of(&raw.peer, if raw.transport.as_deref() == Some("tls") { 5061 } else { 5060 });
         if peer.is_none() {
             let remedy = "write an address or a name, with a port if it is not the usual one: sip.carrier.example:5070";
             self.error(&key("peer"), format!("{:?} is no peer", raw.peer), remedy);
@@ -21,8 +22,9 @@ impl Check<'_> {
             None => None,
             Some("udp") => Some(Transport::Udp),
             Some("tcp") => Some(Transport::Tcp),
+            Some("tls") => Some(Transport::Tls),
             Some(other) => {
-                let remedy = "write \"udp\" or \"tcp\", or leave it out: then DNS says";
+                let remedy = "write \"udp\", \"tcp\" or \"tls\", or leave it out: then DNS says";
                 self.error(&key("transport"), format!("{other:?} is not known"), remedy);
                 None
             }
@@ -86,6 +88,33 @@ impl Check<'_> {
             ping,
             register: raw.register.map(Duration::from_secs),
         })
+    }
+
+    /// What several trunks, or a trunk and our listeners, have to agree on.
+    pub(super) fn ways_out(&mut self, trunks: &[Trunk], tls_listen: &[SocketAddr]) {
+        let mut groups: HashMap<&TrunkGroup, &Trunk> = HashMap::new();
+        for trunk in trunks {
+            let Some(outbound) = &trunk.outbound else { continue };
+            if outbound.transport == Some(Transport::Tls) {
+                let family = match &outbound.peer {
+                    Peer::At(at) => Some(at.is_ipv4()),
+                    Peer::Name(..) => None,
+                };
+                let heard = tls_listen.iter().any(|local| family.is_none_or(|v4| local.is_ipv4() == v4));
+                if !heard {
+                    let remedy = "open one with `tls_listen` in [sip]: the carrier connects there for what comes later in a call";
+                    let what =
+                        format!("{}: calls over TLS need a listener for TLS of the same family", trunk.id);
+                    self.error("sip.tls_listen", what, remedy);
+                }
+            }
+            let first = *groups.entry(&outbound.group).or_insert(trunk);
+            if first.srtp != trunk.srtp {
+                let remedy = "write the same `srtp` in both, or put one into another `group`: a call may go over either";
+                let what = format!("{} and {} are in one group and differ in `srtp`", first.id, trunk.id);
+                self.error("trunks", what, remedy);
+            }
+        }
     }
 
     pub(super) fn seconds(&mut self, key: &str, seconds: f64, most: f64) -> Duration {
@@ -175,12 +204,12 @@ fn is_prefix(text: &str) -> bool {
     text.len() <= 8 && text.bytes().all(|b| b.is_ascii_digit() || b"+*#".contains(&b))
 }
 
-fn peer_of(text: &str) -> Option<Peer> {
+fn peer_of(text: &str, usual_port: u16) -> Option<Peer> {
     if let Ok(at) = text.parse::<SocketAddr>() {
         return Some(Peer::At(at));
     }
     if let Ok(ip) = text.parse::<IpAddr>() {
-        return Some(Peer::At(SocketAddr::new(ip, 5060)));
+        return Some(Peer::At(SocketAddr::new(ip, usual_port)));
     }
     let (name, port) = match text.split_once(':') {
         Some((name, port)) => (name, Some(port.parse::<u16>().ok().filter(|port| *port > 0)?)),
@@ -197,14 +226,20 @@ mod tests {
     #[test]
     fn peers_are_addresses_or_names() {
         let at = |text: &str| Some(Peer::At(text.parse().unwrap()));
-        assert_eq!(peer_of("203.0.113.7"), at("203.0.113.7:5060"));
-        assert_eq!(peer_of("203.0.113.7:5070"), at("203.0.113.7:5070"));
-        assert_eq!(peer_of("[2001:db8::7]:5060"), at("[2001:db8::7]:5060"));
-        assert_eq!(peer_of("sip.carrier.example"), Some(Peer::Name("sip.carrier.example".into(), None)));
-        assert_eq!(peer_of("carrier.example:5070"), Some(Peer::Name("carrier.example".into(), Some(5070))));
+        assert_eq!(peer_of("203.0.113.7", 5060), at("203.0.113.7:5060"));
+        assert_eq!(peer_of("203.0.113.7:5070", 5060), at("203.0.113.7:5070"));
+        assert_eq!(peer_of("[2001:db8::7]:5060", 5060), at("[2001:db8::7]:5060"));
+        assert_eq!(
+            peer_of("sip.carrier.example", 5060),
+            Some(Peer::Name("sip.carrier.example".into(), None))
+        );
+        assert_eq!(
+            peer_of("carrier.example:5070", 5060),
+            Some(Peer::Name("carrier.example".into(), Some(5070)))
+        );
         for bad in ["", "sip:carrier.example", "carrier.example:0", "a b", "user@carrier.example", "x:99999"]
         {
-            assert_eq!(peer_of(bad), None, "{bad}");
+            assert_eq!(peer_of(bad, 5060), None, "{bad}");
         }
     }
 

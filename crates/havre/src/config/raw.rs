@@ -332,7 +332,7 @@ fn default_srtp() -> String {
 pub(super) struct RawOutbound {
     /// `203.0.113.7`, `203.0.113.7:5070`, `sip.carrier.example` (NAPTR and SRV), `sip.carrier.example:5070`.
     pub(super) peer: String,
-    /// `udp` or `tcp`; without it as DNS says.
+    /// `udp`, `tcp` or `tls`; without it as DNS says.
     #[serde(default)]
     pub(super) transport: Option<String>,
     #[serde(default)]

@@ -250,3 +250,33 @@ fn some_trunk_brings_callers() {
     let out_only = demo_with("sources = [\"127.0.0.0/8\"]", "[trunks.outbound]\npeer = \"203.0.113.7\"\n");
     assert!(errors(&out_only)[0].contains("no caller can reach the line"), "{:?}", errors(&out_only));
 }
+
+#[test]
+fn calls_over_tls_can_be_answered_over_tls_and_a_group_agrees_on_srtp() {
+    let out = |more: &str| {
+        let trunks = format!("[trunks.outbound]\npeer = \"203.0.113.7\"\ntransport = \"tls\"\n{more}");
+        demo_with("sources = [\"127.0.0.0/8\"]", &format!("sources = [\"127.0.0.0/8\"]\n{trunks}"))
+    };
+    let said = errors(&out(""));
+    assert!(said.len() == 1 && said[0].starts_with("sip.tls_listen:"), "{said:?}");
+    let open = |text: String| {
+        text.replacen("[http]", "[tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"\n\n[http]", 1).replacen(
+            "[sip]",
+            "[sip]\ntls_listen = \"127.0.0.1:5061\"",
+            1,
+        )
+    };
+    let config = parse(&open(out(""))).unwrap();
+    let outbound = config.trunks.iter().find_map(|trunk| trunk.outbound.as_ref()).unwrap();
+    assert_eq!(outbound.transport, Some(havre_sip::Transport::Tls));
+    assert_eq!(
+        outbound.peer,
+        havre_sip::Peer::At("203.0.113.7:5061".parse().unwrap()),
+        "5061, unless it is said"
+    );
+    let second =
+        "\n[[trunks]]\nid = \"second\"\nsrtp = \"required\"\n[trunks.outbound]\npeer = \"203.0.113.8\"\n";
+    let said = errors(&open(out(second)));
+    assert!(said.len() == 1 && said[0].contains("differ in `srtp`"), "{said:?}");
+    assert!(parse(&open(out(&format!("{second}group = \"others\"\n")))).is_ok());
+}

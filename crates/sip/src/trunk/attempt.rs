@@ -78,15 +78,34 @@ impl Attempt {
 pub(crate) fn peer_host(outbound: &Outbound, remote: SocketAddr) -> (Host, Option<u16>) {
     match &outbound.peer {
         Peer::Name(name, port) => (Host::parse(name).unwrap_or(Host::Ip(remote.ip())), *port),
-        Peer::At(at) => (Host::Ip(at.ip()), (at.port() != 5060).then_some(at.port())),
+        Peer::At(at) => {
+            let usual = usual_port(outbound.transport.unwrap_or(Transport::Udp));
+            (Host::Ip(at.ip()), (at.port() != usual).then_some(at.port()))
+        }
+    }
+}
+
+/// The port where nobody names one (RFC 3261 §18.1).
+pub(crate) const fn usual_port(transport: Transport) -> u16 {
+    match transport {
+        Transport::Tls => 5061,
+        Transport::Udp | Transport::Tcp | Transport::Ws | Transport::Wss => 5060,
+    }
+}
+
+/// Writes the transport into a URI, where it is not the usual one. `;transport=tls` is deprecated (RFC 3261 §26.2.2), and
+/// what carriers go by: `sips:` would ask for TLS on hops that are not ours (RFC 5630 §3.1.3).
+pub(crate) fn say_transport(uri: &mut SipUri, transport: Transport) {
+    match transport {
+        Transport::Tcp => uri.params.set("transport", "tcp"),
+        Transport::Tls => uri.params.set("transport", "tls"),
+        Transport::Udp | Transport::Ws | Transport::Wss => {}
     }
 }
 
 fn spelt(outbound: &Outbound, number: &str, host: Host, port: Option<u16>, transport: Transport) -> Uri {
     let mut sip = SipUri::new(Some(&outbound.numbers.write(number)), host, port);
-    if transport == Transport::Tcp {
-        sip.params.set("transport", "tcp");
-    }
+    say_transport(&mut sip, transport);
     if outbound.user_phone {
         sip.params.set("user", "phone");
     }
@@ -112,7 +131,8 @@ impl NumberFormat {
 
 /// The way to a peer, from our listener of its family.
 pub(crate) fn path_to(config: &Config, transport: Transport, remote: SocketAddr) -> Option<Path> {
-    let local = config.listeners.iter().find(|local| local.is_ipv4() == remote.is_ipv4())?;
+    let listeners = if transport == Transport::Tls { &config.listeners_tls } else { &config.listeners };
+    let local = listeners.iter().find(|local| local.is_ipv4() == remote.is_ipv4())?;
     Some(Path { transport, local: *local, remote, flow: None })
 }
 

@@ -29,7 +29,7 @@ use attempt::path_to;
 use caps::Meter;
 use order::{Rank, order};
 use peer::{Peer, Target};
-use resolve::Resolver;
+use resolve::{Families, Resolver};
 
 /// Every trunk of the configuration.
 #[derive(Default)]
@@ -268,8 +268,10 @@ impl Trunks {
 
     /// Brings every trunk's addresses in line with what is known of its name, and asks what is missing or old.
     pub(crate) fn resolve(&mut self, stack: &mut Stack) {
-        let families = |v4: bool| stack.config.listeners.iter().any(|local| local.is_ipv4() == v4);
-        let families = (families(true), families(false));
+        let of = |listeners: &[SocketAddr]| {
+            [true, false].map(|v4| listeners.iter().any(|local| local.is_ipv4() == v4))
+        };
+        let families = Families { plain: of(&stack.config.listeners), tls: of(&stack.config.listeners_tls) };
         let mut used = BTreeSet::new();
         let ids: Vec<TrunkId> = self.peers.keys().cloned().collect();
         for id in &ids {

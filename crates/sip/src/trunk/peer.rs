@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use havre_model::{Mono, TrunkDown, TrunkHealth, TrunkId};
 
-use super::attempt::{path_to, peer_host};
+use super::attempt::{path_to, peer_host, say_transport};
 use super::health::Health;
 use super::order::Rank;
-use super::resolve::{Question, Resolver};
+use super::resolve::{Families, Question, Resolver};
 use crate::Method;
 use crate::config::{self, Outbound};
 use crate::dialog::{PRODUCT, own_contact};
@@ -118,7 +118,7 @@ impl Peer {
     pub(super) fn resolve(
         &mut self,
         resolver: &Resolver,
-        families: (bool, bool),
+        families: Families,
         used: &mut BTreeSet<Question>,
         stack: &mut Stack,
     ) {
@@ -190,7 +190,11 @@ impl Peer {
             return;
         };
         let (host, port) = peer_host(&self.outbound, path.remote);
-        let uri = Uri::Sip(SipUri::new(Some(&account.user), host, port));
+        let mut uri = SipUri::new(Some(&account.user), host, port);
+        if path.transport == Transport::Tls {
+            say_transport(&mut uri, path.transport);
+        }
+        let uri = Uri::Sip(uri);
         let id = RegistrationId(stack.random_u64() | 1);
         let registration = Box::new(Registration::begin(stack, id, account, path, uri, expires));
         self.membership = Membership::Asked { registration, state: Standing::Open };
@@ -257,9 +261,7 @@ fn options(stack: &mut Stack, outbound: &Outbound, path: Path) -> Request {
     let (host, port) = peer_host(outbound, path.remote);
     let user = outbound.ping.as_ref().and_then(|ping| ping.user.as_deref());
     let mut sip = SipUri::new(user, host, port);
-    if path.transport == Transport::Tcp {
-        sip.params.set("transport", "tcp");
-    }
+    say_transport(&mut sip, path.transport);
     let uri = Uri::Sip(sip);
     let ours = outbound.from.as_ref().unwrap_or(&stack.config.server_name);
     let ours = Host::parse(ours).unwrap_or_else(|_| Host::Ip(stack.config.advertise(path.local).ip()));

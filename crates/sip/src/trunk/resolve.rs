@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use havre_model::Mono;
 
+use super::attempt::usual_port;
 use super::order::Rank;
 use crate::endpoint::Transport;
 
@@ -99,11 +100,26 @@ pub(crate) struct Found {
     pub(crate) failed: bool,
 }
 
+/// Which kinds of address we can call from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Families {
+    /// IPv4 and IPv6, in clear.
+    pub(crate) plain: [bool; 2],
+    /// The same over TLS.
+    pub(crate) tls: [bool; 2],
+}
+
+impl Families {
+    fn over(self, transport: Transport) -> [bool; 2] {
+        if transport == Transport::Tls { self.tls } else { self.plain }
+    }
+}
+
 /// A walk through what is known, noting what had to be known for it.
 struct Walk<'a> {
     resolver: &'a Resolver,
     used: &'a mut BTreeSet<Question>,
-    families: (bool, bool),
+    families: Families,
     found: Found,
 }
 
@@ -114,7 +130,7 @@ impl Resolver {
         name: &str,
         port: Option<u16>,
         transport: Option<Transport>,
-        families: (bool, bool),
+        families: Families,
         used: &mut BTreeSet<Question>,
     ) -> Found {
         let mut walk = Walk { resolver: self, used, families, found: Found::default() };
@@ -185,6 +201,7 @@ impl Walk<'_> {
     }
 
     fn by_naptr(&mut self, name: &str) {
+        let tls = self.families.tls.contains(&true);
         let Some(records) = self.records(name, RecordKind::Naptr) else { return };
         let mut services: Vec<_> = records
             .iter()
@@ -193,6 +210,7 @@ impl Walk<'_> {
                     let transport = match service.to_ascii_uppercase().as_str() {
                         "SIP+D2U" => Transport::Udp,
                         "SIP+D2T" => Transport::Tcp,
+                        "SIPS+D2T" if tls => Transport::Tls,
                         _ => return None,
                     };
                     Some((*order, *preference, replacement.clone(), transport))
@@ -229,12 +247,12 @@ impl Walk<'_> {
         }
         if !some && !open {
             let transport = services.first().map_or(Transport::Udp, |(_, transport)| *transport);
-            self.addresses(name, 5060, transport, Rank { priority: 0, weight: 0 });
+            self.addresses(name, usual_port(transport), transport, Rank { priority: 0, weight: 0 });
         }
     }
 
     fn addresses(&mut self, name: &str, port: u16, transport: Transport, rank: Rank) {
-        let (v4, v6) = self.families;
+        let [v4, v6] = self.families.over(transport);
         for (wanted, kind) in [(v4, RecordKind::A), (v6, RecordKind::Aaaa)] {
             if !wanted {
                 continue;
@@ -258,6 +276,7 @@ impl Walk<'_> {
 fn srv_name(name: &str, transport: Transport) -> String {
     let service = match transport {
         Transport::Udp => "_sip._udp",
+        Transport::Tls => "_sips._tcp",
         _ => "_sip._tcp",
     };
     format!("{service}.{name}")
@@ -267,7 +286,7 @@ fn srv_name(name: &str, transport: Transport) -> String {
 mod tests {
     use super::*;
 
-    const IPV4: (bool, bool) = (true, false);
+    const IPV4: Families = Families { plain: [true, false], tls: [false, false] };
 
     fn at(seconds: u64) -> Mono {
         Mono::from_start(Duration::from_secs(seconds))
@@ -341,6 +360,46 @@ mod tests {
             (8_193, Transport::Tcp, "192.0.2.2:5070"),
         ];
         assert_eq!(told, expected.map(|(p, t, at)| (p, t, at.to_owned())));
+    }
+
+    #[test]
+    fn tls_is_taken_where_we_can_be_called_back_over_it() {
+        let secure = |asked: &Question| {
+            let records = match (asked.name.as_str(), asked.kind) {
+                ("carrier.example", RecordKind::Naptr) => {
+                    [("SIPS+D2T", 1, "_sips._tcp"), ("SIP+D2U", 2, "_sip._udp")]
+                        .map(|(service, order, name)| Record::Naptr {
+                            order,
+                            preference: 1,
+                            service: service.to_owned(),
+                            replacement: format!("{name}.carrier.example"),
+                        })
+                        .to_vec()
+                }
+                ("_sips._tcp.carrier.example", RecordKind::Srv) => vec![srv(1, 0, "a.carrier.example")],
+                _ => return zone(asked),
+            };
+            Some((records, 60))
+        };
+        let told = |families: Families, transport: Option<Transport>| {
+            let mut resolver = Resolver::default();
+            loop {
+                let mut used = BTreeSet::new();
+                let found = resolver.find("carrier.example", None, transport, families, &mut used);
+                let asked = resolver.ask(&used, at(0));
+                if asked.is_empty() {
+                    return found.targets.iter().map(|(_, transport, _)| *transport).collect::<Vec<_>>();
+                }
+                for question in asked {
+                    resolver.on_answer(&question, secure(&question), at(0));
+                }
+            }
+        };
+        let both = Families { tls: [true, false], ..IPV4 };
+        assert_eq!(told(both, None)[..2], [Transport::Tls; 2], "the domain's first choice");
+        assert_eq!(told(both, Some(Transport::Tls)), [Transport::Tls; 2]);
+        assert!(told(IPV4, None).iter().all(|transport| *transport == Transport::Udp));
+        assert_eq!(told(IPV4, Some(Transport::Tls)), [], "nobody could call us back");
     }
 
     #[test]
