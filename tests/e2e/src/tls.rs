@@ -167,6 +167,13 @@ impl Stream {
         }
     }
 
+    fn says_goodbye(&mut self) {
+        match self {
+            Self::Client(stream) => stream.conn.send_close_notify(),
+            Self::Server(stream) => stream.conn.send_close_notify(),
+        }
+    }
+
     fn state(&self) -> &CommonState {
         match self {
             Self::Client(stream) => &stream.conn,
@@ -240,9 +247,9 @@ impl TlsClient {
     /// Sends bytes, ends, and reads until the far end has nothing more to say, each time for so long at most.
     pub fn hurls(mut self, bytes: &[u8], patience: Duration) {
         // The far end may close before it has read all.
-        let _ = self.stream.sock.set_read_timeout(Some(patience));
+        let _ = self.stream.socket().set_read_timeout(Some(patience));
         if self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok() {
-            self.stream.conn.send_close_notify();
+            self.stream.says_goodbye();
             let _ = self.stream.flush();
         }
         while self.read().is_ok_and(|open| open) {}
