@@ -1,13 +1,15 @@
 //! The machine of one call.
 
+mod advocate;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use havre_dialplan::{self as dialplan, Dialplan, Walk};
 use havre_model::{
-    AgentId, CallEvent, CallId, Cause, Digit, LegId, LineId, Mono, Now, Outcome, Pii, Risk, TrunkId, Unix,
-    Wakeup, What, limits,
+    CallEvent, CallId, Cause, Digit, LineId, Mono, Now, Outcome, Pii, Risk, TrunkId, Unix, Wakeup, What,
+    limits,
 };
 
 use crate::health::{CallerHealth, Verdict};
@@ -16,13 +18,6 @@ use crate::{End, Input, Output, Redial};
 
 /// Without an ACK the greeting starts this long after the 200: a carrier that loses ACKs still has a caller on the line.
 const GREET_WITHOUT_ACK: Duration = Duration::from_millis(500);
-
-/// Phones may open their port a moment after they answer: until then an unreachable port says nothing, and a phone that
-/// stays silent is found out by that.
-const PORT_GRACE: Duration = Duration::from_secs(3);
-
-/// A page that is reloaded, or a laptop that changes its network, is back within this time, or the caller is queued again.
-const REATTACH_WITHIN: Duration = Duration::from_secs(20);
 
 /// A carrier may say one key both ways, by INFO and in the audio: the second within this time is the same press.
 const KEY_TWICE: Duration = Duration::from_secs(1);
@@ -230,6 +225,8 @@ impl Call {
             Input::Resumed { leg } => self.on_resumed(leg, now),
             Input::AgentEnded(End::HungUp | End::Cancelled) => self.end(Cause::AgentHungUp, now),
             Input::AgentEnded(End::Unknown | End::Lost) => self.agent_lost(now),
+            Input::AgentDetached => self.on_agent_detached(now),
+            Input::AgentAttached => self.on_agent_attached(),
             Input::AgentUnreachable => self.on_agent_unreachable(now),
             Input::AgentProbed { alive } => self.on_agent_probed(alive, now),
             Input::AgentMedia(flowing) => self.on_agent_media(flowing, now),
@@ -256,8 +253,10 @@ impl Call {
                 self.outputs.push_back(Output::Pick);
             }
             Stage::Picked { greet_at } if now.mono >= *greet_at => self.greet(now),
-            Stage::Talking(Talk { link: Link::Here { leg, health, .. }, .. }) => {
+            Stage::Talking(Talk { link: Link::Here { leg, health, detached, .. }, .. }) => {
                 match health.on_timeout(now.mono) {
+                    // Its media say that it is there; when they no longer do, it is lost.
+                    Some(Verdict::Probe) if *detached => {}
                     Some(Verdict::Probe) => self.outputs.push_back(Output::ProbeAgent { agent: *leg }),
                     Some(Verdict::Dead) => self.agent_lost(now),
                     None => {}
@@ -439,110 +438,6 @@ impl Call {
             self.event(What::Risk(then), now);
         }
         changed
-    }
-
-    fn on_connected(&mut self, agent: AgentId, leg: LegId, browser: bool, now: Now) {
-        let Stage::Waiting { since } = self.stage else {
-            // The caller left while the confirmation travelled: the advocate is free again.
-            self.outputs.push_back(Output::HangUpAgent { agent: leg, cause: Cause::Withdrawn });
-            self.outputs.push_back(Output::TalkEnded { agent, reachable: true });
-            return;
-        };
-        self.answered = true;
-        self.event(What::Answered { agent: agent.clone(), waited: now.mono.since(since) }, now);
-        self.stage = Stage::Talking(Talk { agent, link: Link::new(leg, browser, now) });
-        self.tell_walk(dialplan::Input::Answered, now);
-        self.outputs.push_back(Output::Bridge { agent: leg });
-    }
-
-    fn on_resumed(&mut self, leg: LegId, now: Now) {
-        let Stage::Talking(talk) = &mut self.stage else { return };
-        talk.link = Link::new(leg, true, now);
-        let agent = talk.agent.clone();
-        self.event(What::AgentBack { agent }, now);
-        self.tell_walk(dialplan::Input::AgentBack, now);
-        self.outputs.push_back(Output::Bridge { agent: leg });
-    }
-
-    fn on_agent_media(&mut self, flowing: bool, now: Now) {
-        let Some(Link::Here { leg, browser, since, health, held }) = self.stage.link() else { return };
-        if flowing {
-            let was_doubtful = health.is_doubtful();
-            health.on_media(now.mono);
-            if was_doubtful {
-                self.tell_walk(dialplan::Input::AgentBack, now);
-            }
-        } else if !*held {
-            if *browser {
-                health.on_browser_silence(*since, now.mono);
-            } else {
-                health.on_silence(now.mono);
-            }
-            let agent = *leg;
-            self.outputs.push_back(Output::ProbeAgent { agent });
-            self.tell_walk(dialplan::Input::AgentSilent, now);
-        }
-    }
-
-    fn on_agent_probed(&mut self, alive: bool, now: Now) {
-        let Some(Link::Here { health, .. }) = self.stage.link() else { return };
-        if !alive {
-            self.agent_lost(now);
-            return;
-        }
-        let was_doubtful = health.is_doubtful();
-        health.on_alive(now.mono);
-        if was_doubtful && !health.is_doubtful() {
-            self.tell_walk(dialplan::Input::AgentBack, now);
-        }
-    }
-
-    fn on_agent_unreachable(&mut self, now: Now) {
-        let Some(Link::Here { since, browser, .. }) = self.stage.link() else { return };
-        if now.mono.since(*since) < PORT_GRACE {
-            return;
-        }
-        // A browser that hangs up closes its port and says BYE over another connection, which may be the slower one: it is
-        // asked, and its BYE comes before its answer.
-        if *browser {
-            self.on_agent_media(false, now);
-        } else {
-            self.agent_lost(now);
-        }
-    }
-
-    fn on_agent_held(&mut self, held: bool, now: Now) {
-        let Some(Link::Here { health, held: was, .. }) = self.stage.link() else { return };
-        if *was == held {
-            return;
-        }
-        *was = held;
-        health.on_media(now.mono);
-        let input = if held { dialplan::Input::AgentSilent } else { dialplan::Input::AgentBack };
-        self.tell_walk(input, now);
-    }
-
-    /// The advocate's leg died. A browser has a while to come back, unless nothing ever came from it: it would come back to
-    /// the same network. Otherwise, or after that, the caller is queued again with the first arrival, and hears why.
-    fn agent_lost(&mut self, now: Now) {
-        let Stage::Talking(talk) = &mut self.stage else { return };
-        let agent = talk.agent.clone();
-        if let Link::Here { leg, browser, health, .. } = talk.link {
-            self.outputs.push_back(Output::HangUpAgent { agent: leg, cause: Cause::AgentLost });
-            if browser && !health.is_cut_off(now.mono) {
-                talk.link = Link::Away { until: now.mono + REATTACH_WITHIN };
-                self.event(What::AgentAway { agent: agent.clone() }, now);
-                self.tell_walk(dialplan::Input::AgentSilent, now);
-                self.outputs.push_back(Output::Reattach { agent });
-                return;
-            }
-        }
-        self.stage = Stage::Waiting { since: now.mono };
-        self.outputs.push_back(Output::TalkEnded { agent: agent.clone(), reachable: false });
-        self.event(What::AgentLost { agent }, now);
-        self.change_risk(Risk::Elevated, now);
-        self.rejoin(now);
-        self.tell_walk(dialplan::Input::AgentLost, now);
     }
 
     /// Back into the line, at the place that the first arrival gives.

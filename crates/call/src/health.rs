@@ -147,6 +147,11 @@ impl AgentHealth {
         };
     }
 
+    /// Whether media flows, as far as is known.
+    pub(crate) fn is_well(self) -> bool {
+        matches!(self, Self::Well { .. })
+    }
+
     /// Whether the caller hears waiting sound instead of the advocate.
     pub(crate) fn is_doubtful(self) -> bool {
         matches!(self, Self::Doubtful { .. } | Self::Unheard { .. })

@@ -73,6 +73,10 @@ pub enum Input {
     },
     /// No media from the advocate's phone for a while though none is on hold (`false`), or again some (`true`).
     AgentMedia(bool),
+    /// The connection for the signalling of the advocate's browser is gone.
+    AgentDetached,
+    /// The same page has another one.
+    AgentAttached,
     /// The advocate's port is unreachable (ICMP).
     AgentUnreachable,
     /// The advocate put the caller on hold, or took them back.

@@ -15,8 +15,8 @@ pub struct Talk {
 /// What connects an advocate with the caller.
 #[derive(Debug)]
 pub(crate) enum Link {
-    /// A leg.
-    Here { leg: LegId, browser: bool, since: Mono, health: AgentHealth, held: bool },
+    /// A leg. A `detached` one can be told and asked nothing; its media flow.
+    Here { leg: LegId, browser: bool, since: Mono, health: AgentHealth, held: bool, detached: bool },
     /// The browser's connection is gone; its page has until then to come back.
     Away { until: Mono },
 }
@@ -34,6 +34,7 @@ impl Talk {
 
 impl Link {
     pub(crate) fn new(leg: LegId, browser: bool, now: Now) -> Self {
-        Self::Here { leg, browser, since: now.mono, health: AgentHealth::new(now.mono), held: false }
+        let health = AgentHealth::new(now.mono);
+        Self::Here { leg, browser, since: now.mono, health, held: false, detached: false }
     }
 }

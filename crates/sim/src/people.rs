@@ -91,6 +91,9 @@ impl Advocate {
     /// Registers the phone.
     pub fn signs_in(&self) {
         self.with(|inner, ip| {
+            if inner.station(ip).browser {
+                inner.notice_broken_connections(ip);
+            }
             let station = inner.station(ip);
             let account = station.account.clone().unwrap_or_else(|| panic!("callers do not sign in"));
             let uri =

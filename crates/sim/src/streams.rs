@@ -53,6 +53,8 @@ pub(crate) struct Streams {
     on_the_way: BTreeMap<(Mono, u64), (u64, End, Carried)>,
     /// For phones that are dark.
     waiting: Vec<(u64, End, Carried)>,
+    /// Those of pages that have not noticed it yet.
+    broken: Vec<(IpAddr, FlowId)>,
     count: u64,
 }
 
@@ -132,9 +134,25 @@ impl Inner {
     /// A phone's connections break.
     pub(crate) fn break_connections(&mut self, ip: IpAddr) {
         let theirs = self.streams.connections.iter().filter(|(_, connection)| connection.phone == ip);
-        for id in theirs.map(|(id, _)| *id).collect::<Vec<_>>() {
+        for (id, flow) in theirs.map(|(id, connection)| (*id, connection.phone_flow)).collect::<Vec<_>>() {
             let at = self.now.mono + DELAY;
             self.streams.put(at, id, End::Switch, Carried::Closed);
+            self.streams.broken.push((ip, flow));
+        }
+    }
+
+    /// A page that makes its next connection knows that the last one broke.
+    pub(crate) fn notice_broken_connections(&mut self, ip: IpAddr) {
+        let (theirs, others) =
+            std::mem::take(&mut self.streams.broken).into_iter().partition(|(of, _)| *of == ip);
+        self.streams.broken = others;
+        let theirs: Vec<(IpAddr, FlowId)> = theirs;
+        let now = self.now;
+        for (_, flow) in theirs {
+            if let Some(station) = self.stations.get_mut(&ip) {
+                station.phone.handle_input(phone::Input::Sip(SipInput::Closed { flow }), now);
+                self.drain_station(ip);
+            }
         }
     }
 

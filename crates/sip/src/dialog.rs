@@ -129,6 +129,11 @@ impl Dialog {
         }
     }
 
+    /// Whether it is with whoever answers at this contact.
+    pub(crate) fn is_with(&self, contact: &Uri) -> bool {
+        self.target.equivalent(contact)
+    }
+
     /// A phone whose address or connection has changed is answered at the new one.
     pub(crate) fn follow(&mut self, path: Path) {
         self.path = path;

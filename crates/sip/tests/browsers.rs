@@ -339,6 +339,30 @@ fn a_reloaded_page_replaces_its_old_connection_even_if_nobody_noticed_its_end() 
 }
 
 #[test]
+fn a_page_whose_connection_was_cut_goes_on_with_its_call_over_the_next() {
+    let mut line = Line::registered();
+    line.talks();
+    line.closes(FLOW);
+    assert!(!line.havre.reattach(LEG, &fr()), "there is no page");
+    line.connects(OTHER_TAB, "advocate-fr");
+    line.sends(OTHER_TAB, &register("page-2", "sip:qq@zz.invalid;transport=ws", SECOND_TAB, 600));
+    assert!(!line.havre.reattach(LEG, &fr()), "it is another page");
+    line.connects(RELOADED, "advocate-fr");
+    line.sends(RELOADED, &register("page-1b", "sip:jl8lmv34@1vp3vfnguib4.invalid;transport=ws", TAB, 600));
+    assert!(!line.havre.reattach(LEG, &"advocate-en".parse().unwrap()), "nobody else has that page");
+    assert!(line.havre.reattach(LEG, &fr()));
+    let outputs = line.command(Command::Probe { leg: LEG });
+    let (path, options) = messages(&outputs).remove(0);
+    assert_eq!(path.flow, Some(RELOADED));
+    let outputs = line.sends(RELOADED, &answer(&options, 200, "page", ""));
+    assert!(
+        matches!(events(&outputs)[..], [Event::Probed { leg: LEG, alive: true, .. }]),
+        "{:?}",
+        events(&outputs)
+    );
+}
+
+#[test]
 fn another_tab_replaces_nothing() {
     let mut line = Line::registered();
     line.connects(OTHER_TAB, "advocate-fr");

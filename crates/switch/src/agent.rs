@@ -104,6 +104,7 @@ impl Switch {
             (sip::Event::SessionExpired { .. }, _) => {
                 self.command_sip(sip::Command::Probe { leg }, now);
             }
+            (sip::Event::Detached { .. }, Part::Talking) => self.on_detached(leg, call, now),
             (sip::Event::Detached { .. }, _) => self.fail_agent_leg(leg, Cause::AgentLost, now),
             (sip::Event::Ended { by, .. }, Part::Talking) => {
                 self.forget_leg(leg);

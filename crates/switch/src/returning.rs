@@ -20,6 +20,40 @@ pub(crate) struct Returning {
 }
 
 impl Switch {
+    /// The connection of a page in a talk is gone; perhaps it has the next one already.
+    pub(crate) fn on_detached(&mut self, leg: LegId, call: CallId, now: Now) {
+        let Some(Leg { role: Role::Agent { agent, .. }, .. }) = self.legs.get(&leg) else { return };
+        let agent = agent.clone();
+        if self.sip.reattach(leg, &agent) {
+            self.tell_call(call, CallInput::AgentAttached, now);
+        } else {
+            self.detached.insert(agent, leg);
+            self.tell_call(call, CallInput::AgentDetached, now);
+        }
+    }
+
+    /// The agent has registered: the page of a talk may have its next connection. Another page means that the old one is
+    /// gone: it was loaded again.
+    pub(crate) fn reattach(&mut self, agent: &AgentId, now: Now) {
+        let Some(leg) = self.detached.get(agent).copied() else { return };
+        let call = match self.legs.get(&leg).map(|leg| &leg.role) {
+            Some(Role::Agent { call, part: Part::Talking, .. }) => *call,
+            _ => {
+                self.detached.remove(agent);
+                return;
+            }
+        };
+        let input = if self.sip.reattach(leg, agent) {
+            CallInput::AgentAttached
+        } else if self.sip.has_browser(agent) {
+            CallInput::AgentEnded(havre_call::End::Lost)
+        } else {
+            return;
+        };
+        self.detached.remove(agent);
+        self.tell_call(call, input, now);
+    }
+
     /// The call waits for this agent's browser.
     pub(crate) fn await_return(&mut self, call: CallId, agent: &AgentId) {
         self.returning.insert(agent.clone(), Returning { call, leg: None, dials: 0 });

@@ -41,6 +41,8 @@ pub struct Switch {
     pub(crate) offers: HashMap<OfferId, LegId>,
     /// Agents in a talk whose browser went away.
     pub(crate) returning: HashMap<AgentId, Returning>,
+    /// Legs of pages whose connection is gone, while their talks go on.
+    pub(crate) detached: HashMap<AgentId, LegId>,
     pub(crate) dialled: DialledLegs,
     pub(crate) wakeups: Wakeups,
     pub(crate) outputs: VecDeque<Output>,
@@ -124,6 +126,7 @@ impl Switch {
             closing: HashMap::new(),
             offers: HashMap::new(),
             returning: HashMap::new(),
+            detached: HashMap::new(),
             dialled: DialledLegs::default(),
             wakeups: Wakeups::default(),
             outputs: VecDeque::new(),
@@ -297,6 +300,7 @@ impl Switch {
             }
             sip::Event::Registered { agent, .. } => {
                 self.queue.handle_input(queue::Input::Reachable { agent: agent.clone(), yes: true }, now);
+                self.reattach(&agent, now);
                 self.dial_returning(&agent);
             }
             sip::Event::Trunk { trunk, health } => {

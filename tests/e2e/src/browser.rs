@@ -232,6 +232,12 @@ impl<'a> Page<'a> {
         self.ask(json!({ "does": "reload" }));
     }
 
+    /// Its phone's connection to the line is cut; its media flow.
+    #[track_caller]
+    pub fn is_cut_off(&self) {
+        assert_eq!(self.ask(json!({ "does": "cut" })), json!(1), "no connection to cut");
+    }
+
     /// Closes it, as a browser that crashed: nothing is said to anybody.
     #[track_caller]
     pub fn close(self) {

@@ -88,6 +88,41 @@ fn a_caller_and_a_browser_hear_each_other_through_opus() {
 }
 
 #[test]
+fn a_cut_connection_is_heard_by_neither() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let browser = Browser::start(ADVOCATE);
+    let (desk, mut caller) = in_conversation(&browser, &line);
+    caller.media.press("1");
+    desk.waits_for(".last .word");
+    desk.is_cut_off();
+    let mut noticed = false;
+    // Until the page has noticed it and is connected again: looked at all the while.
+    until("another connection", SOON, || {
+        let tone = caller.media.tone(SECOND / 2).expect("a tone at the caller's");
+        assert!((tone.hz - ADVOCATE).abs() < 3.0 && tone.purity > 8.0 && tone.dbfs > -18.0, "{tone:?}");
+        let heard = desk.hears().expect("a connection");
+        assert!((heard.hz - CALLER).abs() < 12.0 && (heard.dbfs + 12.0).abs() < 2.0, "{heard:?}");
+        let reached = desk.count(".reach.ok") == 1;
+        noticed |= !reached;
+        (noticed && reached).then_some(())
+    });
+    // It is the same talk for the desk, too: held, taken back, and ended over the new connection.
+    desk.press("h");
+    desk.waits_for("text=On hold");
+    desk.press("h");
+    desk.waits_until_gone("text=On hold");
+    caller.hears(ADVOCATE);
+    assert_eq!(desk.text(".last .word"), "Yes");
+    assert!(events.of("agent_away").is_empty(), "{}", events.log());
+    desk.click("text=End the call");
+    desk.click("text=Yes, end it");
+    caller.is_hung_up_on();
+    desk.is_faultless();
+    Report::becomes(line.config(), Report { offered: 1, answered: 1, abandoned: 0, lost: 0, in_progress: 0 });
+}
+
+#[test]
 fn a_page_that_is_reloaded_has_its_caller_again() {
     let line = Line::demo().start();
     let browser = Browser::start(ADVOCATE);

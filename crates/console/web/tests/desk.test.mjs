@@ -206,3 +206,34 @@ test("a desk that is open on another page still rings", on.as(["supervisor"], "#
   await page.keyboard.press("a");
   await until(() => page.evaluate(() => window.fakeLine.answered === 1), "answered");
 }));
+
+test("a talk that is ended while the connection is cut ends as soon as there is another", desk(async (page, mock) => {
+  await talk(page, mock);
+  await page.click("text=End the call");
+  await page.evaluate(() => { window.fakeLine.refuse = true; window.fakeLine.drop(); });
+  await page.waitForSelector(".talk .controls button:disabled");
+  await page.click("text=Yes, end it");
+  await page.waitForSelector("text=Ending the call as soon as the connection is back");
+  assert.ok(!(await seen(page)).includes("BYE"), "nobody would hear it");
+  await page.evaluate(() => (window.fakeLine.refuse = false));
+  await until(async () => (await seen(page)).includes("BYE"), "BYE", 12_000);
+}));
+
+test("a talk that the line knows no more is over, though its BYE never came", desk(async (page, mock) => {
+  await talk(page, mock);
+  await page.evaluate(() => window.fakeLine.drop());
+  mock.setDesk({ talk: null, state: { name: "wrap_up", reason: null, since: Date.now(), until: null } });
+  await page.waitForSelector(".state.wrap_up");
+  assert.equal(await page.locator(".talk").count(), 0);
+  assert.ok(!(await seen(page)).includes("BYE"));
+}));
+
+test("who cannot be reached is not told to wait for a ring", desk(async (page, mock) => {
+  await page.waitForSelector("text=When somebody calls, it rings here.");
+  mock.setDesk({ reachable: { browser: false, phones: 0, since: Date.now() } });
+  await page.waitForSelector("text=calls cannot reach you yet");
+  assert.doesNotMatch(await page.textContent(".state"), /rings here/);
+  // Another phone of theirs rings.
+  mock.setDesk({ reachable: { browser: false, phones: 1, since: Date.now() } });
+  await page.waitForSelector("text=When somebody calls, it rings here.");
+}));

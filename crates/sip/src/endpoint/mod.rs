@@ -158,6 +158,13 @@ impl Endpoint {
         self.trunks.can_reach(group)
     }
 
+    /// Lets a leg that was detached go on over the connection by which the very page behind it has registered since: a
+    /// page has one contact for as long as it lives. Whether there is such a page.
+    pub fn reattach(&mut self, leg: LegId, agent: &AgentId) -> bool {
+        let Some(leg) = self.legs.find(leg) else { return false };
+        self.registrar.browsers(agent).any(|browser| leg.follow(&browser.uri, browser.path))
+    }
+
     /// Legs that are not over.
     #[must_use]
     pub fn legs(&self) -> usize {

@@ -30,10 +30,10 @@ use bytes::Bytes;
 use havre_model::{Cause, Digit, FlowId, LegId};
 
 use crate::Method;
-use crate::endpoint::{EndedBy, Event};
+use crate::endpoint::{EndedBy, Event, Path};
 use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, Stack};
 use crate::trunk::Attempt;
-use crate::wire::{Headers, Name};
+use crate::wire::{Headers, Name, Uri};
 use established::Established;
 use hang_up::Ending;
 
@@ -117,6 +117,16 @@ impl Leg {
             State::Dialling(_) | State::Ending(_) | State::Over => return false,
         };
         path.transport.is_web() && path.flow == Some(flow)
+    }
+
+    /// Goes on over this connection, if it is with the page that answers at this contact. Whether it is.
+    pub(crate) fn follow(&mut self, contact: &Uri, path: Path) -> bool {
+        let State::Established(established) = &mut self.state else { return false };
+        let same = established.dialog.is_with(contact);
+        if same {
+            established.dialog.follow(path);
+        }
+        same
     }
 
     /// A request of this dialog, not ACK or CANCEL.

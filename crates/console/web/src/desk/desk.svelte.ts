@@ -103,7 +103,10 @@ class DeskState {
     time.sync(desk.at);
     const before = this.now?.talk?.call;
     if (before !== desk.talk?.call) this.keys = [];
-    if (before && !desk.talk) this.ended += 1;
+    if (before && !desk.talk) {
+      this.ended += 1;
+      this.phone.forget(before);
+    }
     this.now = desk;
   }
 

@@ -32,6 +32,8 @@ export class Phone {
   call = $state<string | null>(null);
   /** Media arrive and leave. */
   connected = $state(false);
+  /** The person has ended the talk while there was no connection to say so over: it is said over the next one. */
+  ending = $state(false);
 
   #ua: UA | null = null;
   #socket: InstanceType<typeof JsSIP.WebSocketInterface> | null = null;
@@ -63,7 +65,10 @@ export class Phone {
     ua.on("connecting", () => (this.wire = "connecting"));
     ua.on("connected", () => (this.wire = "open"));
     ua.on("disconnected", () => this.#disconnected());
-    ua.on("registered", () => (this.registered = true));
+    ua.on("registered", () => {
+      this.registered = true;
+      if (this.ending) this.#session?.terminate();
+    });
     ua.on("unregistered", () => (this.registered = false));
     ua.on("registrationFailed", () => {
       this.registered = false;
@@ -108,7 +113,15 @@ export class Phone {
   }
 
   hangUp() {
-    this.#session?.terminate();
+    if (this.registered || this.line !== "talking") return this.#session?.terminate();
+    // JsSIP would forget the talk at once, and the server never hear that it is over.
+    this.mute(true);
+    this.ending = true;
+  }
+
+  /** The server knows of this talk no more, and its BYE did not come through. */
+  forget(call: string) {
+    if (this.call === call) this.#drop(this.#session);
   }
 
   mute(muted: boolean) {
@@ -119,7 +132,8 @@ export class Phone {
 
   hold(held: boolean) {
     const session = this.#session;
-    if (!session) return;
+    // Without a connection JsSIP would end the talk over it.
+    if (!session || !this.registered) return;
     const done = held ? session.hold() : session.unhold();
     if (done) this.held = held;
   }
@@ -171,8 +185,11 @@ export class Phone {
       // A caller comes before a test.
       this.#session.terminate();
     }
-    // The server rings again for the talk we are in: the old connection is dead to it.
+    // The server rings again for the talk we are in: the old connection is dead to it. Who has ended it is brought back to
+    // end it: otherwise the caller would hear that the line dropped.
+    const ending = resume && this.ending;
     if (resume) this.#drop(this.#session);
+    this.ending = ending;
     this.call = request.getHeader("X-Havre-Call") ?? null;
     this.line = "ringing";
     this.trouble = null;
@@ -204,7 +221,10 @@ export class Phone {
     const current = (then: () => void) => () => this.#session === session && then();
     session.on("peerconnection", ({ peerconnection }: { peerconnection: RTCPeerConnection }) => this.#wires(peerconnection));
     session.on("icecandidate", ({ ready }: { ready: () => void }) => ready());
-    session.on("accepted", current(() => this.line !== "testing" && (this.line = "talking")));
+    session.on("accepted", current(() => {
+      if (this.line !== "testing") this.line = "talking";
+      if (this.ending) session.terminate();
+    }));
     session.on("ended", current(() => this.#idle(null)));
     session.on("failed", current(() => this.#idle(this.line === "testing" ? "refused" : null)));
   }
@@ -243,6 +263,8 @@ export class Phone {
   /** Sound that broke comes back by a new registration: the server then rings with `X-Havre-Resume`. */
   #broken(connection: RTCPeerConnection) {
     if (this.#session?.connection !== connection || this.connected) return;
+    // As long as sound of ours arrives there, a cut connection alone would change nothing.
+    connection.close();
     this.#reconnect();
   }
 
@@ -277,6 +299,7 @@ export class Phone {
     this.connected = false;
     this.muted = false;
     this.held = false;
+    this.ending = false;
     if (trouble || this.trouble !== "blocked") this.trouble = trouble;
   }
 
