@@ -114,8 +114,8 @@ impl Board {
     }
 
     /// A caller went this way of the plan, out of a menu: by this key, or by pressing none.
-    pub fn on_went(&mut self, from: String, key: Option<Digit>) {
-        Arc::make_mut(&mut self.tally).on_went(from, key);
+    pub fn on_went(&mut self, from: &str, key: Option<Digit>, at: Unix) {
+        Arc::make_mut(&mut self.today).on_went(at, from, key);
     }
 
     /// What is true of a call just now beside its events: whether the caller may have called earlier, and whether the
@@ -185,7 +185,7 @@ impl Board {
             What::Joined { language, risk } => call.join(*language, *risk, event.at),
             What::Rejoined { language, risk } => {
                 call.join(*language, *risk, event.at);
-                tally.rejoined += 1;
+                Arc::make_mut(&mut self.today).on_went(event.at, "advocate", None);
             }
             What::Language(language) => call.language = *language,
             What::Risk(risk) => call.set_risk(*risk, event.at),
@@ -202,7 +202,9 @@ impl Board {
                 call.waited = Some(*waited);
                 call.agent = Some(agent.clone());
                 tally.on_answered(call.language, *waited);
-                Arc::make_mut(&mut self.today).on_answered(event.at, call.language, *waited);
+                let today = Arc::make_mut(&mut self.today);
+                today.on_answered(event.at, call.language, *waited);
+                today.on_went(event.at, "waiting", None);
             }
             // The caller is queued again by `Rejoined`; until then the talk is over.
             What::AgentLost { .. } => talk_over(&mut self.agents, call, event.at),
@@ -250,7 +252,9 @@ impl Board {
 
     fn on_arrived(&mut self, event: &CallEvent, line: &LineId, trunk: &TrunkId) {
         Arc::make_mut(&mut self.tally).on_offered(line, trunk, event.at);
-        Arc::make_mut(&mut self.today).on_offered(event.at);
+        let today = Arc::make_mut(&mut self.today);
+        today.on_offered(event.at);
+        today.on_went(event.at, &format!("line:{}", line.as_str()), None);
         if self.calls.len() >= limits::MAX_CALLS {
             return;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use havre_model::{Digit, Language, LineId, Outcome, Risk, TrunkId, Unix};
+use havre_model::{Language, LineId, Outcome, Risk, TrunkId, Unix};
 
 use crate::Histogram;
 
@@ -19,7 +19,7 @@ const LANGUAGES: usize = Language::ALL.len();
 const RISKS: usize = Risk::ALL.len();
 const OUTCOMES: usize = 3;
 
-/// Lines, trunks and menus counted one by one: a reload can bring new ones, again and again.
+/// Lines and trunks counted one by one: a reload can bring new ones, again and again.
 const MAX_NAMES: usize = 1_000;
 
 /// Counts of calls since the start.
@@ -35,14 +35,10 @@ pub struct Tally {
     pub pages: u64,
     /// Alarms that audio goes one way only, by [`Side`](havre_model::Side) and [`Way`](havre_model::Way).
     pub one_way: [[u64; 2]; 2],
-    /// Callers who were queued again, because their advocate was lost.
-    pub(crate) rejoined: u64,
     /// INVITEs taken, by line.
     pub(crate) by_line: BTreeMap<LineId, u64>,
     /// INVITEs taken, by trunk, and when the last one came.
     pub(crate) by_trunk: BTreeMap<TrunkId, (u64, Unix)>,
-    /// Callers who went a way out of a menu, by its place and the key.
-    ways: BTreeMap<String, BTreeMap<Option<Digit>, u64>>,
     ended: [[[u64; OUTCOMES]; RISKS]; LANGUAGES],
     waits: [Histogram; LANGUAGES],
     in_time: [Share; LANGUAGES],
@@ -63,10 +59,8 @@ impl Tally {
             alerts: 0,
             pages: 0,
             one_way: Default::default(),
-            rejoined: 0,
             by_line: BTreeMap::new(),
             by_trunk: BTreeMap::new(),
-            ways: BTreeMap::new(),
             ended: Default::default(),
             waits: std::array::from_fn(|_| Histogram::new(WAIT_BOUNDS)),
             in_time: Default::default(),
@@ -82,17 +76,6 @@ impl Tally {
             let (offered, last) = self.by_trunk.entry(trunk.clone()).or_insert((0, at));
             (*offered, *last) = (*offered + 1, at);
         }
-    }
-
-    pub(crate) fn on_went(&mut self, from: String, key: Option<Digit>) {
-        if self.ways.len() < MAX_NAMES || self.ways.contains_key(&from) {
-            *self.ways.entry(from).or_default().entry(key).or_default() += 1;
-        }
-    }
-
-    /// How many callers went this way; `key` is `None` for those who pressed none.
-    pub(crate) fn went(&self, from: &str, key: Option<Digit>) -> u64 {
-        self.ways.get(from).and_then(|keys| keys.get(&key)).copied().unwrap_or_default()
     }
 
     pub(crate) fn on_answered(&mut self, language: Language, waited: Duration) {
@@ -144,11 +127,6 @@ impl Tally {
         self.offered.saturating_sub(ended)
     }
 
-    /// Talks that began.
-    pub(crate) fn talks(&self) -> u64 {
-        self.waits.iter().map(Histogram::count).sum()
-    }
-
     /// Waits from joining to answer.
     #[must_use]
     pub fn waits(&self, language: Language) -> &Histogram {
@@ -183,25 +161,6 @@ mod tests {
         assert_eq!(tally.in_time(FR), Share { within: 1, of: 4 });
         assert_eq!(tally.in_time(Language::En), Share::default());
         assert_eq!(tally.waits(FR).count(), 2);
-    }
-
-    #[test]
-    fn ways_are_counted_by_their_menu_and_key_and_their_menus_are_bounded() {
-        let mut tally = Tally::new(Unix::from_millis(0));
-        let two = Digit::from_char('2');
-        for key in [two, None, two] {
-            tally.on_went("menu:greeting".to_owned(), key);
-        }
-        let went = |from, key| tally.went(from, key);
-        assert_eq!(
-            [went("menu:greeting", two), went("menu:greeting", None), went("menu:other", two)],
-            [2, 1, 0]
-        );
-        for menu in 0..2 * MAX_NAMES {
-            tally.on_went(format!("menu:{menu}"), two);
-        }
-        tally.on_went("menu:greeting".to_owned(), two);
-        assert_eq!((tally.ways.len(), tally.went("menu:greeting", two)), (MAX_NAMES, 3));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The last 24 hours in quarters of an hour: what the day's curves are drawn from.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_model::{Language, Outcome, Unix};
+use havre_model::{Digit, Language, Outcome, Unix};
 
 /// One bucket's length.
 pub(crate) const BUCKET: Duration = Duration::from_secs(900);
@@ -14,9 +14,16 @@ const BUCKETS: i64 = 96;
 /// Waits kept in one bucket for one language. The busiest hour measured on any line (988 Canada) has 31 calls.
 const MAX_WAITS: usize = 1_024;
 
+/// Ways through the plan counted in one bucket: a plan has some dozens, and a reload can bring others, again and again.
+const MAX_WAYS: usize = 1_000;
+
 /// The buckets, oldest first and without a gap. A published one is shared until it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Today(VecDeque<Arc<Bucket>>);
+pub struct Today {
+    buckets: VecDeque<Arc<Bucket>>,
+    /// When counting began.
+    since: Unix,
+}
 
 /// What happened in a quarter of an hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +36,8 @@ pub(crate) struct Bucket {
     pub(crate) by_language: [Part; Language::ALL.len()],
     /// The most advocates ready at once, and the most callers waiting; `None` if nobody looked.
     pub(crate) most: Option<Most>,
+    /// Callers who left a place of the plan by a way.
+    ways: BTreeMap<String, BTreeMap<Option<Digit>, u64>>,
 }
 
 /// The same for one language.
@@ -55,11 +64,32 @@ impl Today {
     pub(crate) fn new(now: Unix) -> Self {
         let present = start_of(now);
         let first = present - (BUCKETS - 1) * BUCKET_MILLIS;
-        Self((0..BUCKETS).map(|n| Arc::new(Bucket::new(first + n * BUCKET_MILLIS))).collect())
+        let buckets = (0..BUCKETS).map(|n| Arc::new(Bucket::new(first + n * BUCKET_MILLIS))).collect();
+        Self { buckets, since: now }
     }
 
     pub(crate) fn buckets(&self) -> impl Iterator<Item = &Bucket> {
-        self.0.iter().map(Arc::as_ref)
+        self.buckets.iter().map(Arc::as_ref)
+    }
+
+    /// Since when ways through the plan are counted: 24 hours, or since the start.
+    pub(crate) fn since(&self) -> Unix {
+        self.buckets.front().map_or(self.since, |first| first.at.max(self.since))
+    }
+
+    /// A caller left the place `from` of the plan by this key, or without one.
+    pub(crate) fn on_went(&mut self, at: Unix, from: &str, key: Option<Digit>) {
+        let Some(bucket) = self.bucket(at) else { return };
+        if let Some(keys) = bucket.ways.get_mut(from) {
+            *keys.entry(key).or_default() += 1;
+        } else if bucket.ways.len() < MAX_WAYS {
+            bucket.ways.insert(from.to_owned(), BTreeMap::from([(key, 1)]));
+        }
+    }
+
+    /// How many went this way in the last 24 hours.
+    pub(crate) fn went(&self, from: &str, key: Option<Digit>) -> u64 {
+        self.buckets().filter_map(|bucket| bucket.ways.get(from)?.get(&key)).sum()
     }
 
     pub(crate) fn on_offered(&mut self, at: Unix) {
@@ -89,7 +119,7 @@ impl Today {
 
     /// Whether [`Today::on_seen`] would change anything.
     pub(crate) fn is_news(&self, at: Unix, seen: Most) -> bool {
-        self.0.back().is_none_or(|last| {
+        self.buckets.back().is_none_or(|last| {
             let most = last.most.unwrap_or_default();
             last.at.as_millis() < start_of(at)
                 || last.most.is_none()
@@ -109,22 +139,23 @@ impl Today {
     /// The bucket of a moment, in the last 24 hours or at their new end.
     fn bucket(&mut self, at: Unix) -> Option<&mut Bucket> {
         let start = start_of(at);
-        let last = self.0.back()?.at.as_millis();
+        let last = self.buckets.back()?.at.as_millis();
         // After a jump of the wall clock by more than a day nothing is left of the old one.
         for n in 1..=((start - last) / BUCKET_MILLIS).min(BUCKETS) {
             let behind = ((start - last) / BUCKET_MILLIS - BUCKETS).max(0);
-            self.0.pop_front();
-            self.0.push_back(Arc::new(Bucket::new(last + (behind + n) * BUCKET_MILLIS)));
+            self.buckets.pop_front();
+            self.buckets.push_back(Arc::new(Bucket::new(last + (behind + n) * BUCKET_MILLIS)));
         }
-        let first = self.0.front()?.at.as_millis();
+        let first = self.buckets.front()?.at.as_millis();
         let place = usize::try_from((start - first) / BUCKET_MILLIS).ok().filter(|_| start >= first)?;
-        self.0.get_mut(place).map(Arc::make_mut)
+        self.buckets.get_mut(place).map(Arc::make_mut)
     }
 }
 
 impl Bucket {
     fn new(at: i64) -> Self {
-        Self { at: Unix::from_millis(at), offered: 0, by_language: Default::default(), most: None }
+        let (by_language, ways) = (Default::default(), BTreeMap::new());
+        Self { at: Unix::from_millis(at), offered: 0, by_language, most: None, ways }
     }
 
     pub(crate) fn sum(&self, of: impl Fn(&Part) -> u64) -> u64 {
@@ -200,6 +231,28 @@ mod tests {
         }
         assert_eq!(today.buckets().last().unwrap().most, Some(most(3, 2)));
         assert!(today.is_news(at(1), most(0, 0)));
+    }
+
+    #[test]
+    fn ways_are_counted_by_place_and_key_for_a_day_and_are_bounded() {
+        let mut today = Today::new(at(0));
+        assert_eq!(today.since(), at(0), "nothing is known of the time before");
+        let two = Digit::from_char('2');
+        for key in [two, None, two] {
+            today.on_went(at(0), "menu:greeting", key);
+        }
+        today.on_went(at(1), "menu:greeting", two);
+        let went = |today: &Today, key| today.went("menu:greeting", key);
+        assert_eq!([went(&today, two), went(&today, None), today.went("menu:other", two)], [3, 1, 0]);
+        today.on_went(at(96), "advocate", None);
+        assert_eq!([went(&today, two), today.went("advocate", None)], [1, 1], "a day ago is not today");
+        assert_eq!(today.since(), Unix::from_millis(BUCKET_MILLIS));
+        for menu in 0..2 * MAX_WAYS {
+            today.on_went(at(96), &format!("menu:{menu}"), two);
+        }
+        today.on_went(at(96), "advocate", None);
+        let bucket = today.buckets().last().unwrap();
+        assert_eq!((bucket.ways.len(), today.went("advocate", None)), (MAX_WAYS, 2));
     }
 
     fn starts(today: &Today) -> (usize, i64, i64) {

@@ -109,7 +109,7 @@ async fn the_dialplan_is_shown_with_live_counts() {
     server.line.arrive_and_join(10, 2, Language::Fr, Risk::Standard);
     server.line.call(15, 1, What::Answered { agent: id("supervisor"), waited: Duration::from_secs(5) });
     for key in [Digit::from_char('1'), None, Digit::from_char('1')] {
-        server.line.tell(|board| board.on_went("menu:greeting".to_owned(), key));
+        server.line.tell(|board| board.on_went("menu:greeting", key, Unix::from_millis(16_000)));
     }
     assert_shape("dialplan", &server.get("/api/v1/dialplan").await.json());
 }

@@ -156,8 +156,8 @@ impl Observer for Watcher {
         self.board.on_key(call, digit, now.unix);
     }
 
-    fn on_went(&mut self, from: String, key: Option<Digit>) {
-        self.board.on_went(from, key);
+    fn on_went(&mut self, from: &str, key: Option<Digit>, now: Now) {
+        self.board.on_went(from, key, now.unix);
         self.changed = true;
     }
 

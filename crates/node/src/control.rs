@@ -359,7 +359,7 @@ impl Core {
             Output::Event(event) => plane.observer.on_call(&event, now),
             Output::Agent { agent, state } => plane.observer.on_agent(&agent, state, now),
             Output::Key { call, agent, digit } => plane.observer.on_key(call, &agent, digit, now),
-            Output::Went { from, key } => plane.observer.on_went(from, key),
+            Output::Went { from, key } => plane.observer.on_went(&from, key, now),
             Output::Answer { reply, result } => {
                 if let Some(answer) = plane.pending.remove(&reply) {
                     let _ = answer.send(result);

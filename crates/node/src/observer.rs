@@ -16,7 +16,7 @@ pub trait Observer {
     /// A caller pressed a key in the talk with this agent: to be shown at the desk, and kept nowhere.
     fn on_key(&mut self, call: CallId, agent: &AgentId, digit: Digit, now: Now);
     /// A caller went this way of the plan, out of a menu: by this key, or by pressing none.
-    fn on_went(&mut self, from: String, key: Option<Digit>);
+    fn on_went(&mut self, from: &str, key: Option<Digit>, now: Now);
     /// The store went away (`true`) or came back.
     fn on_degraded(&mut self, degraded: bool, now: Now);
     /// The edge refused an INVITE.

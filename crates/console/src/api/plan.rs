@@ -13,6 +13,7 @@ use crate::board::{Snapshot, Stage};
 use crate::line::Reloaded;
 use crate::office::{PlanChecked, PlanEdge, PlanInForce};
 use crate::problem::Problem;
+use crate::today::Today;
 
 /// The dialplan in force.
 #[derive(Serialize, ToSchema)]
@@ -27,6 +28,9 @@ pub(crate) struct Plan {
 /// The plan as a graph.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Graph {
+    /// Since when it is counted how often a way was taken, in milliseconds since 1970 (UTC): for 24 hours, or since the
+    /// start of this process if that is later.
+    since: i64,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
 }
@@ -51,7 +55,7 @@ pub(crate) struct Edge {
     to: String,
     /// The key, or `no_input`; null where nothing is pressed.
     key: Option<String>,
-    /// How often it was taken since the start. Null for the keys of waiting callers, which are not counted.
+    /// How often it was taken since `since`. Null for the keys of waiting callers, which are not counted.
     taken: Option<u64>,
 }
 
@@ -91,12 +95,13 @@ pub(crate) async fn plan(State(shared): State<Shared>) -> Result<Json<Plan>, Pro
         label_fr: node.label_fr,
     });
     let edges = edges.into_iter().map(|edge| Edge {
-        taken: taken(&edge, &snapshot),
+        taken: taken(&edge, &snapshot.today),
         from: edge.from,
         to: edge.to,
         key: edge.key,
     });
-    Ok(Json(Plan { hash, source, graph: Graph { nodes: nodes.collect(), edges: edges.collect() } }))
+    let since = snapshot.today.since().as_millis();
+    Ok(Json(Plan { hash, source, graph: Graph { since, nodes: nodes.collect(), edges: edges.collect() } }))
 }
 
 fn here(node: &str, snapshot: &Snapshot) -> Option<u64> {
@@ -112,21 +117,18 @@ fn here(node: &str, snapshot: &Snapshot) -> Option<u64> {
     }
 }
 
-fn taken(edge: &PlanEdge, snapshot: &Snapshot) -> Option<u64> {
-    let tally = &snapshot.tally;
-    match (edge.from.as_str(), edge.to.as_str(), &edge.key) {
-        ("waiting", "advocate", None) => Some(tally.talks()),
-        ("advocate", "waiting", None) => Some(tally.rejoined),
-        (from, _, Some(key)) if from.starts_with("menu:") => match key.as_str() {
-            "no_input" => Some(tally.went(from, None)),
-            key => Some(tally.went(from, Some(key.chars().next().and_then(Digit::from_char)?))),
-        },
-        (from, _, None) => {
-            let line = from.strip_prefix("line:")?;
-            Some(tally.by_line.iter().find(|(id, _)| id.as_str() == line).map_or(0, |(_, count)| *count))
+/// The board counts by the plan's own names.
+fn taken(edge: &PlanEdge, today: &Today) -> Option<u64> {
+    let key = match (edge.from.as_str(), edge.to.as_str(), edge.key.as_deref()) {
+        ("waiting", "advocate", None) | ("advocate", "waiting", None) => None,
+        (from, _, Some("no_input")) if from.starts_with("menu:") => None,
+        (from, _, Some(key)) if from.starts_with("menu:") => {
+            Some(key.chars().next().and_then(Digit::from_char)?)
         }
-        _ => None,
-    }
+        (from, _, None) if from.starts_with("line:") => None,
+        _ => return None,
+    };
+    Some(today.went(&edge.from, key))
 }
 
 /// Check another dialplan, and compare what callers would notice of it. Changes nothing.

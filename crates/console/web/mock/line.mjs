@@ -240,6 +240,7 @@ function plan() {
     hash: "3f2a",
     source: '[line]\nname = "hotline"\n\n[[node]]\nid = "greeting"\nplay = "P1"\n',
     graph: {
+      since: Date.now() - 24 * 60 * MINUTE,
       nodes: [
         node("greeting", "menu", "Greeting", "Accueil", 1),
         node("en", "join", "Join, English", "Entrer dans la file, anglais"),

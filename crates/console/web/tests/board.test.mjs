@@ -65,8 +65,26 @@ test("a certificate that ends says when, and leaves with its renewal", board(asy
   const day = new Date(ends).toLocaleDateString("en-CA", { day: "numeric", month: "short" });
   const said = await page.locator("[aria-label=Alarms] li").allTextContents();
   assert.ok(said.filter((text) => text.includes(`ends: ${day}`)).length === 2 && said.some((text) => text.includes("ended: ")), said.join("\n"));
-  mock.change({ alarms: [] });
+  mock.change({ alarms: [], calls: { gone: mock.board.calls.map((call) => call.id) } });
   await page.waitForSelector("text=Nothing needs attention.");
+}));
+
+test("who waits is never nothing: within the target, beyond it, and with nobody to answer", board(async (page, mock) => {
+  const gone = mock.board.calls.map((call) => call.id);
+  const waits = (seconds, more = {}) => mock.change({ alarms: [], calls: { gone, set: [line.call(50, "fr", "standard", "waiting", Date.now() - seconds * 1_000, more)] } });
+  const said = () => page.locator("[aria-label=Alarms] li > span:first-child").allTextContents();
+  waits(2);
+  await page.waitForSelector("text=Who waits is within the target.");
+  assert.equal(await page.locator("[aria-label=Alarms] li").count(), 0);
+  // Time alone makes it late.
+  waits(19);
+  await until(async () => (await said()).join() === "Somebody has waited longer than the target", "late");
+  // Nobody is free, and no phone rings for them.
+  mock.change({ agents: { set: mock.board.agents.map((agent) => ({ ...agent, state: "talking" })) } });
+  waits(2);
+  await until(async () => (await said()).join() === "Somebody is waiting, and nobody is free to answer", "alone");
+  waits(2, { ringing: ["advocate-3"] });
+  await page.waitForSelector("text=Who waits is within the target.");
 }));
 
 test("a call is taken and made urgent from its dialog, which gives the focus back", board(async (page, mock) => {

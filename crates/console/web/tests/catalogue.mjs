@@ -1,8 +1,14 @@
-// The catalogue, read from its TypeScript source by Vite's own compiler.
+// The catalogue, read from its TypeScript sources by Vite's own compiler.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { transformWithOxc } from "vite";
 
-const path = new URL("../src/texts.ts", import.meta.url).pathname;
-const { code } = await transformWithOxc(readFileSync(path, "utf8"), path);
-export const { texts } = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+const FOLDER = new URL("../src/texts/", import.meta.url).pathname;
+
+/** Its parts by name. */
+export const parts = {};
+for (const name of readdirSync(FOLDER)) {
+  const { code } = await transformWithOxc(readFileSync(FOLDER + name, "utf8"), FOLDER + name);
+  Object.assign(parts, await import(`data:text/javascript,${encodeURIComponent(code)}`));
+}
+export const texts = Object.assign({}, ...Object.values(parts));

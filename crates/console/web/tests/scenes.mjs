@@ -35,6 +35,7 @@ export const SCENES = [
   { name: "prompts", set: as("operator"), hash: "#/prompts" },
   { name: "accounts", set: as("operator"), hash: "#/accounts" },
   { name: "account-edit", set: as("operator"), hash: "#/accounts", act: async (page) => { await page.locator("table button").first().click(); await page.waitForSelector("dialog"); } },
+  { name: "account-saved", set: as("operator"), hash: "#/accounts", act: async (page) => { await page.locator("table button").first().click(); await page.locator("dialog button[type=submit], dialog form button.main").first().click(); await page.waitForSelector("dialog", { state: "detached" }); await page.waitForSelector(".toast"); } },
   { name: "audit", set: as("auditor"), hash: "#/audit" },
   { name: "me", set: as("auditor"), hash: "#/me" },
   { name: "shortcuts", set: as("advocate"), hash: "#/desk", act: async (page) => { await page.waitForSelector(".state"); await page.keyboard.press("?"); await page.waitForSelector("dialog"); } },

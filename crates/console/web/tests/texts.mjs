@@ -2,17 +2,19 @@
 
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { texts } from "./catalogue.mjs";
+import { parts, texts } from "./catalogue.mjs";
 
 const SOURCES = new URL("../src/", import.meta.url).pathname;
 const code = readdirSync(SOURCES, { recursive: true })
-  .filter((name) => /\.(svelte|ts)$/.test(name) && name !== "texts.ts")
+  .filter((name) => /\.(svelte|ts)$/.test(name) && !name.startsWith("texts"))
   .map((name) => readFileSync(join(SOURCES, name), "utf8"))
   .join("\n");
 /** Words of the server, looked up as `group.word`. */
 const GROUPS = new Set([...code.matchAll(/word\("([a-z_.]+)"/g)].map(([, group]) => group));
 for (const looped of ["language", "risk", "why", "outcome", "cause", "theme", "trouble", "light", "reach"]) GROUPS.add(looped);
 const faults = [];
+const all = Object.values(parts).flatMap(Object.keys);
+for (const key of new Set(all.filter((key, place) => all.indexOf(key) !== place))) faults.push(`${key}: stands in two parts of the catalogue`);
 
 for (const [key, [en, fr]] of Object.entries(texts)) {
   const fault = (what) => faults.push(`${key}: ${what}`);

@@ -191,7 +191,7 @@ export interface Trunk {
 }
 export interface GraphNode { id: string; kind: string; label_en: string; label_fr: string; here: number | null }
 export interface GraphEdge { from: string; to: string; key: string | null; taken: number | null }
-export interface Dialplan { hash: string; source: string; graph: { nodes: GraphNode[]; edges: GraphEdge[] } }
+export interface Dialplan { hash: string; source: string; graph: { since: number; nodes: GraphNode[]; edges: GraphEdge[] } }
 /** Of a dialplan or a prompt in both languages; of the configuration's own file in English only. */
 export interface Finding { file?: string; line?: number | null; key?: string; what: string; remedy?: string; what_fr: string | null; remedy_fr: string | null }
 export interface PlanCheck {
