@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use havre_model::Spoken;
 use havre_node::clock::Clock;
 use serde_json::json;
 
-use crate::load;
+use crate::load::{self, Finding};
 use crate::output::outln;
-use crate::tls;
+use crate::{tls, tongue};
 
 /// Check configuration, prompts and dialplan.
 #[derive(Debug, Args)]
@@ -27,7 +28,14 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     match load::load(args.config.as_deref()) {
         Ok(loaded) => {
             let (plan, config) = (&loaded.plan, &loaded.config);
-            let warnings: Vec<String> = plan.warnings().iter().map(ToString::to_string).collect();
+            let warnings = plan.warnings().iter().cloned();
+            let tongue = if args.json { Spoken::En } else { tongue::of_reader() };
+            let warnings: Vec<String> = warnings
+                .map(|found| match tongue {
+                    Spoken::Fr => format!("avertissement\u{a0}: {}", Finding::from(found).said_in(tongue)),
+                    _ => found.to_string(),
+                })
+                .collect();
             if args.json {
                 let proof = plan.proof().to_string();
                 outln!(
@@ -52,11 +60,15 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             if args.json {
                 let list: Vec<_> = findings
                     .iter()
-                    .map(|f| json!({"file": f.file, "line": f.line, "key": f.key, "what": f.what, "remedy": f.remedy}))
+                    .map(|f| {
+                        let (what_fr, remedy_fr) = f.french.clone().unzip();
+                        json!({"file": f.file, "line": f.line, "key": f.key, "what": f.what, "remedy": f.remedy,
+                               "what_fr": what_fr, "remedy_fr": remedy_fr})
+                    })
                     .collect();
                 outln!("{}", json!({"ok": false, "findings": list}));
             } else {
-                crate::print_findings(&findings);
+                crate::print_findings(findings);
             }
             Ok(ExitCode::FAILURE)
         }

@@ -67,7 +67,7 @@ pub(crate) fn run(command: DialplanCommand) -> anyhow::Result<ExitCode> {
     let plan = match load(args) {
         Ok(plan) => plan,
         Err(findings) => {
-            crate::print_findings(&findings);
+            crate::print_findings(findings);
             return Ok(ExitCode::FAILURE);
         }
     };

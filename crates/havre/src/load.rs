@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Targets};
-use havre_model::{AgentProfile, Role};
+use havre_model::{AgentProfile, Role, Spoken};
 use havre_sip as sip;
 use havre_switch::{Library, Outsiders, ReloadPlan, SrtpPolicy};
 use havre_tls::Material;
 
-use crate::config::{Config, ConfigError, ConfigErrors, DEMO_NAME};
+use crate::config::{Config, ConfigError, ConfigErrors, DEMO_NAME, french};
 use crate::{certificates, tls};
 
 /// Everything that the files say.
@@ -31,14 +31,15 @@ pub(crate) struct Finding {
     pub(crate) key: String,
     pub(crate) what: String,
     pub(crate) remedy: String,
-    /// What is wrong and what to do in Canadian French, where the console shows it: of dialplans and prompts.
+    /// What is wrong and what to do in Canadian French.
     pub(crate) french: Option<(String, String)>,
 }
 
 impl From<ConfigError> for Finding {
     fn from(error: ConfigError) -> Self {
         let ConfigError { file, line, key, what, remedy } = error;
-        Self { file, line, key, what, remedy, french: None }
+        let in_french = (french(&what), french(&remedy));
+        Self { file, line, key, what, remedy, french: Some(in_french) }
     }
 }
 
@@ -49,10 +50,18 @@ impl From<Diagnostic> for Finding {
     }
 }
 
+impl Finding {
+    /// As a person reads it who speaks this language.
+    pub(crate) fn said_in(self, tongue: Spoken) -> String {
+        let Self { file, line, key, what, remedy, french } = self;
+        let (what, remedy) = french.filter(|_| tongue == Spoken::Fr).unwrap_or((what, remedy));
+        ConfigError { file, line, key, what, remedy }.to_string()
+    }
+}
+
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { file, line, key, what, remedy, french: _ } = self.clone();
-        ConfigError { file, line, key, what, remedy }.fmt(f)
+        f.write_str(&self.clone().said_in(Spoken::En))
     }
 }
 

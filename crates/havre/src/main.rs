@@ -22,6 +22,7 @@ mod prompts;
 mod report;
 mod run;
 mod tls;
+mod tongue;
 mod trace;
 mod watch;
 
@@ -85,11 +86,11 @@ fn block_on(future: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::R
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
-/// Prints what is wrong with files, each with its remedy.
-fn print_findings<T: std::fmt::Display>(findings: &[T]) {
+/// Prints what is wrong with files, each with its remedy, in the language of whoever reads it.
+fn print_findings<T: Into<load::Finding>>(findings: Vec<T>) {
+    let (tongue, count) = (tongue::of_reader(), findings.len());
     for finding in findings {
-        eprintln!("{finding}");
+        eprintln!("{}", finding.into().said_in(tongue));
     }
-    let count = findings.len();
-    eprintln!("havre: {count} problem{}; nothing was started or changed", if count == 1 { "" } else { "s" });
+    eprintln!("{}", tongue::nothing_was_done(count, tongue));
 }

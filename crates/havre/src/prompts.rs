@@ -64,7 +64,7 @@ pub(crate) fn run(command: PromptsCommand) -> anyhow::Result<ExitCode> {
                     Ok(ExitCode::SUCCESS)
                 }
                 Err(findings) => {
-                    crate::print_findings(&findings);
+                    crate::print_findings(findings);
                     Ok(ExitCode::FAILURE)
                 }
             }

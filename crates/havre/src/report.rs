@@ -29,7 +29,7 @@ pub(crate) async fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let config = match Config::load(args.config.as_deref()) {
         Ok(config) => config,
         Err(errors) => {
-            crate::print_findings(&errors.0);
+            crate::print_findings(errors.0);
             return Ok(ExitCode::FAILURE);
         }
     };

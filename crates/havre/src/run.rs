@@ -49,7 +49,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let loaded = match load::load(args.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(findings) => {
-            crate::print_findings(&findings);
+            crate::print_findings(findings);
             return Ok(ExitCode::FAILURE);
         }
     };

@@ -9,6 +9,7 @@ use havre_node::clock::Clock;
 use havre_tls::{Files, Material, Stamp, Term, Tls, TlsError, Validity};
 use tracing::{error, info, warn};
 
+use crate::config::ConfigError;
 use crate::load::Finding;
 
 /// How often files are looked at: whoever renews them waits for no more than this, twice.
@@ -25,14 +26,13 @@ pub(crate) fn read(files: &Files, config: &str) -> Result<Arc<Material>, Vec<Fin
 }
 
 fn finding(error: &TlsError, config: &str) -> Finding {
-    Finding {
+    Finding::from(ConfigError {
         file: config.to_owned(),
         line: None,
         key: format!("tls.{}", error.file().key()),
         what: error.to_string(),
         remedy: error.remedy(),
-        french: None,
-    }
+    })
 }
 
 /// What is in force, and the files that it came from.

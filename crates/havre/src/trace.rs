@@ -82,7 +82,7 @@ pub(crate) async fn trace(args: TraceArgs) -> anyhow::Result<ExitCode> {
     let config = match Config::load(args.config.as_deref()) {
         Ok(config) => config,
         Err(errors) => {
-            crate::print_findings(&errors.0);
+            crate::print_findings(errors.0);
             return Ok(ExitCode::FAILURE);
         }
     };

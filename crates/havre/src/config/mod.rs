@@ -4,6 +4,7 @@
 mod account;
 mod console;
 mod error;
+mod french;
 mod locate;
 mod media;
 mod oidc;
@@ -29,6 +30,7 @@ use havre_tls::Files;
 pub(crate) use account::Account;
 pub(crate) use console::ConsoleConfig;
 pub(crate) use error::{ConfigError, ConfigErrors};
+pub(crate) use french::french;
 use locate::line_of;
 use raw::{OneOrMany, RawConfig};
 pub(crate) use trunk::Trunk;
