@@ -104,7 +104,8 @@ impl Office for Running {
                 return Err(OfficeError::Stale("The built-in demo's dialplan is not changed.".into()));
             }
             let config = self.in_force();
-            off_the_line(move || {
+            let path = config.dialplan.clone();
+            let before = off_the_line(move || {
                 let present = std::fs::read_to_string(&config.dialplan).map_err(unavailable)?;
                 if parse(&config, &present).map(|plan| plan.hash().to_owned()).ok() != Some(base) {
                     let detail = "The dialplan's file is not the one that the change was made from.";
@@ -112,10 +113,18 @@ impl Office for Running {
                 }
                 parse(&config, &source).map_err(refused)?;
                 keep_backup(&config.dialplan, present.as_bytes()).map_err(unavailable)?;
-                write(&config.dialplan, source.as_bytes()).map_err(unavailable)
+                write(&config.dialplan, source.as_bytes()).map_err(unavailable)?;
+                Ok(present)
             })
             .await?;
-            self.reload_files().await.map_err(refused)
+            // All or nothing: whatever the reload was refused for, the file stays the one that calls are on.
+            match self.reload_files().await {
+                Ok(reloaded) => Ok(reloaded),
+                Err(findings) => {
+                    off_the_line(move || write(&path, before.as_bytes()).map_err(unavailable)).await?;
+                    Err(refused(findings))
+                }
+            }
         })
     }
 

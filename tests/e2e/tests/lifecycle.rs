@@ -89,6 +89,27 @@ fn a_bad_plan_is_refused_on_reload_and_calls_in_progress_keep_theirs() {
 }
 
 #[test]
+fn a_good_plan_that_is_refused_for_another_reason_leaves_its_file_as_it_was() {
+    let mut line = Line::demo().own_plan().start();
+    let plan = line.files().join("dialplan.toml");
+    let before = std::fs::read_to_string(&plan).expect("the plan");
+    let in_force = line.api().json("/api/v1/dialplan")["hash"].clone();
+    let change = serde_json::json!({
+        "source": format!("{before}\n# Another one.\n"), "base_hash": in_force,
+    });
+    line.rewrite("log.format", "neither");
+    let refused = line.api().ask("PUT", "/api/v1/dialplan", &change.to_string());
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.body.contains("log.format"), "{}", refused.body);
+    assert_eq!(std::fs::read_to_string(&plan).expect("the plan"), before);
+    // Once that is put right, the same change goes in: nothing stale was left behind.
+    line.rewrite("log.format", "text");
+    let done = line.api().ask("PUT", "/api/v1/dialplan", &change.to_string());
+    assert_eq!(done.status, 200, "{}", done.body);
+    assert!(std::fs::read_to_string(&plan).expect("the plan").contains("# Another one."));
+}
+
+#[test]
 fn sigterm_refuses_new_calls_waits_for_the_talk_and_ends_well() {
     let mut line = Line::demo().with("node.drain", 60).start();
     let _advocate = line.advocate("advocate-en", 700.0);
