@@ -87,6 +87,11 @@ pub enum Output {
         /// Why.
         cause: Cause,
     },
+    /// Nothing was ever heard of the advocate's browser: its network lets no media through.
+    AgentUnheard {
+        /// Whose.
+        agent: AgentId,
+    },
     /// The talk is over for the advocate.
     TalkEnded {
         /// Who.

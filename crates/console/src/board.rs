@@ -5,7 +5,7 @@
 mod alarm;
 mod entry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use havre_model::{
@@ -83,6 +83,17 @@ impl Board {
             let (browsers, phones) = counts.get(agent).copied().unwrap_or_default();
             if (entry.reach.browsers, entry.reach.phones) != (browsers, phones) {
                 Arc::make_mut(entry).reach = Reach { browsers, phones, since: at };
+            }
+        }
+    }
+
+    /// Those whose browser answers, though nothing was ever heard of it in a talk.
+    pub fn on_unheard<'a>(&mut self, agents: impl Iterator<Item = &'a AgentId>) {
+        let unheard: BTreeSet<&AgentId> = agents.collect();
+        for (agent, entry) in &mut self.agents {
+            let is = unheard.contains(agent);
+            if entry.unheard != is {
+                Arc::make_mut(entry).unheard = is;
             }
         }
     }

@@ -254,6 +254,8 @@ impl Observer for Watcher {
             let there = switch.sip().bindings().filter(|(_, binding)| binding.is_there());
             let phones = there.map(|(agent, binding)| (agent, binding.path.transport.is_web()));
             self.board.on_phones(phones, now.unix);
+            let unheard = switch.queue().agents().filter(|view| view.unheard);
+            self.board.on_unheard(unheard.map(|view| &view.profile.id));
             for call in switch.calls() {
                 self.board.on_marks(call.id(), call.redials(), call.is_held());
             }

@@ -47,6 +47,8 @@ pub(crate) struct Agent {
     pub(crate) state: State,
     /// A live contact is known. Without one an agent is signed out as soon as the present talk or answer is over.
     pub(crate) reachable: bool,
+    /// Nothing was ever heard of the phone in the last talk: until something is, no contact counts as a live one.
+    pub(crate) unheard: bool,
     /// The phone is in use for something else until then at most.
     pub(crate) busy_until: Mono,
     /// No longer configured: leaves when the present talk is over.
@@ -128,6 +130,7 @@ impl Agent {
             profile,
             state: State::SignedOut { before: None },
             reachable: false,
+            unheard: false,
             busy_until: Mono::ZERO,
             retired: false,
             told: AgentState::SignedOut,

@@ -24,6 +24,14 @@ pub enum Input {
         /// Whether there is one.
         yes: bool,
     },
+    /// Nothing was ever heard of the agent's phone in a talk that it answered: it sits in a network that lets no media
+    /// through, and its proofs count for nothing until something is heard of it (`no`). Say [`Self::Reachable`] after that.
+    Unheard {
+        /// Whose.
+        agent: AgentId,
+        /// Whether it is so.
+        yes: bool,
+    },
     /// The agent's phone is in use for something else (a feature code is being answered), or no longer: it would
     /// answer an offer with 486. Nothing rings there meanwhile, for a minute at most; the state is not touched.
     Busy {

@@ -49,6 +49,8 @@ pub struct AgentView<'a> {
     pub state: AgentState,
     /// Whether a live phone is known. A `Talking` agent may have lost it.
     pub reachable: bool,
+    /// There may be a contact, but nothing was ever heard of it in a talk.
+    pub unheard: bool,
     /// In a talk: what follows it instead of wrap-up, if the agent asked for that.
     pub then: Option<StateReason>,
 }

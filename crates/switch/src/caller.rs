@@ -104,6 +104,9 @@ impl Switch {
             CallOutput::HangUpAgent { agent, cause } => {
                 self.drop_leg(agent, cause, now);
             }
+            CallOutput::AgentUnheard { agent } => {
+                self.queue.handle_input(queue::Input::Unheard { agent, yes: true }, now);
+            }
             CallOutput::TalkEnded { agent, reachable } => {
                 self.forget_return(id, &agent, now);
                 let input = queue::Input::TalkEnded { call: id, agent, agent_reachable: reachable };

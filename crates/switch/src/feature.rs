@@ -37,7 +37,7 @@ const fn code_of(command: AgentCommand) -> &'static str {
 /// One agent's call to a feature code.
 #[derive(Debug)]
 pub(crate) struct Feature {
-    agent: AgentId,
+    pub(crate) agent: AgentId,
     /// It was dialled in a browser.
     pub(crate) browser: bool,
     /// The SDP offer of the INVITE.

@@ -299,6 +299,10 @@ impl Switch {
                 }
             }
             sip::Event::Registered { agent, .. } => {
+                if !self.sip.has_browser(&agent) {
+                    // What was not heard was a browser, and it is gone; another phone says nothing of its network.
+                    self.queue.handle_input(queue::Input::Unheard { agent: agent.clone(), yes: false }, now);
+                }
                 self.queue.handle_input(queue::Input::Reachable { agent: agent.clone(), yes: true }, now);
                 self.reattach(&agent, now);
                 self.dial_returning(&agent);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use havre_dialplan::{Catalogue, Dialplan, Targets};
 use havre_media::sdp::{Fingerprint, Negotiated};
 use havre_media::{Command, Event, Face, IceLocal};
-use havre_model::{AgentProfile, CallId, Digit, FlowId, LegId, Now, Role, Roles, Spoken, WrapUp};
+use havre_model::{AgentProfile, CallId, Digit, FlowId, LegId, Now, Quality, Role, Roles, Spoken, WrapUp};
 use havre_sip::{FlowOwner, Link, Password, Trunk};
 use havre_switch::{BrowserMedia, Configuration, Input, Library, MediaInput, Output, SrtpPolicy, Switch};
 
@@ -104,6 +104,12 @@ impl Node {
                 _ => {}
             }
         }
+    }
+
+    /// The advocate's state, and whether they count as unheard.
+    fn state(&self) -> (&'static str, bool) {
+        let view = self.switch.queue().agent(&"advocate-en".parse().unwrap()).unwrap();
+        (view.state.as_str(), view.unheard)
     }
 
     /// The last leg that was opened for such a far side.
@@ -347,6 +353,61 @@ fn a_port_that_closes_without_a_bye_is_a_page_that_is_away() {
     assert_eq!(node.events, ["agent_away"]);
     node.advance(1);
     assert_eq!(node.events[1..4], ["agent_lost", "risk", "rejoined"], "{:?}", node.events);
+}
+
+/// A page in a network without UDP costs one caller ten seconds, and no second one.
+#[test]
+fn a_page_of_which_nothing_was_heard_is_offered_nothing_until_a_test_call_is_heard() {
+    let mut node = Node::new(true);
+    let invite = node.rings();
+    answered(&mut node, &invite);
+    let leg = node.opened(Face::Browser);
+    node.advance(3);
+    let for_ = Duration::from_secs(3);
+    node.input(Input::Media(MediaInput::Event(Event::MediaLost { leg, for_ })));
+    // It is there, and says so; that proves nothing of its sound.
+    let asked = node.sent.iter().rev().find(|(page, text)| *page && text.starts_with("OPTIONS")).unwrap();
+    let headers =
+        ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| format!("{name}: {}\r\n", line(&asked.1, name)));
+    node.page(&format!("SIP/2.0 200 OK\r\n{}Content-Length: 0\r\n\r\n", headers.concat()));
+    node.advance(8);
+    assert!(node.events.contains(&"agent_lost") && node.events.contains(&"rejoined"), "{:?}", node.events);
+    let invites =
+        |node: &Node| node.sent.iter().filter(|(page, text)| *page && text.starts_with("INVITE")).count();
+    assert_eq!(invites(&node), 1);
+    // It registers again, as pages do every minute, and when they are loaded again; it is there, and says so.
+    for seq in 2..5 {
+        node.page(&request("REGISTER", "sip:havre", "register", seq, ";expires=600", ""));
+        node.advance(30);
+    }
+    assert_eq!(node.state(), ("signed_out", true));
+    assert_eq!(invites(&node), 1, "the caller waits on, and it does not ring");
+    // A test call that is not heard changes nothing; nor does it that the page called.
+    let test = |node: &mut Node, id: &str, received| {
+        node.page(&request("INVITE", "sip:*45@havre", id, 1, "", &description("actpass", "sendrecv")));
+        let leg = node.opened(Face::Browser);
+        node.input(Input::Media(MediaInput::Event(Event::MediaLost { leg, for_ })));
+        let quality = Quality {
+            codec: "PCMU",
+            srtp: None,
+            received,
+            lost: 0,
+            loss_permille: 0,
+            jitter: Duration::ZERO,
+            round_trip: None,
+            mos: None,
+            far: None,
+        };
+        let event = Event::Quality { leg, quality, last: true };
+        node.input(Input::Media(MediaInput::Event(event)));
+    };
+    test(&mut node, "deaf", 0);
+    node.advance(1);
+    assert_eq!((node.state(), invites(&node)), (("signed_out", true), 1));
+    test(&mut node, "heard", 40);
+    node.advance(20);
+    assert_eq!(node.state().1, false);
+    assert_ne!(node.state().0, "signed_out");
 }
 
 #[test]

@@ -136,6 +136,9 @@ impl Call {
                 self.outputs.push_back(Output::Reattach { agent });
                 return;
             }
+            if browser {
+                self.outputs.push_back(Output::AgentUnheard { agent: agent.clone() });
+            }
         }
         self.stage = Stage::Waiting { since: now.mono };
         self.outputs.push_back(Output::TalkEnded { agent: agent.clone(), reachable: false });

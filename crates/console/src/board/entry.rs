@@ -254,6 +254,8 @@ pub struct AgentEntry {
     pub until: Option<Unix>,
     /// Where the agent can be rung.
     pub reach: Reach,
+    /// Nothing was ever heard of the browser in a talk: nothing rings there until something is.
+    pub unheard: bool,
     /// The last talk that is over.
     pub last_talk: Option<LastTalk>,
 }
@@ -286,7 +288,7 @@ impl AgentEntry {
     pub(super) fn new(profile: AgentProfile, now: Unix) -> Self {
         let reach = Reach { browsers: 0, phones: 0, since: now };
         let state = AgentState::SignedOut;
-        Self { profile, state, since: now, until: None, reach, last_talk: None }
+        Self { profile, state, since: now, until: None, reach, unheard: false, last_talk: None }
     }
 
     pub(crate) fn set(&mut self, state: AgentState, now: Now) {

@@ -47,6 +47,8 @@ pub(crate) struct Reachable {
     pub(crate) browser: bool,
     /// Other phones.
     pub(crate) phones: usize,
+    /// No sound of the browser's arrived in the last talk: no call is offered until a test call gets through.
+    pub(crate) unheard: bool,
     /// Since when it is these.
     pub(crate) since: i64,
 }
@@ -192,6 +194,7 @@ pub(crate) fn desk(agent: &AgentEntry, call: Option<&CallEntry>) -> Desk {
         reachable: Reachable {
             browser: agent.reach.browsers > 0,
             phones: agent.reach.phones,
+            unheard: agent.unheard,
             since: agent.reach.since.as_millis(),
         },
         offer: call.filter(|_| rung).map(|call| offer(agent, call)),

@@ -17,7 +17,7 @@ export function calm() {
       agent: "advocate-bi",
       languages: ["en", "fr"],
       state: { name: "ready", reason: null, since: now - 12 * MINUTE, until: null },
-      reachable: { browser: true, phones: 0, since: now - 12 * MINUTE },
+      reachable: { browser: true, phones: 0, unheard: false, since: now - 12 * MINUTE },
       offer: null,
       talk: null,
       wrap_up_of: null,

@@ -96,13 +96,13 @@ test("an offer is announced once, not with each tick", desk(async (page, mock) =
 
 test("green only when the server sees this page too", desk(async (page, mock) => {
   await page.waitForSelector("text=Havre does not see this page’s phone");
-  mock.setDesk({ reachable: { browser: true, phones: 0, since: Date.now() } });
+  mock.setDesk({ reachable: { browser: true, phones: 0, unheard: false, since: Date.now() } });
   await page.waitForSelector(".reach.ok");
   mock.crash();
   await page.waitForSelector("text=the connection to Havre is lost");
   mock.up();
   await page.waitForSelector(".reach.ok", { timeout: 12_000 });
-}, { set: (mock) => mock.setDesk({ reachable: { browser: false, phones: 0, since: Date.now() } }) }));
+}, { set: (mock) => mock.setDesk({ reachable: { browser: false, phones: 0, unheard: false, since: Date.now() } }) }));
 
 test("the phone registers again after its connection broke", desk(async (page) => {
   await page.waitForSelector(".reach.ok");
@@ -230,10 +230,18 @@ test("a talk that the line knows no more is over, though its BYE never came", de
 
 test("who cannot be reached is not told to wait for a ring", desk(async (page, mock) => {
   await page.waitForSelector("text=When somebody calls, it rings here.");
-  mock.setDesk({ reachable: { browser: false, phones: 0, since: Date.now() } });
+  mock.setDesk({ reachable: { browser: false, phones: 0, unheard: false, since: Date.now() } });
   await page.waitForSelector("text=calls cannot reach you yet");
   assert.doesNotMatch(await page.textContent(".state"), /rings here/);
   // Another phone of theirs rings.
-  mock.setDesk({ reachable: { browser: false, phones: 1, since: Date.now() } });
+  mock.setDesk({ reachable: { browser: false, phones: 1, unheard: false, since: Date.now() } });
   await page.waitForSelector("text=When somebody calls, it rings here.");
 }));
+
+test("a desk of which nothing was heard says what to do, and checks by itself", desk(async (page, mock) => {
+  await page.waitForSelector("text=no sound gets through from this page");
+  await page.waitForSelector("text=Switch off a VPN");
+  await until(async () => (await seen(page)).includes("INVITE"), "a check", 10_000);
+  mock.setDesk({ reachable: { browser: true, phones: 0, unheard: false, since: Date.now() } });
+  await page.waitForSelector(".reach.ok");
+}, { set: (mock) => mock.setDesk({ reachable: { browser: true, phones: 0, unheard: true, since: Date.now() } }) }));

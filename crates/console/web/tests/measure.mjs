@@ -7,7 +7,7 @@ import { launch, open } from "./browser.mjs";
 import { FAKE_LINE } from "./sip.mjs";
 
 const SECONDS = 8;
-const TARGET = { fps: 30, news: 100, offer: 150, usable: 1_000 };
+const TARGET = { fps: 30, news: 100, offer: 150, usable: 1_000, load: 250_000 };
 const browser = await launch();
 const mock = new Mock();
 await mock.listen();
@@ -51,8 +51,11 @@ await page.context().close();
 
 mock.signIn(["advocate"]);
 const desk = await open(browser, mock.base, { hash: "#/desk", script: FAKE_LINE });
+await desk.waitForSelector(".state .row button");
+// By the page's own clock, from the navigation on; what it takes to ask counts too.
+const usable = await desk.evaluate(() => Math.round(performance.now()));
 await desk.waitForSelector(".reach.ok");
-const usable = await desk.evaluate(() => Math.round(performance.getEntriesByType("paint").find((one) => one.name === "first-contentful-paint")?.startTime ?? 0));
+const loaded = await desk.evaluate(() => ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind)).reduce((sum, one) => sum + one.transferSize, 0));
 const offers = [];
 for (let n = 0; n < 10; n += 1) {
   const shown = desk.evaluate(() => new Promise((done) => {
@@ -74,7 +77,8 @@ const p95 = (list) => list[Math.floor(list.length * 0.95)];
 console.log(`wallboard, 500 advocates and 200 callers, 10 changes a second: ${fps.toFixed(0)} frames a second, slowest frame ${slowest.toFixed(0)} ms`);
 console.log(`news on the screen: ${delays.length} of ${sent.length}, median ${middle(delays)} ms, 95th percentile ${p95(delays)} ms`);
 console.log(`offer on the screen: median ${middle(offers)} ms, slowest ${offers.at(-1)} ms`);
-console.log(`first paint of the desk: ${usable} ms`);
-const missed = [fps < TARGET.fps && "frames", p95(delays) > TARGET.news && "news", offers.at(-1) > TARGET.offer && "offer", usable > TARGET.usable && "first paint"].filter(Boolean);
+console.log(`desk usable ${usable} ms after the navigation, ${(loaded / 1_000).toFixed(0)} KB loaded`);
+console.log("an offer on a real line, from the engine's decision: cargo bench -p havre-e2e --bench desk");
+const missed = [fps < TARGET.fps && "frames", p95(delays) > TARGET.news && "news", offers.at(-1) > TARGET.offer && "offer", usable > TARGET.usable && "usable", loaded > TARGET.load && "first load"].filter(Boolean);
 if (missed.length) console.log(`missed: ${missed.join(", ")}`);
 process.exit(missed.length ? 1 : 0);

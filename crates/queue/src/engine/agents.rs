@@ -64,6 +64,10 @@ impl Engine {
             self.counters.unknown_agents += 1;
             return;
         };
+        if agent.unheard {
+            // It would answer, and cost a caller the time until that is found out again.
+            return;
+        }
         agent.reachable = true;
         if let State::SignedOut { before } = agent.state {
             let rest = agent.on_proof(before, now);
@@ -86,6 +90,18 @@ impl Engine {
                 self.withdraw(offer, WithdrawReason::Unreachable, Aftermath::Unreachable, now);
             }
             _ => {}
+        }
+    }
+
+    /// Whether the agent's phone is one that can be answered and never be heard.
+    pub(super) fn on_unheard(&mut self, id: &AgentId, yes: bool, now: Now) {
+        let Some(agent) = self.agents.get_mut(id) else {
+            self.counters.unknown_agents += 1;
+            return;
+        };
+        agent.unheard = yes;
+        if yes {
+            self.on_loss(id, now);
         }
     }
 

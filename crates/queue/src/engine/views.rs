@@ -93,5 +93,11 @@ fn agent_view(agent: &Agent) -> AgentView<'_> {
         State::Talking { then, .. } => then,
         _ => None,
     };
-    AgentView { profile: &agent.profile, state: agent.told, reachable: agent.reachable, then }
+    AgentView {
+        profile: &agent.profile,
+        state: agent.told,
+        reachable: agent.reachable,
+        unheard: agent.unheard,
+        then,
+    }
 }

@@ -36,6 +36,30 @@ fn in_the_demo_a_live_phone_is_a_ready_one() {
 }
 
 #[test]
+fn who_was_never_heard_is_no_live_phone_whatever_it_registers() {
+    let mut w = World::new();
+    w.ready("a", "en");
+    w.talks("a", "c");
+    w.unheard("a", true);
+    w.leg_dies("a", "c");
+    assert_eq!(w.is("a"), "signed_out");
+    for _ in 0..3 {
+        w.registers("a");
+        w.seconds(30);
+    }
+    assert_eq!(w.is("a"), "signed_out");
+    assert_eq!(w.says("a", AgentCommand::Ready), Err(CommandError::Unreachable));
+    w.unheard("a", false);
+    assert_eq!(w.is("a"), "signed_out", "a phone that was heard has still to be there");
+    w.registers("a");
+    assert_eq!(w.is("a"), "wrap_up");
+    // One that rests is rung no more from then on.
+    w.ready("b", "en");
+    w.unheard("b", true);
+    assert_eq!(w.is("b"), "signed_out");
+}
+
+#[test]
 fn a_blinking_network_changes_nobodys_mind() {
     let mut w = World::new();
     for (name, command) in

@@ -146,6 +146,11 @@ impl World {
         self.input(Input::Reachable { agent: id(name), yes: false });
     }
 
+    /// Whether it is so that nothing was ever heard of the phone.
+    pub(crate) fn unheard(&mut self, name: &str, yes: bool) {
+        self.input(Input::Unheard { agent: id(name), yes });
+    }
+
     pub(crate) fn says(&mut self, name: &str, command: AgentCommand) -> Result<AgentState, CommandError> {
         self.input(Input::Command { agent: id(name), command, reply: 5 });
         self.answers.pop_front().expect("every command is answered")

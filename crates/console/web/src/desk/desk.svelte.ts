@@ -52,6 +52,7 @@ class DeskState {
       wire: this.phone.wire,
       registered: this.phone.registered,
       seen: this.now?.reachable.browser ?? false,
+      unheard: this.now?.reachable.unheard ?? false,
       phones: this.now?.reachable.phones ?? 0,
       access: microphone.access,
       elsewhere: tab.elsewhere,

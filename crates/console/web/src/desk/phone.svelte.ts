@@ -13,6 +13,10 @@ import type { Wire } from "./reach";
 const BLOCKED_AFTER = 8_000;
 /** Media that broke for so long come back over a new connection. */
 const BROKEN_FOR = 4_000;
+/** Long enough for the line to hear a check. */
+const HEARD_IN = 2_000;
+/** Echo: what is said comes back. */
+const TEST = "*45";
 
 /** What no press of a button here changes. */
 const DEAF = new Set<Access>(["refused", "missing", "insecure"]);
@@ -34,6 +38,8 @@ export class Phone {
   connected = $state(false);
   /** The person has ended the talk while there was no connection to say so over: it is said over the next one. */
   ending = $state(false);
+  /** The test is the page's own, to see whether sound gets through by now: nothing of it is heard here. */
+  checking = $state(false);
 
   #ua: UA | null = null;
   #socket: InstanceType<typeof JsSIP.WebSocketInterface> | null = null;
@@ -142,14 +148,24 @@ export class Phone {
     this.#session?.sendDTMF(digit, { transportType: "RFC2833" as never });
   }
 
-  /** Calls the echo: what is said comes back. */
-  async test(number = "*45") {
+  /** Calls the echo. */
+  test() {
+    this.trouble = this.line === "idle" ? null : this.trouble;
+    return this.#echo(false);
+  }
+
+  /** A short call to the echo, by which the line hears whether sound gets through by now. */
+  check() {
+    return this.#echo(true);
+  }
+
+  async #echo(checking: boolean) {
     if (!this.#ua || this.line !== "idle") return;
     this.line = "testing";
-    this.trouble = null;
+    this.checking = checking;
     const mediaStream = await this.#microphone();
-    if (!mediaStream) return this.#idle("microphone");
-    const session = this.#ua.call(`sip:${number}@${this.#realm}`, { mediaStream, pcConfig: PLAIN });
+    if (!mediaStream) return this.#idle(checking ? null : "microphone");
+    const session = this.#ua.call(`sip:${TEST}@${this.#realm}`, { mediaStream, pcConfig: PLAIN });
     this.#follow(session);
     if (session.connection) this.#wires(session.connection);
   }
@@ -226,14 +242,17 @@ export class Phone {
       if (this.ending) session.terminate();
     }));
     session.on("ended", current(() => this.#idle(null)));
-    session.on("failed", current(() => this.#idle(this.line === "testing" ? "refused" : null)));
+    session.on("failed", current(() => this.#idle(this.line === "testing" && !this.checking ? "refused" : null)));
   }
 
   #wires(connection: RTCPeerConnection) {
     this.#later(() => {
-      if (this.#session?.connection === connection && !this.connected) this.trouble = "blocked";
+      if (this.#session?.connection !== connection || this.connected) return;
+      if (this.checking) this.#session.terminate();
+      else this.trouble = "blocked";
     }, BLOCKED_AFTER);
     connection.addEventListener("track", ({ streams, track }) => {
+      if (this.checking) return;
       this.#audio.srcObject = streams[0] ?? new MediaStream([track]);
       this.#audio.autoplay = true;
       if (microphone.output) void this.speaker(microphone.output);
@@ -250,6 +269,7 @@ export class Phone {
         if (live) {
           this.connected = true;
           this.trouble = null;
+          if (this.checking) this.#later(() => this.#session?.connection === connection && this.#session.terminate(), HEARD_IN);
         } else if (state === "failed" || state === "disconnected") {
           const was = this.connected;
           this.connected = false;
@@ -300,6 +320,7 @@ export class Phone {
     this.muted = false;
     this.held = false;
     this.ending = false;
+    this.checking = false;
     if (trouble || this.trouble !== "blocked") this.trouble = trouble;
   }
 

@@ -13,6 +13,8 @@ export interface Chain {
   registered: boolean;
   /** The server says that it has a binding of this browser. */
   seen: boolean;
+  /** Nothing was ever heard of this browser in a talk: the server offers it no call. */
+  unheard: boolean;
   /** Other phones of this account that the server would ring. */
   phones: number;
   access: Access;
@@ -30,7 +32,8 @@ export type Missing =
   | "server"
   | "wire"
   | "register"
-  | "seen";
+  | "seen"
+  | "unheard";
 
 /** What keeps callers from this desk; null when nothing does. */
 export function missing(chain: Chain): Missing | null {
@@ -52,5 +55,6 @@ export function missing(chain: Chain): Missing | null {
   if (chain.link !== "live") return "server";
   if (chain.wire !== "open") return "wire";
   if (!chain.registered) return "register";
-  return chain.seen ? null : "seen";
+  if (!chain.seen) return "seen";
+  return chain.unheard ? "unheard" : null;
 }

@@ -55,7 +55,7 @@ export interface Desk {
   agent: string;
   languages: Tongue[];
   state: { name: StateName; reason: Reason | null; since: number; until: number | null };
-  reachable: { browser: boolean; phones: number; since: number };
+  reachable: { browser: boolean; phones: number; unheard: boolean; since: number };
   offer: Offer | null;
   talk: Talk | null;
   wrap_up_of: { call: string; language: Language; risk: Risk; ended: number } | null;
@@ -192,7 +192,7 @@ export interface Trunk {
 export interface GraphNode { id: string; kind: string; label_en: string; label_fr: string; here: number | null }
 export interface GraphEdge { from: string; to: string; key: string | null; taken: number | null }
 export interface Dialplan { hash: string; source: string; graph: { since: number; nodes: GraphNode[]; edges: GraphEdge[] } }
-/** Of a dialplan or a prompt in both languages; of the configuration's own file in English only. */
+/** In both languages, whichever file it is of. */
 export interface Finding { file?: string; line?: number | null; key?: string; what: string; remedy?: string; what_fr: string | null; remedy_fr: string | null }
 export interface PlanCheck {
   good: boolean;

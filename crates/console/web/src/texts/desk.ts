@@ -70,6 +70,13 @@ export const desk = {
   "reach.seen": ["Havre does not see this page’s phone.", "Havre ne voit pas le téléphone de cette page."],
   "reach.seen.do": ["It is registering again by itself. If it goes on, reload the page.", "Il s’inscrit de nouveau tout seul. Si cela dure, rechargez la page."],
 
+  "reach.unheard": ["no sound gets through from this page.", "aucun son de cette page ne passe."],
+  "reach.unheard.do": [
+    "Your network seems to block it (UDP). Switch off a VPN, try another network or your phone’s hotspot. The page checks every half minute; calls come again once sound gets through.",
+    "Votre réseau semble le bloquer (UDP). Désactivez un RPV, essayez un autre réseau ou le partage de connexion de votre téléphone. La page vérifie toutes les 30 secondes; les appels reviendront dès que le son passera.",
+  ],
+  "reach.check": ["Check now", "Vérifier maintenant"],
+  "reach.checking": ["Checking…", "Vérification…"],
   "trouble.blocked": ["The call is there, but no sound gets through.", "L’appel est là, mais aucun son ne passe."],
   "trouble.blocked.do": [
     "Your network seems to block it (UDP). Switch off a VPN, try another network or your phone’s hotspot; then tell the operator.",
