@@ -45,11 +45,12 @@ web: ## The console's pages: types, texts, the committed build against a fresh o
 
 bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test
+	@tests/setup/install web
+	@cd crates/console/web && $(NODE) npm ci --no-audit --no-fund --silent
 	@$(CARGO) build --release --locked --package havre --package havre-load
 	@$(CARGO) bench --locked --package havre-bench --package havre-e2e
 	@$(CARGO) bench --locked --package havre-console --bench viewers
-	@tests/setup/install web
-	@cd crates/console/web && export PATH="$(CURDIR)/target/node/node_modules/.bin:$$PATH" && npm ci --no-audit --no-fund --silent && npm run --silent measure
+	@cd crates/console/web && $(NODE) npm run --silent measure
 	@tests/setup/install bench
 	@$(CARGO) bench --locked --package havre-media --bench codecs
 	@$(CARGO) bench --locked --package havre-media --bench mixing

@@ -52,6 +52,17 @@ function keepSockets() {
   };
 }
 
+/** Notes each time that something comes up that matches: when it was painted, in milliseconds since 1970. */
+function note(what) {
+  window.noted = [];
+  let there = false;
+  new MutationObserver(() => {
+    const was = there;
+    there = Boolean(document.querySelector(what));
+    if (there && !was) requestAnimationFrame(() => window.noted.push(Date.now()));
+  }).observe(document.body, { childList: true, subtree: true });
+}
+
 /** The strongest frequency of what arrives, its level under full scale, and the codec; null while nothing arrives. */
 async function listen() {
   const connection = window.connections.findLast((one) => one.connectionState === "connected");
@@ -154,6 +165,13 @@ const COMMANDS = {
   reload: ({ page }) => pages[page].reload().then(() => true),
   /** Cuts the phone's connection, and nothing else. */
   cut: ({ page }) => pages[page].evaluate(() => window.sockets.filter((one) => one.readyState === WebSocket.OPEN && new URL(one.url).pathname === "/sip").map((one) => one.close()).length),
+  /** The ICE user names of the page's connection: the line's and its own. */
+  ice: ({ page }) => pages[page].evaluate(() => {
+    const connection = window.connections.findLast((one) => one.connectionState === "connected");
+    return [connection?.remoteDescription, connection?.localDescription].map((one) => one?.sdp.match(/^a=ice-ufrag:(\S+)/m)?.[1] ?? "");
+  }),
+  note: ({ page, what }) => pages[page].evaluate(note, what).then(() => true),
+  noted: ({ page }) => pages[page].evaluate(() => window.noted),
   offline: ({ page, offline }) => pages[page].context().setOffline(offline).then(() => true),
   hear: ({ page }) => pages[page].evaluate(listen),
   shot: ({ page, path }) => pages[page].screenshot({ path, fullPage: true }).then(() => true),

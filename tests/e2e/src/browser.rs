@@ -232,6 +232,30 @@ impl<'a> Page<'a> {
         self.ask(json!({ "does": "reload" }));
     }
 
+    /// The USERNAME that its connectivity checks carry (RFC 8445 §7.2.2): the line's fragment, then its own.
+    #[track_caller]
+    #[must_use]
+    pub fn ice_user(&self) -> String {
+        let fragments = self.ask(json!({ "does": "ice" }));
+        let [line, own] = [0, 1].map(|place| fragments[place].as_str().unwrap_or_default());
+        assert!(!line.is_empty() && !own.is_empty(), "no connection: {fragments}");
+        format!("{line}:{own}")
+    }
+
+    /// Notes from now on when something that matches comes up, for [`Page::noted`].
+    #[track_caller]
+    pub fn notes_when(&self, what: &str) {
+        self.ask(json!({ "does": "note", "what": what }));
+    }
+
+    /// When it did, in milliseconds since 1970.
+    #[track_caller]
+    #[must_use]
+    pub fn noted(&self) -> Vec<i64> {
+        let noted = self.ask(json!({ "does": "noted" }));
+        noted.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
+    }
+
     /// Its phone's connection to the line is cut; its media flow.
     #[track_caller]
     pub fn is_cut_off(&self) {

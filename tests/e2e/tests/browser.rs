@@ -95,12 +95,15 @@ fn a_cut_connection_is_heard_by_neither() {
     let (desk, mut caller) = in_conversation(&browser, &line);
     caller.media.press("1");
     desk.waits_for(".last .word");
+    // The key is heard as a tone, too.
+    desk.hears_tone(CALLER);
     desk.is_cut_off();
     let mut noticed = false;
     // Until the page has noticed it and is connected again: looked at all the while.
     until("another connection", SOON, || {
         let tone = caller.media.tone(SECOND / 2).expect("a tone at the caller's");
-        assert!((tone.hz - ADVOCATE).abs() < 3.0 && tone.purity > 8.0 && tone.dbfs > -18.0, "{tone:?}");
+        // The browser levels what its microphone hears; a gap is heard as dirt.
+        assert!((tone.hz - ADVOCATE).abs() < 3.0 && tone.purity > 8.0 && tone.dbfs > -40.0, "{tone:?}");
         let heard = desk.hears().expect("a connection");
         assert!((heard.hz - CALLER).abs() < 12.0 && (heard.dbfs + 12.0).abs() < 2.0, "{heard:?}");
         let reached = desk.count(".reach.ok") == 1;
@@ -192,7 +195,7 @@ fn a_supervisor_sees_an_urgent_caller_wait_and_takes_the_call() {
 }
 
 #[test]
-fn every_page_is_accessible_in_both_languages_and_colours_and_on_a_telephone() {
+fn every_page_is_accessible_and_walked_by_keyboard_in_both_languages_and_colours_and_on_a_telephone() {
     let line = Line::demo().start();
     let browser = Browser::start(ADVOCATE);
     let pages: [(&str, &[&str]); 3] = [
@@ -208,7 +211,7 @@ fn every_page_is_accessible_in_both_languages_and_colours_and_on_a_telephone() {
             let page = browser.sign_in(&line, user, Look { french, dark, size });
             for name in names {
                 page.go(&format!("#/{name}"));
-                page.waits_for("h1, h2");
+                page.waits_for("main :is(h1, h2, table)");
                 let look = format!(
                     "{}{}{}",
                     if french { "-fr" } else { "-en" },
@@ -216,6 +219,10 @@ fn every_page_is_accessible_in_both_languages_and_colours_and_on_a_telephone() {
                     if size.is_some() { "-360" } else { "" }
                 );
                 page.is_accessible(&format!("{name}{look}"));
+                if !french {
+                    // It loads the page again, and goes through it.
+                    page.is_walked();
+                }
             }
             page.is_faultless();
             page.close();
