@@ -77,7 +77,12 @@ mod tests {
     use crate::words::AGENT_STATES;
     use crate::{AlarmKind, Attention, Stage};
 
-    const TEXTS: &str = include_str!("../web/src/texts.ts");
+    const TEXTS: [&str; 4] = [
+        include_str!("../web/src/texts/shell.ts"),
+        include_str!("../web/src/texts/desk.ts"),
+        include_str!("../web/src/texts/board.ts"),
+        include_str!("../web/src/texts/operator.ts"),
+    ];
 
     #[test]
     fn nothing_is_inline_and_nothing_comes_from_outside() {
@@ -136,7 +141,10 @@ mod tests {
         for (kind, words) in kinds {
             assert!(!words.is_empty());
             let keys = words.iter().map(|word| format!("{kind}.{word}"));
-            missing.extend(keys.filter(|key| !TEXTS.contains(&format!("\"{key}\": ["))));
+            missing.extend(keys.filter(|key| {
+                let stands = format!("\"{key}\": [");
+                !TEXTS.iter().any(|part| part.contains(&stands))
+            }));
         }
         assert_eq!(missing, [""; 0]);
     }

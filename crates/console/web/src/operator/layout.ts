@@ -12,6 +12,8 @@ const BOX = { width: 190, height: 54 };
 const GAP = { x: 28, y: 70 };
 /** What a line needs that passes between boxes. */
 const LANE = 30;
+/** What one of several ways between two boxes needs, so that its label covers no other. */
+const FAN = 60;
 const MARGIN = 28;
 const SWEEPS = 8;
 
@@ -23,7 +25,10 @@ export function drawn(nodes: Node[], edges: Edge[]): Drawing {
   const { layers, ways } = threaded(layered(nodes, forward), forward);
   const order = ordered(layers, [...ways.values()].flatMap(steps));
 
-  const width = (id: string) => (ids.has(id) ? BOX.width : LANE);
+  const leaving = group([...ways.values()], (way) => way[0]!);
+  const arriving = group([...ways.values()], (way) => way.at(-1)!);
+  const fanned = (id: string) => Math.max(leaving.get(id)?.length ?? 0, arriving.get(id)?.length ?? 0) * FAN;
+  const width = (id: string) => (ids.has(id) ? Math.max(BOX.width, fanned(id)) : LANE);
   const span = (layer: string[]) => layer.reduce((sum, id) => sum + width(id) + GAP.x, -GAP.x);
   const inner = Math.max(BOX.width, ...order.map(span));
   const boxes = new Map<string, Box>();
@@ -40,11 +45,9 @@ export function drawn(nodes: Node[], edges: Edge[]): Drawing {
   };
 
   // Lines leave and arrive beside each other, in the order in which the other ends stand.
-  const leaving = group([...ways.values()], (way) => way[0]!);
-  const arriving = group([...ways.values()], (way) => way.at(-1)!);
   for (const fan of leaving.values()) fan.sort((a, b) => middle(a[1]!) - middle(b[1]!));
   for (const fan of arriving.values()) fan.sort((a, b) => middle(a.at(-2)!) - middle(b.at(-2)!));
-  const beside = (fan: string[][], way: string[]) => (fan.indexOf(way) - (fan.length - 1) / 2) * Math.min(26, (BOX.width - 30) / fan.length);
+  const beside = (fan: string[][], way: string[]) => (fan.indexOf(way) - (fan.length - 1) / 2) * FAN;
 
   let lanes = 0;
   const paths = known.map((edge): Path => {

@@ -164,7 +164,7 @@ export const board = {
   "cause.internal": ["a fault of ours", "une panne de notre côté"],
   "cause.done": ["done", "terminé"],
   "why.no_answer": ["no answer", "sans réponse"],
-  "why.not_taken": ["answered, but nobody pressed 1 (voicemail?)", "décroché, mais personne n’a appuyé sur le 1 (boîte vocale ?)"],
+  "why.not_taken": ["answered, but nobody pressed 1 (voicemail?)", "décroché, mais personne n’a appuyé sur le 1 (boîte vocale?)"],
   "why.declined": ["not now", "pas maintenant"],
   "why.answered_elsewhere": ["answered elsewhere", "pris ailleurs"],
   "why.caller_left": ["the caller left", "la personne est partie"],

@@ -30,7 +30,7 @@ export const operator = {
   "trunk.hint": ["A trunk over which we call is asked whether it is there. Of the others only the calls they bring tell: one that is quiet may be well.", "On demande aux lignes par lesquelles nous appelons si elles sont là. Des autres, on ne sait que par les appels qu’elles amènent; une ligne silencieuse peut aller très bien."],
 
   "plan.graph": ["How callers go", "Le parcours des appels"],
-  "plan.graph_hint": ["Beside each way: the key, and how many have taken it since {0}. In a circle: how many are there now.", "À côté de chaque chemin : la touche, et combien l’ont pris depuis {0}. Dans un cercle : combien y sont maintenant."],
+  "plan.graph_hint": ["Beside each way: the key, and below it how many took it (since {0}). In a circle: how many are there now.", "À côté de chaque chemin : la touche et, dessous, combien l’ont pris (depuis {0}). Dans un cercle : combien y sont maintenant."],
   "plan.as_table": ["As a table", "En tableau"],
   "plan.from": ["From", "De"],
   "plan.key": ["Key", "Touche"],
