@@ -10,8 +10,8 @@ export interface Edge { from: string; to: string; key: string | null; taken: num
 
 const BOX = { width: 190, height: 54 };
 const GAP = { x: 28, y: 70 };
-/** What a line needs that passes between boxes. */
-const LANE = 30;
+/** What a line needs that passes between boxes, with its label. */
+const LANE = 60;
 /** What one of several ways between two boxes needs, so that its label covers no other. */
 const FAN = 60;
 const MARGIN = 28;
@@ -66,7 +66,9 @@ export function drawn(nodes: Node[], edges: Edge[]): Drawing {
         d += `C${x} ${y + bend} ${to.x} ${to.y - bend} ${to.x} ${to.y}`;
         // The label stands where the lines are furthest apart: at the end that fewer of them share.
         const far = out.length > into.length ? 0.78 : out.length < into.length ? 0.24 : 0.5;
-        if (step === 0) label = { x: curve(x, x, to.x, to.x, far), y: curve(y, y + bend, to.y - bend, to.y, far) + 4 };
+        if (step === 0 && last) label = { x: curve(x, x, to.x, to.x, far), y: curve(y, y + bend, to.y - bend, to.y, far) + 4 };
+        // One that passes a layer has a place of its own there.
+        else if (step === 0) label = { x: to.x, y: box.y + box.height / 2 - 4 };
         if (!last) d += `V${box.y + box.height}`;
         [x, y] = [to.x, box.y + box.height];
       });
