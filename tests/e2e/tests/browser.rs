@@ -113,6 +113,10 @@ fn a_cut_connection_is_heard_by_neither() {
     // It is the same talk for the desk, too: held, taken back, and ended over the new connection.
     desk.press("h");
     desk.waits_for("text=On hold");
+    until("waiting sound at the caller's", SOON, || {
+        let tone = caller.media.tone(SECOND / 2)?;
+        (tone.dbfs > -60.0 && (tone.hz - ADVOCATE).abs() > 10.0).then_some(())
+    });
     desk.press("h");
     desk.waits_until_gone("text=On hold");
     caller.hears(ADVOCATE);

@@ -233,7 +233,8 @@ fn a_network_without_udp_is_said_and_the_caller_is_in_line_again() {
 
 #[test]
 fn a_silent_caller_s_call_in_french_and_a_quarter_of_an_hour_for_oneself_after_it() {
-    let line = Line::demo().start();
+    // The advocate ends the wrap-up, not the demo's two seconds.
+    let line = Line::demo().with("agents.2.wrap_up", "manual").start();
     let events = line.events();
     let browser = Browser::start(ADVOCATE);
     let desk = browser.sign_in(&line, "advocate-bi", Look { french: true, ..Look::default() });

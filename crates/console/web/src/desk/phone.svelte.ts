@@ -142,6 +142,8 @@ export class Phone {
     if (!session || !this.registered) return;
     const done = held ? session.hold() : session.unhold();
     if (done) this.held = held;
+    // The last one is not agreed upon yet: a press is not to be lost for that.
+    else this.#later(() => this.#session === session && this.held !== held && this.hold(held), 250);
   }
 
   digit(digit: string) {
