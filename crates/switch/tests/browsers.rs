@@ -406,7 +406,7 @@ fn a_page_of_which_nothing_was_heard_is_offered_nothing_until_a_test_call_is_hea
     assert_eq!((node.state(), invites(&node)), (("signed_out", true), 1));
     test(&mut node, "heard", 40);
     node.advance(20);
-    assert_eq!(node.state().1, false);
+    assert!(!node.state().1);
     assert_ne!(node.state().0, "signed_out");
 }
 

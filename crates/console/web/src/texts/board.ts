@@ -49,7 +49,7 @@ export const board = {
 
   "alarm.no_french": ["Nobody who speaks French is signed in", "Personne en ligne ne parle français"],
   "alarm.no_english": ["Nobody who speaks English is signed in", "Personne en ligne ne parle anglais"],
-  "alarm.nobody": ["Nobody is ready", "Personne n’est disponible"],
+  "alarm.nobody": ["No advocate is on duty", "Aucune intervenante ni aucun intervenant n’est en service"],
   "alarm.urgent_waiting": ["An urgent caller waits", "Un appel urgent est en attente"],
   "alarm.long_wait": ["A caller waits too long", "Une personne attend trop longtemps"],
   "alarm.waiting_late": ["Somebody has waited longer than the target", "Une attente dépasse la cible"],
