@@ -362,7 +362,8 @@ fn a_page_of_which_nothing_was_heard_is_offered_nothing_until_a_test_call_is_hea
     let invite = node.rings();
     answered(&mut node, &invite);
     let leg = node.opened(Face::Browser);
-    node.advance(3);
+    // A second has passed since it answered.
+    node.advance(2);
     let for_ = Duration::from_secs(3);
     node.input(Input::Media(MediaInput::Event(Event::MediaLost { leg, for_ })));
     // It is there, and says so; that proves nothing of its sound.
@@ -383,10 +384,16 @@ fn a_page_of_which_nothing_was_heard_is_offered_nothing_until_a_test_call_is_hea
     assert_eq!(node.state(), ("signed_out", true));
     assert_eq!(invites(&node), 1, "the caller waits on, and it does not ring");
     // A test call that is not heard changes nothing; nor does it that the page called.
-    let test = |node: &mut Node, id: &str, received| {
-        node.page(&request("INVITE", "sip:*45@havre", id, 1, "", &description("actpass", "sendrecv")));
+    let test = |node: &mut Node, seq, received| {
+        node.page(&request(
+            "INVITE",
+            "sip:*45@havre",
+            &format!("test-{seq}"),
+            seq,
+            "",
+            &description("actpass", "sendrecv"),
+        ));
         let leg = node.opened(Face::Browser);
-        node.input(Input::Media(MediaInput::Event(Event::MediaLost { leg, for_ })));
         let quality = Quality {
             codec: "PCMU",
             srtp: None,
@@ -398,13 +405,14 @@ fn a_page_of_which_nothing_was_heard_is_offered_nothing_until_a_test_call_is_hea
             mos: None,
             far: None,
         };
-        let event = Event::Quality { leg, quality, last: true };
+        let event = Event::Quality { leg, quality, last: false };
         node.input(Input::Media(MediaInput::Event(event)));
+        node.input(Input::Media(MediaInput::Event(Event::MediaLost { leg, for_ })));
     };
-    test(&mut node, "deaf", 0);
+    test(&mut node, 1, 0);
     node.advance(1);
     assert_eq!((node.state(), invites(&node)), (("signed_out", true), 1));
-    test(&mut node, "heard", 40);
+    test(&mut node, 2, 40);
     node.advance(20);
     assert!(!node.state().1);
     assert_ne!(node.state().0, "signed_out");
