@@ -135,8 +135,8 @@ const OURS: &[(&str, &str)] = &[
     ),
     ("{} is no peer", "{} n’est pas un correspondant"),
     (
-        "write \"udp\" or \"tcp\", or leave it out: then DNS says",
-        "écrivez \"udp\" ou \"tcp\", ou omettez la clé\u{a0}: le DNS le dira",
+        "write \"udp\", \"tcp\" or \"tls\", or leave it out: then DNS says",
+        "écrivez \"udp\", \"tcp\" ou \"tls\", ou omettez la clé\u{a0}: le DNS le dira",
     ),
     ("{} is not known", "{} n’est pas connu"),
     (
@@ -312,6 +312,22 @@ const OURS: &[(&str, &str)] = &[
     (
         "give the key that the certificate was asked for with; if both were just renewed, reload again",
         "donnez la clé avec laquelle le certificat a été demandé; si les deux viennent d’être renouvelés, rechargez encore",
+    ),
+    (
+        "open one with `tls_listen` in [sip]: the carrier connects there for what comes later in a call",
+        "ouvrez-en un avec `tls_listen` dans [sip]\u{a0}: l’opérateur s’y connecte pour la suite d’un appel",
+    ),
+    (
+        "{}: calls over TLS need a listener for TLS of the same family",
+        "{}\u{a0}: les appels par TLS exigent un port d’écoute TLS de la même famille",
+    ),
+    (
+        "write the same `srtp` in both, or put one into another `group`: a call may go over either",
+        "écrivez le même `srtp` dans les deux, ou mettez l’une dans un autre `group`\u{a0}: un appel peut passer par l’une ou l’autre",
+    ),
+    (
+        "{} and {} are in one group and differ in `srtp`",
+        "{} et {} sont dans un même groupe et n’ont pas le même `srtp`",
     ),
 ];
 
