@@ -19,8 +19,6 @@ pub const MAX_HANDSHAKES: usize = 512;
 pub const MAX_HANDSHAKES_PER_SOURCE: usize = 64;
 /// Largest SIP message taken, in bytes (RFC 3261 §18.1.1 asks for 65,535 on UDP).
 pub const MAX_SIP_MESSAGE: usize = 65_535;
-/// Header fields of one SIP message.
-pub const MAX_SIP_HEADERS: usize = 256;
 /// Server and client transactions at once, of which each waits for an answer, an ACK or a timer.
 pub const MAX_TRANSACTIONS: usize = 65_536;
 /// Answered transactions of which only so much is kept that a repetition is not taken for a new request: three entries
