@@ -350,7 +350,11 @@ impl Call {
         }
         if let Stage::Talking(talk) = &self.stage {
             let agent = talk.agent.clone();
+            let phone = talk.phone().filter(|_| self.mode().silent);
             self.outputs.push_back(Output::Key { agent, digit });
+            if let (Some(agent), '1' | '2') = (phone, digit.as_char()) {
+                self.outputs.push_back(Output::Word { agent, yes: digit.as_char() == '1' });
+            }
         }
     }
 

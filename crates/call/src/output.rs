@@ -64,6 +64,13 @@ pub enum Output {
         /// Which key.
         digit: Digit,
     },
+    /// A caller who cannot speak pressed 1 or 2, and the advocate's phone has no page to show it on: it is said there.
+    Word {
+        /// The advocate's leg.
+        agent: LegId,
+        /// 1, or 2.
+        yes: bool,
+    },
     /// The caller went this way of the plan, out of a menu: counted, and kept nowhere.
     Went {
         /// The menu's place in the plan's outline.

@@ -30,6 +30,14 @@ impl Talk {
             Link::Away { .. } => None,
         }
     }
+
+    /// The advocate's leg, where it is a phone's.
+    pub(crate) const fn phone(&self) -> Option<LegId> {
+        match self.link {
+            Link::Here { leg, browser: false, .. } => Some(leg),
+            Link::Here { .. } | Link::Away { .. } => None,
+        }
+    }
 }
 
 impl Link {

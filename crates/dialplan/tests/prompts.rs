@@ -93,7 +93,7 @@ fn every_confirmation_exists_in_both_languages() {
 fn every_notice_to_a_telephone_exists_in_both_languages() {
     let catalogue = common::prompts();
     let silent = Mode { silent: true, ..Mode::default() };
-    let mut all = vec![Notice::Ask, Notice::NotNeeded];
+    let mut all = vec![Notice::Ask, Notice::NotNeeded, Notice::Yes, Notice::No];
     all.extend(
         Language::ALL.into_iter().flat_map(|language| Notice::briefing(language, Risk::Urgent, silent)),
     );

@@ -95,6 +95,7 @@ impl Switch {
             CallOutput::Key { agent, digit } => {
                 self.outputs.push_back(Output::Key { call: id, agent, digit });
             }
+            CallOutput::Word { agent, yes } => self.say_word(agent, yes),
             CallOutput::Went { from, key } => self.outputs.push_back(Output::Went { from, key }),
             CallOutput::ProbeCaller => self.command_sip(sip::Command::Probe { leg }, now),
             CallOutput::ProbeAgent { agent } => self.command_sip(sip::Command::Probe { leg: agent }, now),

@@ -121,6 +121,13 @@ impl Switch {
         }
     }
 
+    /// A phone has no page that shows keys as words, and nobody tells one tone from another: the word is said instead.
+    pub(crate) fn say_word(&mut self, leg: LegId, yes: bool) {
+        let word = if yes { Notice::Yes } else { Notice::No };
+        let cues = [Cue::Clip(self.notice(leg, word))];
+        self.play_to(leg, WORD, &cues);
+    }
+
     fn set_part(&mut self, leg: LegId, to: Part) {
         if let Some(Leg { role: Role::Agent { part, .. }, .. }) = self.legs.get_mut(&leg) {
             *part = to;
@@ -148,6 +155,7 @@ const TAKES: char = '1';
 const QUESTION: PlayId = PlayId(1);
 const BRIEFING: PlayId = PlayId(2);
 const THANKS: PlayId = PlayId(3);
+const WORD: PlayId = PlayId(4);
 
 /// Why a telephone outside did not answer. It has no registration to lose: whatever the reason, it may be rung again.
 pub(crate) const fn why_of_telephone(cause: Cause) -> WithdrawReason {

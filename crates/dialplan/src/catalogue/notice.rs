@@ -1,8 +1,8 @@
-//! What Havre says to an on-call person whose telephone outside it has rung.
+//! What Havre says into phones that show nothing: to people on call, and for callers who cannot speak.
 
 use havre_model::{Language, Mode, Risk};
 
-/// What Havre says to an on-call person whose telephone outside it has rung.
+/// What Havre says to an on-call person whose telephone outside it has rung, and to whoever talks over a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// There is a call, and key 1 takes it. Nothing else is said: a voicemail, or a child, may be listening.
@@ -15,6 +15,10 @@ pub enum Notice {
     Silent,
     /// The call was taken by somebody else, or the caller left.
     NotNeeded,
+    /// A caller who cannot speak pressed 1 …
+    Yes,
+    /// … or 2.
+    No,
 }
 
 impl Notice {
@@ -28,6 +32,8 @@ impl Notice {
         "A-speaks-other",
         "A-silent",
         "A-not-needed",
+        "A-yes",
+        "A-no",
     ];
 
     /// The prompt that says it.
@@ -42,6 +48,8 @@ impl Notice {
             Self::Speaks(Language::Other) => "A-speaks-other",
             Self::Silent => "A-silent",
             Self::NotNeeded => "A-not-needed",
+            Self::Yes => "A-yes",
+            Self::No => "A-no",
         }
     }
 

@@ -54,6 +54,46 @@ fn with_nobody_idle_the_supervisors_phone_rings_at_once() {
 }
 
 #[test]
+fn who_cannot_speak_is_heard_as_words_on_a_phone_and_nobody_else_s_keys_are() {
+    let world = World::staffed_by(&["advocate-fr"]);
+    let caller = world.caller();
+    caller.dials(TOLL_FREE);
+    world.advance(secs(1));
+    caller.presses('2');
+    world.advance(secs(1));
+    caller.presses('5');
+    world.advance(secs(2));
+    world.advocate("advocate-fr").answers();
+    world.advance(secs(1));
+    world.restart_log();
+    for key in ['1', '7', '2'] {
+        caller.presses(key);
+        world.advance(secs(2));
+    }
+    for (at, what) in [("0.0", "hears A-yes fr"), ("4.0", "hears A-no fr")] {
+        assert!(world.log().contains(&format!("{at} advocate-fr {what}")), "{}", world.log());
+    }
+    let heard = world.advocate("advocate-fr").hears();
+    assert_eq!(heard.as_deref(), Some("caller"), "and the caller again after it: {}", world.log());
+    caller.hangs_up();
+    world.assert_quiet();
+    // Who speaks presses keys for another reason.
+    let world = World::staffed_by(&["advocate-fr"]);
+    let caller = world.caller();
+    caller.dials(TOLL_FREE);
+    world.advance(secs(1));
+    caller.presses('2');
+    world.advance(secs(2));
+    world.advocate("advocate-fr").answers();
+    world.advance(secs(1));
+    caller.presses('1');
+    world.advance(secs(2));
+    assert!(!world.log().contains("A-yes"), "{}", world.log());
+    caller.hangs_up();
+    world.assert_quiet();
+}
+
+#[test]
 fn an_idle_advocate_comes_before_the_reserve() {
     let world = World::staffed_by(&["advocate-en", "supervisor"]);
     let caller = world.caller();
