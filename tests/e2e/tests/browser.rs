@@ -1,7 +1,7 @@
 //! An advocate's phone is a page: calls from carriers into Debian's Chromium, through the console, SIP over WebSocket,
 //! ICE, DTLS and SRTP, and what becomes of them when the page, its network or the line goes away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use havre_e2e::{Baresip, Browser, Caller, Line, Look, Page, Report, TOLL_FREE, until};
 
@@ -98,14 +98,23 @@ fn a_cut_connection_is_heard_by_neither() {
     // The key is heard as a tone, too.
     desk.hears_tone(CALLER);
     desk.is_cut_off();
-    let mut noticed = false;
-    // Until the page has noticed it and is connected again: looked at all the while.
+    let (mut noticed, mut dirty) = (false, None);
+    // Until the page has noticed it and is connected again: looked at all the while. Half a second is looked at each time, so
+    // one click of a busy machine is seen for that long; waiting sound would last for two seconds and be seen for more.
     until("another connection", SOON, || {
-        let tone = caller.media.tone(SECOND / 2).expect("a tone at the caller's");
+        let (tone, heard) = (caller.media.tone(SECOND / 2), desk.hears());
         // The browser levels what its microphone hears; a gap is heard as dirt.
-        assert!((tone.hz - ADVOCATE).abs() < 3.0 && tone.purity > 8.0 && tone.dbfs > -40.0, "{tone:?}");
-        let heard = desk.hears().expect("a connection");
-        assert!((heard.hz - CALLER).abs() < 12.0 && (heard.dbfs + 12.0).abs() < 2.0, "{heard:?}");
+        let there = tone
+            .as_ref()
+            .is_some_and(|tone| (tone.hz - ADVOCATE).abs() < 3.0 && tone.purity > 8.0 && tone.dbfs > -40.0);
+        let here = heard
+            .as_ref()
+            .is_some_and(|heard| (heard.hz - CALLER).abs() < 12.0 && (heard.dbfs + 12.0).abs() < 2.0);
+        if there && here {
+            dirty = None;
+        }
+        let since = *dirty.get_or_insert_with(Instant::now);
+        assert!(since.elapsed() < SECOND * 6 / 5, "at the caller's {tone:?}, at the desk {heard:?}");
         let reached = desk.count(".reach.ok") == 1;
         noticed |= !reached;
         (noticed && reached).then_some(())
