@@ -224,6 +224,35 @@ fn a_key_pressed_in_the_bridge_is_reported_and_relayed_under_the_other_payload_t
 }
 
 #[test]
+fn a_key_goes_on_to_its_end_beside_what_is_said_and_the_word_comes_after_it() {
+    let (mut world, phone, a, b, desk) = bridged(Pcmu, Pcmu);
+    world.tone(phone, 1_004.0, -10.0);
+    world.run(500);
+    world.sent.clear();
+    let digit = Digit::from_char('1').unwrap();
+    world.command(CALLER, Command::SendDigit { leg: phone.1, digit, millis: 200 });
+    world.run(60);
+    assert_eq!(world.digits(a), "1", "it is known from its first packet on");
+    // The word is begun in the middle of the key.
+    world.play(b, 4, vec![Clip::Prompt(sine(440.0, 600))]);
+    world.run(2_000);
+    let sent = world.rtp_of(b);
+    let is_key = |at: usize| sent[at].rtp().payload_type == 101;
+    let keys: Vec<usize> = (0..sent.len()).filter(|at| is_key(*at)).collect();
+    let ends = keys.iter().filter(|at| sent[**at].rtp().payload[1] & 0x80 != 0).count();
+    assert_eq!(ends, 3, "its end is said three times");
+    let all = world.rtp_of(phone).iter().filter(|s| s.rtp().payload_type == 101).count();
+    assert_eq!((keys.len(), keys[keys.len() - 1] - keys[0] + 1), (all, all), "and nothing is said meanwhile");
+    let done = world.told(GATEWAY).into_iter().find_map(|(at, event)| match event {
+        havre_media::Event::PlayDone { play, .. } if play.0 == 4 => Some(at),
+        _ => None,
+    });
+    assert!(done.is_some(), "the word was said to its end");
+    world.run(1_500);
+    world.assert_heard(desk, 1_004.0, -10.0);
+}
+
+#[test]
 fn a_phone_with_opus_is_heard_and_its_keys_change_their_clock() {
     let mut world = World::new(3);
     let (phone, a) = world.call(CALLER, GATEWAY, &[Codec::Opus], &[Codec::Opus]);

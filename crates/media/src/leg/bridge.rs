@@ -63,6 +63,11 @@ pub(crate) fn pass_on(
         matches!(received.kind, Kind::Press(..)) && wire.private_press == Some(received.packet.timestamp);
     if let Some(to) = to.filter(|_| !private) {
         let (peer, silent) = (to.id, to.player.sounds() || to.keys.holds());
+        // A key goes on beside what is said on the leg, which waits for its end: half a key is none, or one that never ends.
+        let silent = match received.kind {
+            Kind::Press(..) => to.player.loops() || to.keys.holds(),
+            Kind::Audio(_) | Kind::Pause => silent,
+        };
         if let Some(out) = &mut to.wire {
             if let Some(digit) = received.pressed.filter(|_| out.agreed.send_events.is_empty()) {
                 counters.refused_digits += u64::from(!to.keys.press(digit, KEY_MILLIS));
@@ -269,6 +274,9 @@ impl Wire {
         };
         counters.relayed += 1;
         self.fed_at = Some(now);
+        if let Kind::Press(..) = received.kind {
+            self.pressed_at = Some(now);
+        }
         self.send(leg, to, &header, content, outbox);
     }
 

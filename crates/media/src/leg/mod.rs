@@ -83,6 +83,8 @@ pub(crate) struct Wire {
     ear: Option<Box<Ear>>,
     /// When the peer was last heard on this leg.
     fed_at: Option<Mono>,
+    /// When a key of the peer's was last relayed.
+    pressed_at: Option<Mono>,
     /// Milliseconds of audio of our own that are due but not yet a whole packet; `None` while we send none.
     credit: Option<u32>,
     comfort_at: Mono,
@@ -210,6 +212,7 @@ impl Wire {
             passage: Passage::default(),
             ear: None,
             fed_at: None,
+            pressed_at: None,
             credit: None,
             comfort_at: now,
             background: None,

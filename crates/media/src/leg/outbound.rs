@@ -25,6 +25,8 @@ use crate::{Channel, Config, Counters, Event, rtcp};
 const PEER_SILENT: Duration = Duration::from_millis(200);
 /// Time between comfort noise packets where RFC 3389's kind was agreed.
 const COMFORT_EVERY: Duration = Duration::from_millis(200);
+/// A relayed key of which nothing came for this long, three packets, is over.
+const PRESS_GAP: Duration = Duration::from_millis(60);
 
 impl Leg {
     /// The leg's turn.
@@ -58,6 +60,10 @@ impl Leg {
                 wire.send(self.id, to, &header, &payload.print(), outbox);
                 return self.player.skip(FRAME_TICKS);
             }
+        }
+        // What is said waits until the peer's key is up.
+        if self.player.sounds() && wire.is_pressed(now) {
+            return;
         }
         let key = if wire.agreed.send_events.is_empty() { self.keys.sounds(now) } else { None };
         if key.is_none() {
@@ -138,6 +144,10 @@ impl Leg {
 impl Wire {
     fn is_fed(&self, now: Mono) -> bool {
         self.fed_at.is_some_and(|at| now.since(at) < PEER_SILENT)
+    }
+
+    fn is_pressed(&self, now: Mono) -> bool {
+        self.pressed_at.is_some_and(|at| now.since(at) < PRESS_GAP)
     }
 
     /// Says how the quiet sounds that lasts `ticks` from now on; false if that was said not long ago.

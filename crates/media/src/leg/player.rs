@@ -71,6 +71,11 @@ impl Player {
         self.play.is_some() || self.looped.is_some()
     }
 
+    /// Whether that, or what follows it, has no end.
+    pub(crate) fn loops(&self) -> bool {
+        self.looped.is_some()
+    }
+
     /// The play whose last clip is over; told once.
     pub(crate) fn finished(&mut self) -> Option<PlayId> {
         let over =
