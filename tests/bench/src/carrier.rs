@@ -51,10 +51,10 @@ impl Carrier {
         self.ack(n, to).replacen("branch=z9hG4bKACK", "branch=z9hG4bKINVITE", 1)
     }
 
-    /// An OPTIONS in that dialog: is the call still up?
+    /// An OPTIONS in that dialog: is the call still up? `seq` grows from one to the next (RFC 3261 §12.2.2), from 2 on.
     #[must_use]
-    pub fn options(&self, n: u64, to: &str) -> String {
-        self.head("OPTIONS", n, 2, to) + "Content-Length: 0\r\n\r\n"
+    pub fn options(&self, n: u64, seq: u32, to: &str) -> String {
+        self.head("OPTIONS", n, seq, to) + "Content-Length: 0\r\n\r\n"
     }
 
     fn head(&self, method: &str, n: u64, seq: u32, to: &str) -> String {
@@ -62,7 +62,7 @@ impl Carrier {
         let number = n % 10_000_000;
         let to = if to.is_empty() { format!("<sip:+18335550100@{line}>") } else { to.to_owned() };
         format!(
-            "{method} sip:+18335550100@{line} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{method}{n:x};rport\r\n\
+            "{method} sip:+18335550100@{line} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{method}{seq}.{n:x};rport\r\n\
              Max-Forwards: 70\r\nFrom: <sip:+1416{number:07}@carrier.example>;tag=c{n:x}\r\nTo: {to}\r\n\
              Call-ID: {n}@carrier.example\r\nCSeq: {seq} {method}\r\n"
         )

@@ -74,6 +74,8 @@ pub(crate) struct Crowd {
     /// When to repeat what, one row for each interval: each is in the order of time.
     repeats: [VecDeque<(Instant, u64)>; REPEATS.len()],
     buffer: Vec<u8>,
+    /// The last sequence number of the questions whether a call is still up.
+    asked: u32,
 }
 
 impl Crowd {
@@ -88,6 +90,7 @@ impl Crowd {
             open: HashMap::new(),
             repeats: [const { VecDeque::new() }; REPEATS.len()],
             buffer: vec![0; 8_192],
+            asked: 1,
         }
     }
 
@@ -125,10 +128,11 @@ impl Crowd {
     pub(crate) fn lost(&mut self, calls: &[u64]) -> usize {
         let mut left: Vec<u64> = calls.to_vec();
         for _ in 0..3 {
+            self.asked += 1;
             for call in &left {
                 if let Some(known) = self.open.get_mut(call) {
                     known.stage = Stage::Asked;
-                    let text = self.carrier.options(*call, &known.to);
+                    let text = self.carrier.options(*call, self.asked, &known.to);
                     self.send(&text);
                 }
             }

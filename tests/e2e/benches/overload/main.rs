@@ -51,7 +51,7 @@ fn main() {
     carrier.insert("id".into(), "carrier".into());
     carrier.insert("sources".into(), vec!["127.45.0.0/16"].into());
     let line =
-        Line::demo().with("trunks", vec![Value::Table(carrier)]).with("rtp.ports", "20000-59998").start();
+        Line::demo().with("trunks", vec![Value::Table(carrier)]).with("rtp.ports", "2000-65534").start();
     let address = line.sip();
     let from = SocketAddr::from((Ipv4Addr::new(127, 45, 0, 1), 0));
     let mut crowd = Crowd::new(from, address);
