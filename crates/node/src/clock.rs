@@ -1,6 +1,6 @@
 //! The one clock of a process: everything else is handed a [`Now`].
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use havre_model::{Mono, Now, Unix};
 
@@ -22,11 +22,17 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Now {
         // Before 1970 the wall clock is wrong anyway, and nothing but records and shared scores reads it.
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = self.wall();
         Now {
             mono: Mono::from_start(self.start.elapsed()),
             unix: Unix::from_millis(i64::try_from(unix.as_millis()).unwrap_or(i64::MAX)),
         }
+    }
+
+    /// The wall clock alone, since 1970.
+    #[must_use]
+    pub fn wall(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
     /// A later moment, with its wall clock as of `before`: for machines that read it only at their start. It saves a

@@ -249,6 +249,11 @@ impl Core {
         self.clock.mono()
     }
 
+    /// The wall clock, for what the kernel dates by it.
+    pub(crate) fn wall(&self) -> Duration {
+        self.clock.wall()
+    }
+
     /// What arrives at this socket has to wait so long.
     pub(crate) fn report_delay(self: &Rc<Self>, socket: SocketAddr, delay: Duration) {
         self.delays.borrow_mut().insert(socket, delay);

@@ -69,7 +69,8 @@ impl Errors {
     }
 }
 
-fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
+/// As the standard library has it; `None` for what is no Internet address.
+pub(crate) fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
     match address.family()? {
         AddressFamily::Inet => address.as_sockaddr_in().map(|a| SocketAddrV4::from(*a).into()),
         AddressFamily::Inet6 => address.as_sockaddr_in6().map(|a| SocketAddrV6::from(*a).into()),

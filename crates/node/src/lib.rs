@@ -6,6 +6,7 @@
 // The shell owns the one clock: pure crates get `Now` from here.
 #![allow(clippy::disallowed_methods)]
 
+mod arrival;
 pub mod clock;
 mod command;
 mod control;

@@ -12,6 +12,7 @@ use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, UdpSocket};
 
+use crate::arrival::{self, Stamps};
 use crate::control::Core;
 use crate::icmp::{self, Errors, Notice};
 
@@ -94,6 +95,8 @@ fn bind_udp(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
     }
     // Best effort, too: without it a phone that is gone is found out by silence.
     let _ = icmp::enable(&socket, address.is_ipv6());
+    // Best effort: without it a wait is taken for as long as the socket has not been empty.
+    let _ = arrival::enable(&socket);
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
@@ -124,8 +127,9 @@ pub(crate) async fn read(core: Rc<Core>, local: SocketAddr, socket: Rc<UdpSocket
             busy = core.mono();
         }
         drained = intake.burst(&core, local, &socket);
-        // What is read next has waited no longer than since the socket was last found empty.
-        let delay = if drained { Duration::ZERO } else { core.mono().since(busy) };
+        // What is read next has waited no longer than since the socket was last found empty, whatever the wall clock says;
+        // and, the oldest being read first, hardly longer than what was just read.
+        let delay = if drained { Duration::ZERO } else { core.mono().since(busy).min(intake.waited) };
         core.report_delay(local, delay);
         core.catch_up();
         tokio::task::yield_now().await;
@@ -138,18 +142,43 @@ struct Intake {
     /// New calls, one behind the other, and where each ends.
     calls: Vec<u8>,
     ends: Vec<(usize, SocketAddr)>,
+    stamps: Stamps,
+    /// How long the first of them had been in the socket.
+    waited: Duration,
 }
 
 impl Intake {
     fn new() -> Self {
-        Self { buffer: vec![0; limits::MAX_SIP_MESSAGE], calls: Vec::new(), ends: Vec::new() }
+        Self {
+            buffer: vec![0; limits::MAX_SIP_MESSAGE],
+            calls: Vec::new(),
+            ends: Vec::new(),
+            stamps: Stamps::new(),
+            waited: Duration::MAX,
+        }
+    }
+
+    /// One datagram. Of the first of a burst it is noted how long it has waited.
+    fn receive(
+        &mut self,
+        core: &Core,
+        socket: &UdpSocket,
+        first: bool,
+    ) -> std::io::Result<(usize, SocketAddr)> {
+        if !first {
+            return socket.try_recv_from(&mut self.buffer);
+        }
+        let (length, source, came) =
+            socket.try_io(Interest::READABLE, || self.stamps.receive(socket, &mut self.buffer))?;
+        self.waited = came.map_or(Duration::MAX, |came| core.wall().saturating_sub(came));
+        Ok((length, source))
     }
 
     /// Reads until the socket is empty, or [`BURST`] datagrams; true if it is empty. New calls are dealt with last.
     fn burst(&mut self, core: &Rc<Core>, local: SocketAddr, socket: &UdpSocket) -> bool {
         let mut drained = false;
-        for _ in 0..BURST {
-            match socket.try_recv_from(&mut self.buffer) {
+        for count in 0..BURST {
+            match self.receive(core, socket, count == 0) {
                 Ok((length, source)) => {
                     let bytes = &self.buffer[..length];
                     if havre_sip::wire::begins_call(bytes) {

@@ -24,13 +24,15 @@ use crate::timer::Alarm;
 pub(crate) const HIGH: Duration = Duration::from_millis(50);
 /// What arrives is dealt with at once.
 pub(crate) const LOW: Duration = Duration::from_millis(10);
-/// Longest wait in the room, what was waited before included: a refusal is sent within 500 ms, before the INVITE comes
-/// again.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
-/// How often somebody is let in, and how many then: more than one core can serve, so that the pace is set by the
-/// shell, which deals with everything else in between.
+/// Longest wait in the room, what was waited before included: a refusal is there within 500 ms, before the INVITE comes
+/// again, though the thread be late.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
+/// How often somebody is let in, and how many then where reading keeps up: more than one core can serve, so that the pace
+/// is set by the shell, which deals with everything else in between.
 pub(crate) const EVERY: Duration = Duration::from_millis(1);
-pub(crate) const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 16;
+/// While what arrives has to wait: reading it comes first, since among it are the BYEs of calls that were let in.
+const FEW: usize = 2;
 /// Calls that wait: those of a fifth of a second at 5,000 a second.
 pub(crate) const MAX_WAITING: usize = 1_024;
 
@@ -113,6 +115,18 @@ impl Admission {
     /// One more call of this number, and where it stands therefore.
     pub(crate) fn standing(&mut self, caller: &Pii<Caller>, now: Mono) -> Standing {
         self.floods.note(caller, now)
+    }
+
+    /// Whether whoever came now would be turned away at once, whoever it is: there is no place, and nobody waits who
+    /// would have to give theirs up.
+    pub(crate) fn is_closed(&self) -> bool {
+        let last = self.room.last_key_value().map(|((standing, _), _)| *standing);
+        self.loaded && self.room.len() >= MAX_WAITING && last == Some(Standing::Ordinary)
+    }
+
+    /// How many are let in at once.
+    pub(crate) fn at_once(&self) -> usize {
+        if self.delay > LOW { FEW } else { AT_ONCE }
     }
 
     /// Whether this INVITE waits already.

@@ -44,6 +44,8 @@ counters! {
     transaction_unreachable;
     /// INVITEs answered 503 at a limit, under load or while draining.
     overload_refusals;
+    /// Of these, those that were refused at a glance, without being read.
+    glances;
     /// Times that what arrives had to wait so long that new calls had to, too.
     overloads;
     /// New calls that had to wait to be let in.

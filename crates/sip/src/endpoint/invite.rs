@@ -4,7 +4,7 @@ use havre_model::{LegId, Peer, Pii, TrunkId};
 
 use super::receive::unsupported;
 use super::{Endpoint, Event, Origin};
-use crate::admission::{AT_ONCE, EVERY, Waiting};
+use crate::admission::{EVERY, Waiting};
 use crate::config::{Overload, Trunk};
 use crate::dialog::Dialog;
 use crate::edge::{self, Ruling};
@@ -72,7 +72,7 @@ impl Endpoint {
         while let Some(overdue) = self.admission.overdue(self.stack.mono()) {
             self.turn_away(&overdue);
         }
-        for _ in 0..AT_ONCE {
+        for _ in 0..self.admission.at_once() {
             let Some(call) = self.admission.next() else { break };
             if !self.has_room() {
                 self.turn_away(&call);
@@ -102,7 +102,7 @@ impl Endpoint {
         }
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         !self.draining && !self.stack.is_crowded() && self.legs.len() < self.stack.config.limits.legs
     }
 

@@ -6,6 +6,7 @@ mod invite;
 mod output;
 mod outside;
 mod receive;
+mod shed;
 #[cfg(test)]
 mod tests;
 

@@ -21,6 +21,9 @@ impl Endpoint {
             self.stack.counters.strangers_dropped += 1;
             return;
         }
+        if self.is_refusing() && self.shed(path, bytes) {
+            return;
+        }
         self.on_message(path, parse_datagram(bytes));
     }
 

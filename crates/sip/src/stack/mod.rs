@@ -262,9 +262,15 @@ impl Stack {
     }
 
     fn tag_of(&self, headers: &Headers) -> String {
+        let names = [Name::Via, Name::CallId, Name::From, Name::CSeq];
+        self.tag_for(names.map(|name| headers.first(&name).unwrap_or("")))
+    }
+
+    /// The tag of [`Self::stateless_tag`], from the topmost `Via` (stamped), `Call-ID`, `From` and `CSeq`.
+    pub(crate) fn tag_for(&self, values: [&str; 4]) -> String {
         let mut hash = Sha256::new_with_prefix(self.tag_key);
-        for name in [Name::Via, Name::CallId, Name::From, Name::CSeq] {
-            hash.update(headers.first(&name).unwrap_or("").as_bytes());
+        for value in values {
+            hash.update(value.as_bytes());
             hash.update([0]);
         }
         let digest = hash.finalize();

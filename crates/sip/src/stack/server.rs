@@ -101,19 +101,25 @@ impl Servers {
     /// See [`Key`]. An ACK is looked up as INVITE.
     fn key(&self, request: &Request, method: Method) -> Key {
         let headers = &request.headers;
+        if let Some(key) = headers.via_top().ok().and_then(|via| self.via_key(via, method)) {
+            return key;
+        }
         let mut hash = self.hashing.build_hasher();
         method_name(method).hash(&mut hash);
-        let via = headers.via_top().ok();
-        if let Some((branch, via)) = via.and_then(|via| Some((via.unique_branch()?, via))) {
-            (branch, &via.host, via.port.unwrap_or(5060)).hash(&mut hash);
-            return Key(hash.finish());
-        }
         // RFC 2543: no unique branch. The To tag is left out: an ACK has one where its INVITE had none.
         let tag = headers.from().ok().and_then(|from| from.tag());
         let seq = headers.cseq().map_or(0, |cseq| cseq.seq);
         let via = headers.first(&Name::Via);
         (&request.uri, tag, headers.call_id().ok(), seq, via).hash(&mut hash);
         Key(hash.finish())
+    }
+
+    /// The same of a hop alone, if its branch says all; whether the hop is stamped makes no difference.
+    fn via_key(&self, via: &Via, method: Method) -> Option<Key> {
+        let mut hash = self.hashing.build_hasher();
+        method_name(method).hash(&mut hash);
+        (via.unique_branch()?, &via.host, via.port.unwrap_or(5060)).hash(&mut hash);
+        Some(Key(hash.finish()))
     }
 
     /// What merged requests share (RFC 3261 §8.2.2.2). Inside a dialog nothing merges.
@@ -222,6 +228,16 @@ impl Stack {
             return Arrival::Cancel { cancel: inbound(request, reply), matched, leg, invite };
         }
         Arrival::New(inbound(request, reply))
+    }
+
+    /// What an INVITE over this hop (or its ACK) is looked up by; `None` if its branch does not say.
+    pub(crate) fn invite_key(&self, via: &Via) -> Option<Key> {
+        self.servers.via_key(via, Method::Invite)
+    }
+
+    /// Whether the transaction is here, or was lately.
+    pub(crate) fn knows(&self, key: Key) -> bool {
+        self.servers.by_key.contains_key(&key) || self.servers.finished.find(key, self.mono()).is_some()
     }
 
     /// Another INVITE with this `From` tag, `Call-ID` and `CSeq` is in progress: this one came by another way

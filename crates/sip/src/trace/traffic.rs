@@ -18,7 +18,7 @@ fn is_unnamed(status: u16) -> bool {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, sent: bool, transport: Transport, method: Method, status: Option<u16>) {
+    pub(crate) fn add(&mut self, sent: bool, transport: Transport, method: Method, status: Option<u16>) {
         let kind = match status {
             None => Kind::Method(method_name(method)),
             Some(status) if is_unnamed(status) => Kind::OtherStatus,

@@ -76,6 +76,7 @@ fn main() {
         "memory, MiB",
     ]);
     row(&mut section, "capacity", &free, capacity, None, "-", line.memory());
+    let mut notes = Vec::new();
     for (times, target) in STEPS {
         println!("{times} x {capacity:.0} calls/s ...");
         let tally = crowd.at_rate(capacity * times, step);
@@ -94,7 +95,7 @@ fn main() {
             Some(after) => println!("calm again after {:.1} s", after.as_secs_f64()),
             None => println!("not calm after {RECOVERY:?}"),
         }
-        section.say(&format!(
+        notes.push(format!(
             "After {times} x: {}; {:.1} % of the calls due were placed by the generator.",
             recovery.map_or("**not calm within 10 s**".to_owned(), |after| {
                 format!("calm again in {:.1} s (target: ≤ 10 s)", after.as_secs_f64())
@@ -102,6 +103,7 @@ fn main() {
             100.0 * tally.offered as f64 / tally.due.max(1) as f64,
         ));
     }
+    notes.iter().for_each(|note| section.say(note));
     section.say(&format!("Processor time of the whole program at its capacity: {micros:.0} µs per call."));
     storm(&mut section, &mut crowd, &line, address, junk_for);
     let lost = crowd.lost(&staying);
