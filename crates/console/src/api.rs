@@ -35,6 +35,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+pub(crate) use trunks::TrunkWhy;
+
 use crate::access::{Access, Audit, Keep, OidcError, Origins, Peer, People, Provider, guard};
 use crate::config::{Config, Limits};
 use crate::events::Events;

@@ -11,6 +11,11 @@ use crate::Histogram;
 /// their own in the daily report).
 pub const WAIT_TARGET: Duration = Duration::from_secs(20);
 
+/// Percent of those waiting who should be answered within it.
+pub(crate) const SHARE_TARGET: u8 = 90;
+/// What the mean wait should not pass.
+pub(crate) const MEAN_TARGET: Duration = Duration::from_secs(20);
+
 /// Bounds of the wait histogram, in seconds: fine around the targets (15 s, 20 s) and the steps (45 s, 90 s, 180 s).
 const WAIT_BOUNDS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0];

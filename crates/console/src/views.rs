@@ -16,7 +16,7 @@ pub(crate) use desk::{Desk, Light, desk};
 pub(crate) use today::{Curves, curves};
 
 use crate::board::{AgentEntry, CallEntry, LegEntry, Snapshot, Stage};
-use crate::tally::{Tally, WAIT_TARGET};
+use crate::tally::{MEAN_TARGET, SHARE_TARGET, Tally, WAIT_TARGET};
 use crate::words::{
     AttentionWord, LanguageWord, ReasonWord, RiskWord, RoleWord, SoundWord, SpokenWord, StageWord, StateWord,
 };
@@ -76,6 +76,10 @@ pub(crate) struct Service {
     pub(crate) mean_wait_ms: Option<u64>,
     /// The wait within which a caller should be answered.
     pub(crate) target_ms: u64,
+    /// The share of them that should be, in percent.
+    pub(crate) target_percent: u8,
+    /// The mean wait that should not be passed.
+    pub(crate) target_mean_ms: u64,
     /// Waits that ended by an answer within the target,
     pub(crate) within: u64,
     /// of those that ended by an answer, by our loss, or by the caller leaving after the target.
@@ -257,6 +261,8 @@ fn service(snapshot: &Snapshot, language: Language) -> Service {
         lost: tally.ended_in(language, Outcome::Lost),
         mean_wait_ms: tally.waits(language).mean().map(Duration::from_secs_f64).map(millis),
         target_ms: millis(WAIT_TARGET),
+        target_percent: SHARE_TARGET,
+        target_mean_ms: millis(MEAN_TARGET),
         within: in_time.within,
         of: in_time.of,
     }

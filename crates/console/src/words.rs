@@ -11,6 +11,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::api::TrunkWhy;
 use crate::tally::OUTCOMES_ALL;
 use crate::views::Light;
 use crate::{AlarmKind, Attention, Stage};
@@ -84,6 +85,8 @@ words! {
         ["good", "fair", "poor", "unknown"];
     OutcomeWord(Outcome) "Outcome" "How a call counts."
         OUTCOMES_ALL.map(Outcome::as_str);
+    WhyWord(TrunkWhy) "TrunkWhy" "Why it is thought so: it answers when it is asked; it does not in time; nobody listens at its address (ICMP); no connection to it can be opened; it answers 503; its name leads to no address; it refuses our registration; it carries calls now; it brought one in the last 24 hours; none in that time; none since the start."
+        TrunkWhy::all().map(TrunkWhy::as_str).collect::<Vec<_>>();
     CauseWord(Cause) "Cause" "Why a call ended."
         Cause::ALL.iter().map(|cause| cause.as_str()).collect::<Vec<_>>();
 }

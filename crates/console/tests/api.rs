@@ -33,7 +33,7 @@ async fn the_queue_is_counted_by_language_and_class() {
     let french = &queues["service"][1];
     let seen = json!({
         "language": "fr", "answered": 1, "abandoned": 0, "lost": 0, "mean_wait_ms": 8000,
-        "target_ms": 20_000, "within": 1, "of": 1
+        "target_ms": 20_000, "target_percent": 90, "target_mean_ms": 20_000, "within": 1, "of": 1
     });
     assert_eq!(*french, seen);
 }

@@ -64,10 +64,13 @@ async fn a_reader_who_missed_something_is_told_to_read_again() {
 #[tokio::test]
 async fn silence_is_broken_by_a_heartbeat() {
     let server = Server::start_with(|config| config.limits.heartbeat = Duration::from_millis(30)).await;
-    let mut stream = Stream::open(&server, "/api/v1/events", None).await;
-    stream.next().await;
-    assert_eq!(stream.block().await.as_deref(), Some(": alive"));
-    assert_eq!(stream.block().await.as_deref(), Some(": alive"));
+    for path in ["/api/v1/events", "/api/v1/board/events"] {
+        let mut stream = Stream::open(&server, path, None).await;
+        stream.next().await;
+        // An event: what browsers take for a comment reaches no page.
+        assert_eq!(stream.block().await.as_deref(), Some("event: alive\ndata: {}"), "{path}");
+        assert_eq!(stream.block().await.as_deref(), Some("event: alive\ndata: {}"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ pub enum Severity {
     Error,
 }
 
-/// One finding. `Display` gives one plain line, and a second one with the remedy, in English as all of the command line.
+/// One finding. `Display` gives one plain line, and a second one with the remedy, in English.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The file as it was named to the loader.

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::limits::MAX_DIAGNOSTICS;
+use crate::reader::toml_in_french;
 use crate::said::{Both, Said, said};
 use crate::{Diagnostic, Severity};
 
@@ -41,7 +42,9 @@ impl<'a> File<'a> {
             let at = error.span().map_or(0, |span| span.start);
             let place = Place { line: self.line_at(at), key: String::new() };
             let message = first_line(error.message());
-            let what = said!("{message}", "n’est pas du TOML; l’analyseur dit, en anglais\u{a0}: {message}");
+            let fr = toml_in_french(&message)
+                .unwrap_or_else(|| format!("l’analyseur dit, en anglais\u{a0}: {message}"));
+            let what = Said { fr: format!("n’est pas du TOML\u{a0}: {fr}"), en: message };
             self.error(
                 &place,
                 what,

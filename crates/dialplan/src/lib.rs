@@ -17,6 +17,7 @@ pub mod limits;
 mod outline;
 mod plan;
 pub mod prompts;
+mod reader;
 mod said;
 pub mod simulate;
 mod walk;
@@ -25,5 +26,6 @@ pub use catalogue::{Catalogue, Clip, ClipKey, Confirmation, Notice, PromptId, So
 pub use diagnostic::{Diagnostic, Severity};
 pub use outline::{Outline, Place, Pressed, Way};
 pub use plan::{Dialplan, Line, Proof, ProvenPath, Targets};
+pub use reader::toml_in_french;
 pub use said::Said;
 pub use walk::{Cue, Input, Output, Walk};

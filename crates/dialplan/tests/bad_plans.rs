@@ -449,7 +449,7 @@ fn a_second_menu_must_join_within_five_seconds_of_the_key() {
         .unwrap_or_else(|d| panic!("{}", list(&d)));
     let longest = &plan.proof().longest_after_key;
     assert!(longest.takes.as_secs_f64() > 1.0 && longest.takes.as_secs_f64() <= 5.0, "{longest:?}");
-    assert!(longest.keys.contains("3 at"), "{longest:?}");
+    assert!(longest.keys.en.contains("3 at"), "{longest:?}");
     assert!(plan.graph_svg().contains(">second<"));
     // Should media never say that the second menu is over, the walk joins five seconds after the key all the same.
     let now = |millis| Now { mono: Mono::from_start(Duration::from_millis(millis)), unix: Unix::default() };

@@ -154,7 +154,7 @@ impl Line for Running {
             starting: false,
             draining: self.draining.load(Ordering::Relaxed),
             store_up,
-            notes: self.certificates.note().into_iter().collect(),
+            notes: self.certificates.note().map(|note| note.en).into_iter().collect(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use havre_console::CertificateTrouble;
+use havre_dialplan::Said;
 use havre_model::Unix;
 use havre_node::clock::Clock;
 use havre_tls::{Files, Material, Stamp, Term, Tls, TlsError, Validity};
@@ -80,7 +81,7 @@ impl Certificates {
     }
 
     /// What an operator should know of the certificate, if anything.
-    pub(crate) fn note(&self) -> Option<String> {
+    pub(crate) fn note(&self) -> Option<Said> {
         note(&self.tls.material(), self.clock.now().unix)
     }
 
@@ -92,7 +93,7 @@ impl Certificates {
             if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY)
                 && let Some(note) = self.note()
             {
-                warn!("{note}");
+                warn!("{}", note.en);
                 complained = Some(tokio::time::Instant::now());
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -155,21 +156,58 @@ pub(crate) fn trouble(tls: &Tls, now: Unix) -> Option<CertificateTrouble> {
 }
 
 /// What there is to say of a certificate.
-pub(crate) fn note(material: &Material, now: Unix) -> Option<String> {
+pub(crate) fn note(material: &Material, now: Unix) -> Option<Said> {
     let term = material.term()?;
-    let days = |from: Unix, to: Unix| to.since(from).as_secs() / 86_400;
-    match term.at(now) {
-        Validity::Good => None,
+    said_of(term.at(now), term.ends, now)
+}
+
+fn said_of(validity: Validity, ends: Unix, now: Unix) -> Option<Said> {
+    let days = |from: Unix, to: Unix| match to.since(from).as_secs() / 86_400 {
+        1 => ("1 day".to_owned(), "1 jour".to_owned()),
+        n => (format!("{n} days"), if n == 0 { "0 jour".to_owned() } else { format!("{n} jours") }),
+    };
+    let (en, fr) = match validity {
+        Validity::Good => return None,
         Validity::EndsSoon | Validity::EndsNow => {
-            Some(format!("the TLS certificate ends in {} days: renew it", days(now, term.ends)))
+            let (en, fr) = days(now, ends);
+            (
+                format!("the TLS certificate ends in {en}: renew it"),
+                format!("le certificat TLS prend fin dans {fr}\u{a0}: renouvelez-le"),
+            )
         }
-        Validity::Expired => Some(format!(
-            "the TLS certificate ended {} days ago: browsers and phones refuse it; renew it now",
-            days(term.ends, now)
-        )),
-        Validity::NotYet => Some(
-            "the TLS certificate is not good yet: look at this machine's clock, then at the certificate"
+        Validity::Expired => {
+            let (en, fr) = days(ends, now);
+            (
+                format!("the TLS certificate ended {en} ago: browsers and phones refuse it; renew it now"),
+                format!(
+                    "le certificat TLS a pris fin il y a {fr}\u{a0}: les navigateurs et les téléphones le refusent; \
+                     renouvelez-le maintenant"
+                ),
+            )
+        }
+        Validity::NotYet => (
+            "the TLS certificate is not good yet: look at this machine's clock, then at the certificate".to_owned(),
+            "le certificat TLS n’est pas encore valide\u{a0}: vérifiez l’horloge de cette machine, puis le certificat"
                 .to_owned(),
         ),
+    };
+    Some(Said { en, fr })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_ends_is_said_in_both_languages() {
+        let day = |n: i64| Unix::from_millis(n * 86_400_000);
+        let said = |validity, ends, now| said_of(validity, day(ends), day(now));
+        assert_eq!(said(Validity::Good, 90, 1), None);
+        let soon = said(Validity::EndsSoon, 15, 1).unwrap();
+        assert_eq!(soon.en, "the TLS certificate ends in 14 days: renew it");
+        assert_eq!(soon.fr, "le certificat TLS prend fin dans 14 jours\u{a0}: renouvelez-le");
+        let over = said(Validity::Expired, 1, 2).unwrap();
+        assert!(over.en.contains("ended 1 day ago") && over.fr.contains("il y a 1 jour\u{a0}:"), "{over:?}");
+        assert!(said(Validity::NotYet, 9, 1).unwrap().fr.contains("l’horloge"));
     }
 }

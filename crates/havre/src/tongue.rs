@@ -14,6 +14,12 @@ fn of(variable: impl Fn(&str) -> Option<String>) -> Spoken {
     if french { Spoken::Fr } else { Spoken::En }
 }
 
+/// How many there are: none is singular in French, and plural in English.
+pub(crate) fn counted(count: usize, tongue: Spoken, one: &str, many: &str) -> String {
+    let is_one = count == 1 || (count == 0 && tongue == Spoken::Fr);
+    format!("{count} {}", if is_one { one } else { many })
+}
+
 /// The last line under what was found.
 pub(crate) fn nothing_was_done(count: usize, tongue: Spoken) -> String {
     match (tongue, count) {

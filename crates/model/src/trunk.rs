@@ -57,6 +57,16 @@ impl TrunkHealth {
 }
 
 impl TrunkDown {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::NoAnswer,
+        Self::Unreachable,
+        Self::ConnectionFailed,
+        Self::Overloaded,
+        Self::DnsFailed,
+        Self::RegistrationRefused,
+    ];
+
     /// The stable spelling.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

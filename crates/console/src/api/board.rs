@@ -23,8 +23,9 @@ pub(crate) async fn board(State(shared): State<Shared>) -> Json<Board> {
     Json(views::board(&shared.line.snapshot()))
 }
 
-/// The same as server-sent events: `board` (Board) first, then `change` (Change) at most ten times a second. A viewer
-/// who does not keep up gets a `board` again. There is nothing to resume: whoever comes back gets the whole.
+/// The same as server-sent events: `board` (Board) first, then `change` (Change) at most ten times a second, and `alive`
+/// where nothing changed for 15 seconds. A viewer who does not keep up gets a `board` again. There is nothing to resume:
+/// whoever comes back gets the whole.
 #[utoipa::path(get, path = "/api/v1/board/events", tag = "screens", responses(
     (status = 200, content_type = "text/event-stream", body = String),
     (status = 401, body = Problem, content_type = "application/problem+json"),

@@ -81,7 +81,8 @@ pub(crate) async fn desk(
 }
 
 /// The desk as server-sent events: `desk` (Desk) at once and whenever it changes, and `key` (KeyNews) when the caller
-/// presses a key in the talk. Keys are kept nowhere: one that nobody saw is not told again.
+/// presses a key in the talk; `alive` where nothing did for 15 seconds. Keys are kept nowhere: one that nobody saw is not
+/// told again.
 #[utoipa::path(get, path = "/api/v1/desk/events", tag = "desk", params(("agent" = Option<String>, Query)), responses(
     (status = 200, content_type = "text/event-stream", body = String),
     (status = 400, description = "Whose desk?", body = Problem, content_type = "application/problem+json"),

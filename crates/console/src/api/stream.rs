@@ -18,7 +18,7 @@ use crate::events::Read;
 use crate::problem::Problem;
 
 /// What happens, as server-sent events: `open` first, then `call` (CallNews), `agent` (AgentNews) and `system`
-/// (SystemNews) as they happen; `reset` where events are missing, after which the other resources should be read
+/// (SystemNews) as they happen; `alive` where nothing did for 15 seconds; `reset` where events are missing, after which the other resources should be read
 /// again. Every event has an id; with the header `Last-Event-ID` the stream goes on after it. A reader who does
 /// not keep up is cut.
 #[utoipa::path(get, path = "/api/v1/events", tag = "line",
@@ -67,8 +67,9 @@ pub(super) fn respond(who: &Who, frames: impl Frames) -> Response {
     (headers, Body::from_stream(frames)).into_response()
 }
 
-/// What a stream says when there is nothing to say, so that both ends know the other lives.
-pub(super) const ALIVE: Bytes = Bytes::from_static(b": alive\n\n");
+/// What a stream says when there is nothing to say, so that both ends know the other lives. An event: browsers keep
+/// comments to themselves, and a page must be able to tell silence from a network that lets nothing through.
+pub(super) const ALIVE: Bytes = Bytes::from_static(b"event: alive\ndata: {}\n\n");
 
 const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
 

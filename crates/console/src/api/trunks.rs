@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use crate::problem::Problem;
+use crate::words::WhyWord;
 
 /// A trunk that brought no call for so long is quiet. A line with 14 calls a day has quiet nights.
 const LATELY: Duration = Duration::from_secs(24 * 3600);
@@ -35,7 +36,7 @@ pub(crate) struct Trunk {
     /// When the last one was taken, in milliseconds since 1970 (UTC).
     last_call: Option<i64>,
     state: TrunkState,
-    why: TrunkWhy,
+    why: WhyWord,
     /// Since when it is up or down, where it is asked, in milliseconds since 1970 (UTC).
     since: Option<i64>,
 }
@@ -52,23 +53,12 @@ pub(crate) enum TrunkState {
 }
 
 /// Why it is thought so.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TrunkWhy {
     /// It answers when it is asked.
     Answers,
-    /// It does not answer in time.
-    NoAnswer,
-    /// Nobody listens at its address (ICMP).
-    Unreachable,
-    /// No connection to it can be opened.
-    ConnectionFailed,
-    /// It answers 503.
-    Overloaded,
-    /// Its name leads to no address.
-    DnsFailed,
-    /// It refuses our registration.
-    RegistrationRefused,
+    /// It does not, or refuses us.
+    Down(TrunkDown),
     /// It carries calls now.
     CallInProgress,
     /// It brought one in the last 24 hours.
@@ -77,6 +67,24 @@ pub(crate) enum TrunkWhy {
     NoCallForADay,
     /// It has brought none since the start.
     NoCallSinceStart,
+}
+
+impl TrunkWhy {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answers => "answers",
+            Self::Down(why) => why.as_str(),
+            Self::CallInProgress => "call_in_progress",
+            Self::CalledLately => "called_lately",
+            Self::NoCallForADay => "no_call_for_a_day",
+            Self::NoCallSinceStart => "no_call_since_start",
+        }
+    }
+
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let calls = [Self::CallInProgress, Self::CalledLately, Self::NoCallForADay, Self::NoCallSinceStart];
+        [Self::Answers].into_iter().chain(TrunkDown::ALL.map(Self::Down)).chain(calls)
+    }
 }
 
 /// The trunks, and what their calls say of them.
@@ -93,7 +101,7 @@ pub(crate) async fn trunks(State(shared): State<Shared>) -> Json<Trunks> {
             snapshot.tally.by_trunk.get(&id).map_or((0, None), |(n, last)| (*n, Some(*last)));
         let health = snapshot.trunks.get(&id).copied();
         let (state, why) = match (health, last) {
-            (Some((TrunkHealth::Down(why), _)), _) => (TrunkState::Down, why_down(why)),
+            (Some((TrunkHealth::Down(why), _)), _) => (TrunkState::Down, TrunkWhy::Down(why)),
             _ if calls > 0 => (TrunkState::Up, TrunkWhy::CallInProgress),
             (Some((TrunkHealth::Up, _)), _) => (TrunkState::Up, TrunkWhy::Answers),
             (_, Some(last)) if snapshot.at.unix.since(last) <= LATELY => {
@@ -105,18 +113,8 @@ pub(crate) async fn trunks(State(shared): State<Shared>) -> Json<Trunks> {
         let refused = measures.trunk_errors.iter().filter(|(trunk, ..)| *trunk == id).map(|(.., n)| n).sum();
         let last_call = last.map(havre_model::Unix::as_millis);
         let since = health.map(|(_, since)| since.as_millis());
+        let why = WhyWord(why);
         Trunk { id: id.to_string(), sources, calls, offered, refused, last_call, state, why, since }
     });
     Json(Trunks { trunks: trunks.collect() })
-}
-
-const fn why_down(why: TrunkDown) -> TrunkWhy {
-    match why {
-        TrunkDown::NoAnswer => TrunkWhy::NoAnswer,
-        TrunkDown::Unreachable => TrunkWhy::Unreachable,
-        TrunkDown::ConnectionFailed => TrunkWhy::ConnectionFailed,
-        TrunkDown::Overloaded => TrunkWhy::Overloaded,
-        TrunkDown::DnsFailed => TrunkWhy::DnsFailed,
-        TrunkDown::RegistrationRefused => TrunkWhy::RegistrationRefused,
-    }
 }

@@ -108,7 +108,7 @@ export function board(calls, team, alarms) {
     since: now - 9 * 60 * MINUTE,
     totals: { offered: 48, answered: 39, abandoned: 4, lost: 0, in_progress: calls.length },
     queues: languages.flatMap((language) => ["urgent", "elevated", "standard", "information"].map((risk) => ({ language, risk, waiting: 0, ringing: 0, longest_since: null, longest_wait_ms: null }))),
-    service: languages.map((language, n) => ({ language, answered: [22, 15, 2, 0][n], abandoned: [2, 2, 0, 0][n], lost: 0, mean_wait_ms: [9_400, 21_800, 14_000, null][n], target_ms: 20_000, within: [21, 12, 2, 0][n], of: [22, 16, 2, 0][n] })),
+    service: languages.map((language, n) => ({ language, answered: [22, 15, 2, 0][n], abandoned: [2, 2, 0, 0][n], lost: 0, mean_wait_ms: [9_400, 21_800, 14_000, null][n], target_ms: 20_000, target_percent: 90, target_mean_ms: 20_000, within: [21, 12, 2, 0][n], of: [22, 16, 2, 0][n] })),
     calls,
     agents: team,
     alarms,

@@ -23,6 +23,10 @@ export class Mock {
     /** What was asked: `METHOD path`, with bodies. */
     this.asked = [];
     this.down = false;
+    /** Connections are taken and nothing comes of them: a network that lets nothing through. */
+    this.mute = false;
+    /** Paths that answer 500. */
+    this.broken = [];
     this.server = createServer((request, response) => void this.#serve(request, response).catch(() => response.destroy()));
     // A connection that closes just as the browser uses it again would be a fault of the mock.
     this.server.keepAliveTimeout = 60_000;
@@ -72,12 +76,14 @@ export class Mock {
   }
 
   send(stream, event, data) {
+    if (this.mute) return;
     const frame = `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
     for (const response of this.streams[stream]) response.write(frame);
   }
 
   async #serve(request, response) {
     if (this.down) return void response.destroy();
+    if (this.mute) return;
     const { pathname: path, searchParams } = new URL(request.url, "http://localhost");
     response.setHeader("Content-Security-Policy", POLICY);
     response.setHeader("X-Content-Type-Options", "nosniff");
@@ -102,6 +108,7 @@ export class Mock {
     }
     if (path === "/api/v1/setup") return body.token === "good-token" ? (this.signIn(["operator"], body.user), say(201, {})) : problem(403, "not_allowed");
     if (!this.session) return problem(401, "no_session");
+    if (this.broken.some((part) => path.includes(part))) return problem(500, "fault");
     if (request.method !== "GET" && request.headers["x-csrf-token"] !== this.session.csrf) return problem(403, "bad_csrf");
 
     const route = `${request.method} ${path}`;

@@ -115,6 +115,17 @@ test("a server that is away is waited for", on.as([], "", async (page, mock) => 
   await page.waitForSelector(".state");
 }));
 
+test("who cannot be signed out is not shown as signed out", on.as(["operator"], "#/trunks", async (page, mock) => {
+  await page.waitForSelector("table");
+  mock.crash();
+  await page.click("text=Sign out");
+  await page.waitForSelector("text=You are still signed in.");
+  assert.equal(await page.locator("#user").count(), 0);
+  mock.up();
+  await page.click("text=Sign out");
+  await page.waitForSelector("#user");
+}));
+
 test("the language changes everywhere at once and is kept with the account", on.as(["advocate"], "#/desk", async (page, mock) => {
   await page.waitForSelector("text=You are ready");
   await page.click("text=Français");

@@ -74,7 +74,7 @@ test("who waits is never nothing: within the target, beyond it, and with nobody 
   const waits = (seconds, more = {}) => mock.change({ alarms: [], calls: { gone, set: [line.call(50, "fr", "standard", "waiting", Date.now() - seconds * 1_000, more)] } });
   const said = () => page.locator("[aria-label=Alarms] li > span:first-child").allTextContents();
   waits(2);
-  await page.waitForSelector("text=Who waits is within the target.");
+  await page.waitForSelector("text=Everybody waiting is within the target.");
   assert.equal(await page.locator("[aria-label=Alarms] li").count(), 0);
   // Time alone makes it late.
   waits(19);
@@ -84,7 +84,7 @@ test("who waits is never nothing: within the target, beyond it, and with nobody 
   waits(2);
   await until(async () => (await said()).join() === "Somebody is waiting, and nobody is free to answer", "alone");
   waits(2, { ringing: ["advocate-3"] });
-  await page.waitForSelector("text=Who waits is within the target.");
+  await page.waitForSelector("text=Everybody waiting is within the target.");
 }));
 
 test("a call is taken and made urgent from its dialog, which gives the focus back", board(async (page, mock) => {
@@ -115,11 +115,72 @@ test("an advocate's state is changed", board(async (page, mock) => {
   await until(() => sent(mock, "PUT /api/v1/agents/advocate-3/state")?.state === "end_wrap_up", "changed");
 }));
 
+for (const language of ["en", "fr"]) {
+  test(`queue and service need no sideways scrolling on a telephone (${language})`, board(async (page) => {
+    const wide = await page.evaluate(() => [...document.querySelectorAll("[aria-labelledby=queue] *, [aria-labelledby=service] *")].filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline" && !one.closest(".aside")).map((one) => one.outerHTML.slice(0, 80)));
+    assert.deepEqual(wide, []);
+    assert.equal(await page.locator("[aria-labelledby=service] thead th").count(), 5, "languages go across");
+    assert.match(await page.textContent("[aria-labelledby=service]"), language === "en" ? /below target.*above target/s : /sous la cible.*au-delà de la cible/s);
+  }, { size: "phone", language }));
+}
+
+test("targets are the server's", board(async (page, mock) => {
+  const gone = mock.board.calls.map((call) => call.id);
+  const service = mock.board.service.map((one) => ({ ...one, target_ms: 60_000, target_percent: 50, target_mean_ms: 90_000 }));
+  mock.change({ service, alarms: [], calls: { gone, set: [line.call(50, "fr", "standard", "waiting", Date.now() - 40_000, {})] } });
+  await page.waitForSelector("text=Target: 50% answered within 60 s, mean wait 90 s or less");
+  assert.doesNotMatch(await page.textContent("[aria-labelledby=service]"), /below target|above target/);
+  await page.waitForSelector("text=Everybody waiting is within the target.");
+}));
+
 test("figures that are old say so, and their return is noticed", board(async (page, mock) => {
   mock.crash();
   await page.waitForSelector("text=Not live");
   mock.up();
   await page.waitForSelector("text=Not live", { state: "detached", timeout: 10_000 });
+}));
+
+test("figures of a network that lets nothing through are old, though nothing closed", board(async (page, mock) => {
+  mock.mute = true;
+  await page.clock.runFor(40_000);
+  await page.waitForSelector("text=Not live");
+  mock.mute = false;
+  await page.clock.runFor(20_000);
+  await page.waitForSelector("text=Not live", { state: "detached" });
+  // Nothing happens, and the server says that it lives: that is live.
+  for (let n = 0; n < 5; n += 1) {
+    mock.send("board", "alive", 1);
+    await page.waitForTimeout(50);
+    await page.clock.runFor(15_000);
+  }
+  assert.equal(await page.locator("text=Not live").count(), 0);
+}, { clock: true }));
+
+test("an alarm that comes back is news again", board(async (page, mock) => {
+  const trunk = { kind: "trunk_down", since: Date.now(), call: null, agent: null, trunk: "east", language: null, ends: null };
+  const spoken = () => page.textContent("[role=alert]");
+  mock.change({ alarms: [trunk] });
+  await until(async () => (await spoken()) === "A trunk is down (east)", "spoken");
+  mock.change({ alarms: [] });
+  await until(async () => (await spoken()) === "", "over");
+  mock.change({ alarms: [trunk] });
+  await until(async () => (await spoken()) === "A trunk is down (east)", "spoken again");
+}));
+
+test("what could not be read is said, and is not shown as nothing", on.as(["supervisor"], "#/board/call/c0000000000000007", async (page) => {
+  await page.waitForSelector("dialog >> text=Something failed on our side");
+  assert.equal(await page.locator("dialog >> text=Nothing is known any more").count(), 0);
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("[aria-labelledby=today] >> text=Something failed on our side");
+}, { set: (mock) => (mock.broken = ["/calls/", "/today"]) }));
+
+test("a filter whose last advocate moves on can be taken back", board(async (page, mock) => {
+  const filter = page.locator(".filter button", { hasText: "Phone rings" });
+  await filter.click();
+  mock.change({ agents: { set: mock.board.agents.filter((agent) => agent.state === "offered").map((agent) => ({ ...agent, state: "talking" })) } });
+  await page.waitForSelector("text=Nobody here is like that now.");
+  await filter.click();
+  await until(async () => (await page.locator("[aria-labelledby=team] .one").count()) > 3, "everybody again");
 }));
 
 test("five hundred advocates and two hundred callers are a few dozen rows", board(async (page, mock) => {
@@ -145,4 +206,10 @@ test("the roster is changed and saved", on.as(["supervisor"], "#/coverage", asyn
   await page.click("text=Save");
   await until(() => sent(mock, "PUT /api/v1/roster")?.shifts.length === 4, "saved");
   assert.equal(sent(mock, "PUT /api/v1/roster").shifts[3].day, 6);
+  // What is wrong is said beside the button, and a removed row leaves the focus on the page.
+  await page.locator("input.time").last().fill("25:00");
+  await page.click("text=Save");
+  await page.waitForSelector("[aria-labelledby=roster] [role=alert] >> text=Write times as 08:00");
+  await page.getByRole("button", { name: /^Remove the shift of .*, Sunday at/ }).click();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Add a shift");
 }));

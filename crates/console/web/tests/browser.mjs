@@ -23,13 +23,14 @@ export function launch(flags = []) {
 }
 
 /** A fresh page on `base`; `faults` gets what goes wrong. */
-export async function open(browser, base, { language = "en", colorScheme = "light", size = "desk", script, hash = "", permissions = ["microphone"] } = {}) {
+export async function open(browser, base, { language = "en", colorScheme = "light", size = "desk", script, hash = "", permissions = ["microphone"], /** The page's time is the test's. */ clock = false } = {}) {
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme, locale: `${language}-CA`, permissions, reducedMotion: "reduce" });
   const page = await context.newPage();
   const faults = [];
-  page.on("console", (message) => message.type() === "error" && !/status of 40[139]|status of 422|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION|INCOMPLETE_CHUNKED/.test(message.text()) && faults.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && !/status of (40[139]|422|500)|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION|INCOMPLETE_CHUNKED/.test(message.text()) && faults.push(message.text()));
   page.on("pageerror", (error) => faults.push(String(error.stack ?? error)));
   page.on("request", (request) => new URL(request.url()).origin !== base && !request.url().startsWith("blob:") && faults.push(`asks elsewhere: ${request.url()}`));
+  if (clock) await page.clock.install();
   if (script) await page.addInitScript(script);
   await page.goto(`${base}/${hash}`);
   page.faults = faults;

@@ -52,6 +52,49 @@ test("an offer is answered by key, talked in, and ended in two steps", desk(asyn
   await until(async () => (await seen(page)).includes("BYE"), "BYE");
 }));
 
+test("a talk is not ended by accident, and nobody signs out of one", desk(async (page, mock) => {
+  await talk(page, mock);
+  await page.click("text=End the call");
+  const focused = () => page.evaluate(() => document.activeElement.textContent.trim());
+  await until(async () => (await focused()) === "Stay", "the harmless answer has the focus");
+  await page.keyboard.press("Escape");
+  await until(async () => (await focused()) === "End the call", "the focus goes back");
+  await page.click("text=Sign out");
+  await page.waitForSelector("text=the caller must not be cut off");
+  assert.ok(await page.locator(".talk .controls").isVisible());
+  assert.ok(!mock.asked.some((one) => one.what === "DELETE /api/v1/session"));
+  assert.ok(!(await seen(page)).includes("BYE"));
+}));
+
+test("letters can be switched off, and then no button shows or obeys one", desk(async (page, mock) => {
+  await page.waitForSelector(".reach.ok");
+  await page.keyboard.press("?");
+  await page.click("text=Single-letter shortcuts");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog", { state: "detached" });
+  assert.equal(await page.locator(".state button kbd:visible").count(), 0);
+  await page.keyboard.press("b");
+  await page.keyboard.press("?");
+  mock.setDesk({ offer: offered() });
+  await ring(page);
+  await page.waitForSelector(".offer");
+  await until(async () => /Press Enter to answer/.test(await page.textContent("[role=status][aria-live]")), "said");
+  await page.keyboard.press("n");
+  await page.keyboard.press("a");
+  assert.equal(await page.locator("dialog").count(), 0);
+  assert.equal(sent(mock, "PUT /api/v1/desk/state"), undefined);
+  assert.ok(!(await page.evaluate(() => window.fakeLine.answered || window.fakeLine.status === 486)));
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("Enter");
+  await until(() => page.evaluate(() => window.fakeLine.answered === 1), "answered");
+}));
+
+test("a history or a province that cannot be read is said, not shown as none", desk(async (page) => {
+  await page.waitForSelector("[aria-labelledby=history] >> text=Something failed on our side");
+  await page.waitForSelector("[aria-labelledby=province] >> text=Something failed on our side");
+  assert.equal(await page.locator("text=None yet.").count(), 0);
+}, { set: (mock) => (mock.broken = ["/history", "/provinces"]) }));
+
 test("the caller's voice and ours are heard", desk(async (page, mock) => {
   await talk(page, mock);
   const level = (source) => page.evaluate(async (source) => {

@@ -80,6 +80,12 @@ test("accounts are added, changed and removed", operator("#/accounts", async (pa
   assert.ok(!("password" in sent(mock, "PUT /api/v1/accounts/new")), "an empty password stays");
   await page.getByRole("button", { name: "Edit new" }).click();
   await page.getByRole("button", { name: "Remove the account" }).click();
+  // What cannot be undone is asked twice, and the focus stands on the harmless answer.
+  await page.waitForSelector("dialog button:focus >> text=No, keep it");
+  assert.ok(!mock.asked.some((one) => one.what.startsWith("DELETE")));
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Remove the account" }).click();
+  await page.getByRole("button", { name: "Yes, remove it" }).click();
   await until(() => mock.asked.some((one) => one.what === "DELETE /api/v1/accounts/new"), "removed");
 }));
 

@@ -41,45 +41,64 @@ pub struct Proof {
 }
 
 /// One path.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenPath {
-    /// Which line, in which order, and which keys: for people, in English.
-    pub keys: String,
+    /// Which line, in which order, and which keys.
+    pub keys: Said,
     /// How long it takes.
     pub takes: Duration,
 }
 
-impl fmt::Display for Proof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Default for ProvenPath {
+    fn default() -> Self {
+        Self { keys: ("", "").into(), takes: Duration::ZERO }
+    }
+}
+
+impl ProvenPath {
+    fn is_known(&self) -> bool {
+        !self.keys.en.is_empty()
+    }
+}
+
+impl Proof {
+    /// What was proven, in three lines.
+    #[must_use]
+    pub fn said(&self) -> Said {
         let Self { paths, longest, longest_after_key } = self;
         let (all, key) = (longest.takes.as_secs_f64(), longest_after_key.takes.as_secs_f64());
-        writeln!(f, "{paths} key paths, every one ends at a person")?;
-        writeln!(
-            f,
-            "longest: {all:.1} s from INVITE to queue ({}), limit {} s",
-            longest.keys,
-            JOIN_WITHOUT_KEY.as_secs()
-        )?;
-        write!(
-            f,
-            "after a key: {key:.1} s ({}), limit {} s",
-            longest_after_key.keys,
-            JOIN_AFTER_KEY.as_secs()
-        )
+        let (all_limit, key_limit) = (JOIN_WITHOUT_KEY.as_secs(), JOIN_AFTER_KEY.as_secs());
+        let (all_keys, key_keys) = (&longest.keys, &longest_after_key.keys);
+        Said {
+            en: format!(
+                "{paths} key paths, every one ends at a person\n\
+                 longest: {all:.1} s from INVITE to queue ({}), limit {all_limit} s\n\
+                 after a key: {key:.1} s ({}), limit {key_limit} s",
+                all_keys.en, key_keys.en
+            ),
+            fr: format!(
+                "{paths} parcours de touches, et chacun mène à une personne\n\
+                 le plus long\u{a0}: {} s de l’INVITE à la file ({}), limite de {all_limit} s\n\
+                 après une touche\u{a0}: {} s ({}), limite de {key_limit} s",
+                comma(all),
+                all_keys.fr,
+                comma(key),
+                key_keys.fr
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.said().en)
     }
 }
 
 /// Walks every path; what is wrong is found in `file`.
 pub(super) fn prove(plan: &Arc<Dialplan>, file: &File<'_>) -> Proof {
-    let mut prover = Prover {
-        plan,
-        file,
-        proof: Proof::default(),
-        longest_fr: String::new(),
-        longest_after_key_fr: String::new(),
-        watched: HashSet::new(),
-        broken: HashSet::new(),
-    };
+    let mut prover =
+        Prover { plan, file, proof: Proof::default(), watched: HashSet::new(), broken: HashSet::new() };
     let areas = !plan.graph.french_areas.is_empty();
     // Lines with the same menu and order are the same to a caller.
     let mut seen = HashSet::new();
@@ -101,9 +120,6 @@ struct Prover<'p> {
     plan: &'p Arc<Dialplan>,
     file: &'p File<'p>,
     proof: Proof,
-    /// The two longest ways of the proof in French, for findings.
-    longest_fr: String,
-    longest_after_key_fr: String,
     /// Ways of waiting that were watched.
     watched: HashSet<(Language, Risk, Mode, bool)>,
     /// Rules found broken: each is told once.
@@ -235,16 +251,14 @@ impl Prover<'_> {
             return;
         };
         self.proof.paths += 1;
-        if joined > self.proof.longest.takes || self.proof.longest.keys.is_empty() {
-            self.proof.longest = ProvenPath { keys: way.describe().en, takes: joined };
-            self.longest_fr = way.describe().fr;
+        if joined > self.proof.longest.takes || !self.proof.longest.is_known() {
+            self.proof.longest = ProvenPath { keys: way.describe(), takes: joined };
         }
         let after_key = way.first_key.map(|first| joined.saturating_sub(first));
-        if let Some(takes) = after_key.filter(|t| {
-            *t > self.proof.longest_after_key.takes || self.proof.longest_after_key.keys.is_empty()
-        }) {
-            self.proof.longest_after_key = ProvenPath { keys: way.describe().en, takes };
-            self.longest_after_key_fr = way.describe().fr;
+        if let Some(takes) = after_key
+            .filter(|t| *t > self.proof.longest_after_key.takes || !self.proof.longest_after_key.is_known())
+        {
+            self.proof.longest_after_key = ProvenPath { keys: way.describe(), takes };
         }
         let (language, risk, mode) = (run.walk.language(), run.walk.risk(), run.walk.mode());
         if self.watched.insert((language, risk, mode, way.french_first)) {
@@ -369,18 +383,14 @@ impl Prover<'_> {
     fn report_lengths(&self) {
         let graph = &self.plan.graph;
         let checks = [
+            (&self.proof.longest, JOIN_WITHOUT_KEY, ("from INVITE to queue", "de l’INVITE à la file")),
             (
-                (&self.proof.longest, &self.longest_fr),
-                JOIN_WITHOUT_KEY,
-                ("from INVITE to queue", "de l’INVITE à la file"),
-            ),
-            (
-                (&self.proof.longest_after_key, &self.longest_after_key_fr),
+                &self.proof.longest_after_key,
                 JOIN_AFTER_KEY,
                 ("from a key to queue", "d’une touche à la file"),
             ),
         ];
-        for ((path, path_fr), limit, (en, fr)) in checks {
+        for (path, limit, (en, fr)) in checks {
             if path.takes <= limit {
                 continue;
             }
@@ -398,11 +408,12 @@ impl Prover<'_> {
             let what = Said {
                 en: format!(
                     "the longest path takes {takes:.1} s {en}; the limit is {limit} s ({})",
-                    path.keys
+                    path.keys.en
                 ),
                 fr: format!(
-                    "le plus long parcours prend {} s {fr}; la limite est de {limit} s ({path_fr})",
-                    comma(takes)
+                    "le plus long parcours prend {} s {fr}; la limite est de {limit} s ({})",
+                    comma(takes),
+                    path.keys.fr
                 ),
             };
             let answer = graph.answer_after.as_secs_f64();

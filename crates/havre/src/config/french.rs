@@ -1,5 +1,7 @@
 //! What is wrong in a configuration, in Canadian French: one catalogue, by the English text. `{}` stands for what is filled in.
 
+use havre_dialplan::toml_in_french;
+
 /// What we say ourselves.
 const OURS: &[(&str, &str)] = &[
     ("{} are too many", "{}, c’est trop"),
@@ -339,14 +341,35 @@ const THEIRS: &[(&str, &str)] = &[
     ("missing field {}", "il manque la clé {}"),
     ("invalid type: {}, expected {}", "type incorrect\u{a0}: {}; attendu\u{a0}: {}"),
     ("invalid value: {}, expected {}", "valeur incorrecte\u{a0}: {}; attendu\u{a0}: {}"),
-    ("duplicate key", "clé en double"),
     ("No such file or directory (os error {})", "fichier ou dossier introuvable (erreur système {})"),
     ("Permission denied (os error {})", "permission refusée (erreur système {})"),
     ("Is a directory (os error {})", "c’est un dossier (erreur système {})"),
+    ("string {}", "le texte {}"),
+    ("integer `{}`", "le nombre {}"),
+    ("floating point `{}`", "le nombre {}"),
+    ("boolean `{}`", "la valeur {}"),
+    ("sequence", "une liste"),
+    ("map", "une table"),
+    ("a string", "un texte"),
+    ("a boolean", "true ou false"),
+    ("a sequence", "une liste"),
+    ("u8", "un nombre entier de 0 à 255"),
+    ("u16", "un nombre entier de 0 à 65535"),
+    ("u32", "un nombre entier, 0 ou plus"),
+    ("u64", "un nombre entier, 0 ou plus"),
+    ("usize", "un nombre entier, 0 ou plus"),
+    ("f64", "un nombre"),
 ];
 
 /// `english` in French. What neither we nor the usual readers say stays as it was said.
 pub(crate) fn french(english: &str) -> String {
+    if let Some(said) = toml_in_french(english) {
+        return said;
+    }
+    // What serde calls a table is a name of our source.
+    if english.strip_prefix("struct ").is_some_and(|name| !name.contains(' ')) {
+        return "une table".to_owned();
+    }
     let known = OURS.iter().chain(THEIRS).filter_map(|(en, fr)| Some((en, fr, filled(en, english)?)));
     // The one that says most of it itself: "{} is {}" fits much.
     let Some((_, french, values)) = known.max_by_key(|(en, ..)| en.len()) else { return english.to_owned() };
@@ -512,6 +535,18 @@ mod tests {
             (
                 "unknown field `lsten`, expected one of `listen`, `realm`",
                 "clé inconnue\u{a0}: `lsten`; clés possibles\u{a0}: `listen`, `realm`",
+            ),
+            (
+                "invalid type: string \"x\", expected u16",
+                "type incorrect\u{a0}: le texte «\u{a0}x\u{a0}»; attendu\u{a0}: un nombre entier de 0 à 65535",
+            ),
+            (
+                "invalid type: integer `5`, expected a sequence",
+                "type incorrect\u{a0}: le nombre 5; attendu\u{a0}: une liste",
+            ),
+            (
+                "string values must be quoted, expected literal string",
+                "un texte s’écrit entre guillemets; attendu\u{a0}: un texte entre apostrophes",
             ),
             ("something that nobody foresaw", "something that nobody foresaw"),
         ] {

@@ -19,10 +19,14 @@ export function audible(): boolean {
 
 export function ring() {
   if (timer) return;
+  chime();
+  timer = setInterval(chime, EVERY);
+}
+
+/** Once, to hear how it sounds: a ring that begins meanwhile goes on. */
+export function chime() {
   unlock();
-  const once = () => NOTES.forEach((frequency, place) => note(frequency, place * 0.22));
-  once();
-  timer = setInterval(once, EVERY);
+  NOTES.forEach((frequency, place) => note(frequency, place * 0.22));
 }
 
 export function hush() {

@@ -12,6 +12,10 @@ export class Failure extends Error {
   }
 }
 
+/** A request is given up after so many milliseconds: on a network that lets nothing through a button would wait for ever. */
+const ANSWERED_IN = 30_000;
+const UPLOADED_IN = 180_000;
+
 let csrf = "";
 let expired = () => {};
 
@@ -40,14 +44,17 @@ async function ask<T>(method: string, path: string, body?: unknown, signal?: Abo
     headers["Content-Type"] = "application/json";
     payload = JSON.stringify(body);
   }
+  const late = AbortSignal.timeout(body instanceof Blob ? UPLOADED_IN : ANSWERED_IN);
+  const ends = signal ? AbortSignal.any([signal, late]) : late;
   let response: Response;
+  let text: string;
   try {
-    response = await fetch(path, { method, headers, body: payload ?? null, signal: signal ?? null, credentials: "same-origin" });
+    response = await fetch(path, { method, headers, body: payload ?? null, signal: ends, credentials: "same-origin" });
+    text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Failure(0, "no_answer", "", "", {});
   }
-  const text = await response.text();
   const parsed = text && /json/.test(response.headers.get("content-type") ?? "") ? JSON.parse(text) : {};
   if (response.ok) return parsed as T;
   let code = typeof parsed.code === "string" ? parsed.code : String(parsed.type ?? "").split(":").at(-1) || String(response.status);

@@ -1,4 +1,5 @@
-// Shortcuts. A single letter acts only where nobody is typing and no dialog is open.
+// Shortcuts. A single letter acts only where nobody is typing and no dialog is open, and can be switched off: speech input
+// says letters that nobody meant (WCAG 2.1.4).
 
 import { untrack } from "svelte";
 import type { Key } from "../texts";
@@ -13,12 +14,28 @@ export interface Shortcut {
   when?: () => boolean;
 }
 
+const KEPT = "havre.letters";
+
 class Shortcuts {
+  /** Single letters act. */
+  letters = $state(localStorage.getItem(KEPT) !== "off");
   all = $state.raw<Shortcut[]>([]);
   open = $state(false);
 
   constructor() {
     addEventListener("keydown", (event) => this.#pressed(event));
+    this.#mark();
+  }
+
+  allow(letters: boolean) {
+    this.letters = letters;
+    localStorage.setItem(KEPT, letters ? "on" : "off");
+    this.#mark();
+  }
+
+  /** Buttons then show no letter. */
+  #mark() {
+    document.documentElement.toggleAttribute("data-no-letters", !this.letters);
   }
 
   /** Adds some; the result takes them away again (for `$effect`). */
@@ -34,6 +51,7 @@ class Shortcuts {
     if (at.closest("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]")) return;
     // Enter on a button is that button's.
     if (event.key === "Enter" && at.closest("a, button, summary, [role=button]")) return;
+    if (event.key.length === 1 && !this.letters) return;
     if (event.key === "?") {
       this.open = true;
       event.preventDefault();

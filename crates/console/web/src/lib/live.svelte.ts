@@ -4,13 +4,17 @@ const FIRST = 500;
 const LONGEST = 8_000;
 /** A timer of 5 s that comes so much later has slept. */
 const SLEPT = 20_000;
+/** The server says every 15 s that it is alive: whoever is not heard for two of them is gone, whatever the network thinks. */
+const SILENT = 35_000;
+/** A connection that nobody answered by then is tried anew. */
+const UNANSWERED = 10_000;
 
 export type Link = "connecting" | "live" | "lost";
 
 export class Live {
   link = $state<Link>("connecting");
   /** When something was heard last. */
-  heard = $state(0);
+  #heard = 0;
   #source: EventSource | null = null;
   #wait = FIRST;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -46,8 +50,10 @@ export class Live {
     this.#source?.close();
     const source = new EventSource(this.path);
     this.#source = source;
+    this.#heard = Date.now();
     source.onopen = () => this.#alive();
     source.onerror = () => this.#lost();
+    source.addEventListener("alive", () => this.#alive());
     for (const [name, handle] of Object.entries(this.handlers)) {
       source.addEventListener(name, (event) => {
         this.#alive();
@@ -58,7 +64,7 @@ export class Live {
 
   #alive() {
     this.link = "live";
-    this.heard = Date.now();
+    this.#heard = Date.now();
     this.#wait = FIRST;
   }
 
@@ -72,13 +78,15 @@ export class Live {
     this.#wait = Math.min(this.#wait * 2, LONGEST);
   }
 
-  /** A laptop that slept has a dead connection that nobody has told it of: the timer's own lateness tells. */
+  /** A laptop that slept has a dead connection that nobody has told it of: the timer's own lateness tells. So does silence
+      of a network that lets nothing through and closes nothing, or of a server that took the connection and stopped. */
   #last = Date.now();
   #check() {
     const now = Date.now();
     const slept = now - this.#last > SLEPT;
     this.#last = now;
     if (slept) this.#again();
+    else if (this.#source && now - this.#heard > (this.link === "live" ? SILENT : UNANSWERED)) this.#lost();
   }
 
   /** The network is gone: nothing closes the connection, so nothing else would tell. */

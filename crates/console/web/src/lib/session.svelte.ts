@@ -1,7 +1,9 @@
 // Who is signed in.
 
 import { get, onExpired, post, put, remove, useCsrf } from "./api";
-import { tongue } from "./i18n.svelte";
+import { told } from "./failure";
+import { t, tongue } from "./i18n.svelte";
+import { announce } from "./say.svelte";
 import type { Role, Session, SignIn, Tongue } from "./types";
 
 class Sessions {
@@ -48,17 +50,30 @@ class Sessions {
     if (session.language !== tongue.current) await this.say(tongue.current);
   }
 
+  /** Why nobody should leave just now; null when nothing holds them back. */
+  #held: () => string | null = () => null;
+
+  /** Asks `held` before anybody signs out; the result ends that (for `$effect`). */
+  holdBack(held: () => string | null): () => void {
+    this.#held = held;
+    return () => (this.#held = () => null);
+  }
+
   async signOut() {
+    const held = this.#held();
+    if (held) return announce.show(held, true);
     try {
       await remove("/api/v1/session");
-    } finally {
-      this.left = this.current?.password === false;
-      this.current = null;
-      this.ended = false;
-      this.offer = null;
-      useCsrf("");
-      await this.check();
+    } catch (error) {
+      // To look signed out with a session that lives on would leave the desk to whoever comes by.
+      if ((error as { status?: number }).status !== 401) return announce.show(t("sign_out.failed", told(error)), true);
     }
+    this.left = this.current?.password === false;
+    this.current = null;
+    this.ended = false;
+    this.offer = null;
+    useCsrf("");
+    await this.check();
   }
 
   /** The language of the page, kept with the account. */

@@ -125,6 +125,8 @@ export interface Service {
   lost: number;
   mean_wait_ms: number | null;
   target_ms: number;
+  target_percent: number;
+  target_mean_ms: number;
   within: number;
   of: number;
 }

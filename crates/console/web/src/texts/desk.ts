@@ -89,6 +89,7 @@ export const desk = {
 
   "offer.title": ["Somebody is calling", "Quelqu’un appelle"],
   "offer.announce": ["Incoming call: {0}, {1}. Press A to answer.", "Appel entrant : {0}, {1}. Appuyez sur A pour répondre."],
+  "offer.announce_enter": ["Incoming call: {0}, {1}. Press Enter to answer.", "Appel entrant : {0}, {1}. Appuyez sur Entrée pour répondre."],
   "offer.waited": ["waiting for {0}", "attend depuis {0}"],
   "offer.answer": ["Answer", "Répondre"],
   "offer.answering": ["Connecting…", "Connexion…"],

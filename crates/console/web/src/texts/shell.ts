@@ -33,11 +33,13 @@ export const shell = {
   "page.audit": ["Audit", "Journal d’audit"],
   "page.me": ["My account", "Mon compte"],
 
+  "again": ["Try again", "Réessayer"],
+  "sign_out.talking": ["You are in a conversation. End it before you sign out: the caller must not be cut off.", "Vous êtes en conversation. Terminez-la avant de fermer la session : la personne ne doit pas être coupée."],
+  "sign_out.failed": ["You are still signed in. {0}", "Votre session est toujours ouverte. {0}"],
   "failure.page": ["This page could not be shown. Reload it.", "Cette page n’a pas pu s’afficher. Rechargez-la."],
-  "problem.no_answer": [
-    "Havre does not answer. We keep trying; check your connection.",
-    "Havre ne répond pas. Nouvelles tentatives en cours; vérifiez votre connexion.",
-  ],
+  "problem.no_answer": ["Havre does not answer. Check your connection, then try again.", "Havre ne répond pas. Vérifiez votre connexion, puis réessayez."],
+  // Where the page tries by itself.
+  unreachable: ["Havre does not answer. We keep trying; check your connection.", "Havre ne répond pas. Nouvelles tentatives en cours; vérifiez votre connexion."],
   "problem.not_allowed": ["Your account may not do that.", "Votre compte ne permet pas de faire cela."],
   "problem.no_session": ["Your session is over. Sign in again.", "Votre session est terminée. Ouvrez-en une nouvelle."],
   "problem.bad_csrf": ["Your session is over. Sign in again.", "Votre session est terminée. Ouvrez-en une nouvelle."],
@@ -124,6 +126,7 @@ export const shell = {
   "keys.break": ["Break", "Pause"],
   "keys.tab": ["To the next control", "Aller à la commande suivante"],
   "keys.escape_name": ["Esc", "Échap"],
+  "keys.letters": ["Single-letter shortcuts (switch off if you use speech input)", "Raccourcis d’une seule lettre (à désactiver avec la saisie vocale)"],
   "keys.escape": ["Close a dialog", "Fermer une fenêtre"],
 
   "language.en": ["English", "Anglais"],

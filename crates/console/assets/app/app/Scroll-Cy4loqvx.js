@@ -1,1 +1,0 @@
-import{E as e,F as t,K as n,N as r,Tt as i,W as a,b as o,rt as s,st as c}from"./api-BUkg9zgJ.js";var l=n(`<div tabindex="0" role="group"><!></div>`);function u(n,u){let d=o(u,`tall`,3,!1);var f=l();let p;var m=c(f);t(m,()=>u.children),i(f),s(()=>{p=r(f,1,`scroll svelte-oe7j11`,null,p,{tall:d()}),e(f,`aria-label`,u.label)}),a(n,f)}export{u as t};
