@@ -55,7 +55,7 @@ export function calm() {
       texts: { en: "You're still in line. Someone will be with you.", fr: "Vous êtes toujours en ligne. Quelqu'un va vous répondre." },
       languages: {
         en: { file: `${id}.en.wav`, duration_ms: 3_200 + 700 * n, loudness_lufs: -19.2, source: "human", findings: [] },
-        fr: { file: `${id}.fr.wav`, duration_ms: 3_900 + 700 * n, loudness_lufs: -23.8, source: "espeak", findings: n === 1 ? [{ file: `${id}.fr.wav`, line: null, key: "loudness", what: "It is 3 dB softer than the English one.", remedy: "Record it closer." }] : [] },
+        fr: { file: `${id}.fr.wav`, duration_ms: 3_900 + 700 * n, loudness_lufs: -23.8, source: "espeak", findings: n === 1 ? [{ file: `${id}.fr.wav`, line: null, key: "loudness", what: "It is 3 dB softer than the English one.", remedy: "Record it closer.", what_fr: "Il est plus faible de 3 dB que l’anglais.", remedy_fr: "Enregistrez-le de plus près." }] : [] },
       },
     })),
     accounts: [

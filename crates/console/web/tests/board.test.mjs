@@ -120,7 +120,7 @@ for (const language of ["en", "fr"]) {
     const wide = await page.evaluate(() => [...document.querySelectorAll("[aria-labelledby=queue] *, [aria-labelledby=service] *")].filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline" && !one.closest(".aside")).map((one) => one.outerHTML.slice(0, 80)));
     assert.deepEqual(wide, []);
     assert.equal(await page.locator("[aria-labelledby=service] thead th").count(), 5, "languages go across");
-    assert.match(await page.textContent("[aria-labelledby=service]"), language === "en" ? /below target.*above target/s : /sous la cible.*au-delà de la cible/s);
+    assert.match(await page.textContent("[aria-labelledby=service]"), language === "en" ? /below target.*above target/s : /sous la cible.*hors cible/s);
   }, { size: "phone", language }));
 }
 

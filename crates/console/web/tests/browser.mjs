@@ -27,7 +27,7 @@ export async function open(browser, base, { language = "en", colorScheme = "ligh
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme, locale: `${language}-CA`, permissions, reducedMotion: "reduce" });
   const page = await context.newPage();
   const faults = [];
-  page.on("console", (message) => message.type() === "error" && !/status of (40[139]|422|500)|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION|INCOMPLETE_CHUNKED/.test(message.text()) && faults.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && !/status of (40[139]|422|500)|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION|ERR_SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED/.test(message.text()) && faults.push(message.text()));
   page.on("pageerror", (error) => faults.push(String(error.stack ?? error)));
   page.on("request", (request) => new URL(request.url()).origin !== base && !request.url().startsWith("blob:") && faults.push(`asks elsewhere: ${request.url()}`));
   if (clock) await page.clock.install();

@@ -99,6 +99,14 @@ function replace<From, To>(map: SvelteMap<string, To>, items: (From & { id: stri
   for (const item of items) map.set(item.id, made(item));
 }
 
+/** Fewer calls say nothing about a share. */
+const ENOUGH = 5;
+
+/** A language whose callers are answered in time less often than the target says. */
+export function short(one: Service): boolean {
+  return one.of >= ENOUGH && one.within / one.of < one.target_percent / 100;
+}
+
 /** What there is to know of a call, worst first. */
 export type CallNote = "one_way_caller" | "caller_deaf" | "one_way_advocate" | "advocate_deaf" | "silent" | "discreet" | "interpreter" | "tty" | "alerted" | "paged";
 

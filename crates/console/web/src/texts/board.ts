@@ -86,7 +86,7 @@ export const board = {
   "team.nobody": ["Nobody here is like that now.", "Personne ne correspond en ce moment."],
   "coverage.remove_of": ["Remove the shift of {0}, {1} at {2}", "Retirer le quart de {0}, {1} à {2}"],
   "service.below": ["below target", "sous la cible"],
-  "service.above": ["above target", "au-delà de la cible"],
+  "service.above": ["above target", "hors cible"],
   "service.measure": ["Measure", "Mesure"],
   "service.target": ["Target: {1}% answered within {2} s, mean wait {3} s or less. Counted since {0}", "Cible : {1} % de réponses en moins de {2} s, attente moyenne de {3} s ou moins. Compté depuis {0}"],
 
@@ -203,6 +203,7 @@ export const board = {
   "coverage.no_urgent": ["nobody for urgent calls", "personne pour les appels urgents"],
   "coverage.ok": ["covered", "couvert"],
   "coverage.roster": ["Roster", "Horaire"],
+  "coverage.hour": ["Hour", "Heure"],
   "coverage.day": ["Day", "Jour"],
   "coverage.from": ["From", "De"],
   "coverage.to": ["To", "À"],

@@ -1,1 +1,0 @@
-import{D as e,Dt as t,G as n,I as r,P as i,at as a,lt as o,q as s,x as c}from"./failure-BreCwxDO.js";var l=s(`<div tabindex="0" role="group"><!></div>`);function u(s,u){let d=c(u,`tall`,3,!1);var f=l();let p;var m=o(f);r(m,()=>u.children),t(f),a(()=>{p=i(f,1,`scroll svelte-oe7j11`,null,p,{tall:d()}),e(f,`aria-label`,u.label)}),n(s,f)}export{u as t};
