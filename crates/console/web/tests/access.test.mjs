@@ -162,12 +162,17 @@ test("everything is reached and seen by keyboard alone", async (t) => {
           const one = document.activeElement;
           if (!one.closest("main")) return null;
           one.dataset.met ??= String(Math.random());
+          // Where it stands, nothing else does: neither a strip nor a note (WCAG 2.4.11).
+          const box = one.getBoundingClientRect();
+          const there = document.elementFromPoint(box.x + box.width / 2, Math.min(Math.max(box.y + box.height / 2, 1), innerHeight - 1));
+          const hidden = box.width > 1 && there !== null && !one.contains(there) && !there.contains(one);
           const ring = (element) => element && getComputedStyle(element).outlineStyle !== "none";
           // The focus of a hidden file input shows on its label, and a native input's on itself.
-          return { id: one.dataset.met, seen: ring(one) || ring(document.querySelector(`label[for="${CSS.escape(one.id || "-")}"]`)), what: one.outerHTML.slice(0, 90) };
+          return { id: one.dataset.met, seen: ring(one) || ring(document.querySelector(`label[for="${CSS.escape(one.id || "-")}"]`)), hidden, what: one.outerHTML.slice(0, 90) };
         });
         if (!at) break;
         assert.ok(at.seen, `no visible focus: ${at.what}`);
+        assert.ok(!at.hidden, `the focus is covered: ${at.what}`);
         met.add(at.id);
       }
       assert.ok(met.size >= reachable, `${met.size} of ${reachable} reached`);

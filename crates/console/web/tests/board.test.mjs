@@ -124,6 +124,13 @@ for (const language of ["en", "fr"]) {
   }, { size: "phone", language }));
 }
 
+test("a week fits a telephone, hour by hour", on.as(["supervisor"], "#/coverage", async (page) => {
+  await page.waitForSelector(".week");
+  assert.equal(await page.locator(".week tbody tr").count(), 24);
+  assert.equal(await page.locator(".week").evaluate((table) => table.scrollWidth <= table.parentElement.clientWidth), true);
+  assert.match(await page.locator(".week tbody tr").nth(3).locator("td").first().textContent(), /no French/);
+}, { size: "phone" }));
+
 test("targets are the server's", board(async (page, mock) => {
   const gone = mock.board.calls.map((call) => call.id);
   const service = mock.board.service.map((one) => ({ ...one, target_ms: 60_000, target_percent: 50, target_mean_ms: 90_000 }));

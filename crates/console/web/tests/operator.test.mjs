@@ -104,6 +104,11 @@ const innocent = async (page) => {
   assert.equal(await page.locator("main :is(script, img, iframe, style, math, a[href^='javascript'])").count(), 0);
 };
 
+test("what was done is told in the language of the page", on.as(["auditor"], "#/audit", async (page) => {
+  await page.waitForSelector("text=pause");
+  assert.deepEqual(await page.locator("tbody td:nth-child(5)").allTextContents(), ["pause", "2 quarts", "3f2a… → 9bc1…"]);
+}, { language: "fr", set: (mock) => (mock.audit = ["break", "2 shifts", "3f2a… → 9bc1…"].map((detail, n) => ({ id: 9 - n, at: Date.now(), user: "supervisor", act: "agent_state", target: "advocate-en", detail }))) }));
+
 test("a thousand scripts in the audit are a thousand texts", on.as(["auditor"], "#/audit", async (page) => {
   await page.waitForSelector("tbody");
   const said = await page.locator("tbody td:last-child").allTextContents();
