@@ -229,3 +229,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
 }
 await browser.close();
+// Its input is still open, and would keep it.
+process.exit(0);
