@@ -181,6 +181,14 @@ test("what could not be read is said, and is not shown as nothing", on.as(["supe
   await page.waitForSelector("[aria-labelledby=today] >> text=Something failed on our side");
 }, { set: (mock) => (mock.broken = ["/calls/", "/today"]) }));
 
+test("a day without calls says so, unless somebody calls now", board(async (page, mock) => {
+  const none = page.locator("text=No call in the last 24 hours.");
+  await page.waitForSelector(".plots canvas");
+  assert.equal(await none.count(), 0);
+  mock.change({ calls: { gone: mock.board.calls.map((call) => call.id) } });
+  await none.waitFor();
+}, { set: (mock) => (mock.today = { ...mock.today, buckets: mock.today.buckets.map((bucket) => ({ ...bucket, offered: 0 })) }) }));
+
 test("a filter whose last advocate moves on can be taken back", board(async (page, mock) => {
   const filter = page.locator(".filter button", { hasText: "Phone rings" });
   await filter.click();
