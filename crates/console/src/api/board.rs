@@ -5,10 +5,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::sleep;
 
 use super::Shared;
-use super::stream::{ALIVE, Frames, place, respond};
+use super::stream::{Frames, place, respond};
 use crate::access::Who;
 use crate::problem::Problem;
 use crate::screens::Seen;
@@ -34,7 +33,8 @@ pub(crate) async fn board(State(shared): State<Shared>) -> Json<Board> {
 pub(crate) async fn events(State(shared): State<Shared>, who: Who) -> Result<Response, Problem> {
     let place = place(&shared.viewers, shared.config.limits.viewers)?;
     let newest = shared.screens.wall.newest();
-    Ok(respond(&who, Viewer { shared, seen: Seen::default(), newest, _place: place }))
+    let viewer = Viewer { shared: shared.clone(), seen: Seen::default(), newest, _place: place };
+    Ok(respond(&shared, &who, viewer))
 }
 
 struct Viewer {
@@ -46,17 +46,12 @@ struct Viewer {
 
 impl Frames for Viewer {
     async fn next(&mut self) -> Option<Bytes> {
-        let mut stopping = self.shared.stopping.clone();
         loop {
             self.newest.mark_unchanged();
             if let Some(frames) = self.shared.screens.wall.next(&mut self.seen) {
                 return Some(frames);
             }
-            tokio::select! {
-                _ = self.newest.changed() => {}
-                () = sleep(self.shared.config.limits.heartbeat) => return Some(ALIVE),
-                _ = stopping.wait_for(|stopping| *stopping) => return None,
-            }
+            self.newest.changed().await.ok()?;
         }
     }
 }

@@ -10,12 +10,11 @@ use axum::response::Response;
 use havre_model::{AgentId, AgentState};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
-use tokio::time::sleep;
 use utoipa::ToSchema;
 
 use super::Shared;
 use super::agents::{bad_body, command};
-use super::stream::{ALIVE, Frames, place, respond};
+use super::stream::{Frames, place, respond};
 use crate::access::{Act, Who};
 use crate::office::TalkEnd;
 use crate::problem::Problem;
@@ -98,7 +97,7 @@ pub(crate) async fn events(
     let opened = shared.screens.desks.open(&agent, &shared.line.snapshot());
     let (first, desks) = opened.ok_or_else(|| unknown(&agent))?;
     let keys = shared.events.keys.listen(&agent);
-    Ok(respond(&who, Viewer { shared, first: Some(first), desks, keys, _place: place }))
+    Ok(respond(&shared, &who, Viewer { first: Some(first), desks, keys, _place: place }))
 }
 
 /// Ask for the advocate's own state to change. Answers with the desk as it then is.
@@ -210,7 +209,6 @@ fn unknown(agent: &AgentId) -> Problem {
 }
 
 struct Viewer {
-    shared: Shared,
     first: Option<Bytes>,
     desks: watch::Receiver<Bytes>,
     keys: broadcast::Receiver<Bytes>,
@@ -222,12 +220,10 @@ impl Frames for Viewer {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        let mut stopping = self.shared.stopping.clone();
         loop {
             tokio::select! {
                 // A key belongs to the talk as shown: the desk is told first.
                 biased;
-                _ = stopping.wait_for(|stopping| *stopping) => return None,
                 changed = self.desks.changed() => {
                     // The account is gone: so is its desk.
                     changed.ok()?;
@@ -238,7 +234,6 @@ impl Frames for Viewer {
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return None,
                 },
-                () = sleep(self.shared.config.limits.heartbeat) => return Some(ALIVE),
             }
         }
     }

@@ -8,9 +8,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, interval_at};
 
 use super::Shared;
 use crate::access::Who;
@@ -35,12 +35,13 @@ pub(crate) async fn events(
 ) -> Result<Response, Problem> {
     let place = place(&shared.readers, shared.config.limits.subscribers)?;
     let asked = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
-    Ok(respond(&who, Reader::new(shared, place, asked)))
+    let reader = Reader::new(shared.clone(), place, asked);
+    Ok(respond(&shared, &who, reader))
 }
 
 /// What a stream is made of.
 pub(super) trait Frames: Send + 'static {
-    /// The next bytes, or the end.
+    /// The next bytes, as soon as there are any, or the end. Dropped and asked again while nothing happens.
     fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
 }
 
@@ -54,22 +55,38 @@ pub(super) fn place(places: &Arc<Semaphore>, limit: usize) -> Result<OwnedSemaph
     })
 }
 
-/// A response that goes on as long as `frames` do, and as `who` may hear them.
-pub(super) fn respond(who: &Who, frames: impl Frames) -> Response {
-    let who = who.clone();
-    let frames = stream::unfold(frames, |mut frames| async move {
-        let frame = frames.next().await?;
-        Some((Ok::<_, Infallible>(frame), frames))
+/// A response that goes on as long as `frames` do, the console runs, and `who` may hear them.
+pub(super) fn respond(shared: &Shared, who: &Who, frames: impl Frames) -> Response {
+    let (who, mut stopping) = (who.clone(), shared.stopping.clone());
+    let over = Box::pin(async move {
+        tokio::select! {
+            () = who.over() => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
     });
-    let frames = frames.take_until(async move { who.over().await });
+    // One for the whole stream: a timer for each frame costs more than a needless sign of life now and then.
+    let heartbeat = shared.config.limits.heartbeat;
+    let alive = interval_at(Instant::now() + heartbeat, heartbeat);
+    let frames = stream::unfold((frames, over, alive), |(mut frames, mut over, mut alive)| async move {
+        let frame = tokio::select! {
+            biased;
+            () = &mut over => return None,
+            frame = frames.next() => frame?,
+            _ = alive.tick() => ALIVE,
+        };
+        Some((Ok::<_, Infallible>(frame), (frames, over, alive)))
+    });
     // A proxy that buffers would hold events back.
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (X_ACCEL_BUFFERING, "no")];
     (headers, Body::from_stream(frames)).into_response()
 }
 
-/// What a stream says when there is nothing to say, so that both ends know the other lives. An event: browsers keep
-/// comments to themselves, and a page must be able to tell silence from a network that lets nothing through.
-pub(super) const ALIVE: Bytes = Bytes::from_static(b"event: alive\ndata: {}\n\n");
+/// What a stream says every now and then, so that both ends know the other lives. An event: browsers keep comments to
+/// themselves, and a page must be able to tell silence from a network that lets nothing through.
+const ALIVE: Bytes = Bytes::from_static(b"event: alive
+data: {}
+
+");
 
 const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
 
@@ -122,12 +139,7 @@ impl Frames for Reader {
                 }
                 Read::Nothing => {}
             }
-            let mut stopping = self.shared.stopping.clone();
-            tokio::select! {
-                _ = self.newest.changed() => {}
-                () = sleep(self.shared.config.limits.heartbeat) => return Some(ALIVE),
-                _ = stopping.wait_for(|stopping| *stopping) => self.over = true,
-            }
+            self.newest.changed().await.ok()?;
         }
     }
 }

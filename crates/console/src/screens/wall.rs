@@ -86,10 +86,12 @@ impl Wall {
             Some(number) if last - number <= kept => {
                 seen.0 = Some(last);
                 let missed = usize::try_from(last - number).unwrap_or(KEPT);
-                let skip = state.changes.len() - missed;
-                let frames: Vec<_> = state.changes.iter().skip(skip).cloned().collect();
+                let frames = state.changes.range(state.changes.len() - missed..);
                 // One frame, the usual case, is shared as it is.
-                Some(if let [one] = &frames[..] { one.clone() } else { frames.concat().into() })
+                Some(match missed {
+                    1 => frames.cloned().next()?,
+                    _ => frames.flatten().copied().collect(),
+                })
             }
             _ => {
                 let whole = state.whole()?;
@@ -158,15 +160,19 @@ fn calls(old: &Snapshot, new: &Snapshot) -> Option<CallChanges> {
 }
 
 fn agents(old: &Snapshot, new: &Snapshot) -> Option<AgentChanges> {
-    let mut before: HashMap<_, _> = old.agents.iter().map(|agent| (&agent.profile.id, agent)).collect();
-    let mut set = Vec::new();
+    let (mut set, mut gone) = (Vec::new(), Vec::new());
+    // Both are in the order of ids.
+    let mut before = old.agents.iter().peekable();
     for agent in &new.agents {
-        let known = before.remove(&agent.profile.id);
+        while let Some(left) = before.next_if(|known| known.profile.id < agent.profile.id) {
+            gone.push(left.profile.id.to_string());
+        }
+        let known = before.next_if(|known| known.profile.id == agent.profile.id);
         if !known.is_some_and(|known| Arc::ptr_eq(known, agent) || views::same_agent(known, agent)) {
             set.push(views::agent(agent, new.at));
         }
     }
-    let gone: Vec<_> = before.into_keys().map(ToString::to_string).collect();
+    gone.extend(before.map(|left| left.profile.id.to_string()));
     (!set.is_empty() || !gone.is_empty()).then_some(AgentChanges { set, gone })
 }
 
@@ -179,7 +185,7 @@ fn figures<T: Clone>(old: &[T], new: &[T], same: impl Fn(&T, &T) -> bool) -> Opt
 mod tests {
     use std::time::Duration;
 
-    use havre_model::{CallEvent, CallId, Mono, Now, Unix, What};
+    use havre_model::{AgentProfile, CallEvent, CallId, Mono, Now, Role, Spoken, Unix, What, WrapUp};
 
     use super::*;
     use crate::{Board, Events};
@@ -247,6 +253,31 @@ mod tests {
         let later = Now { unix: Unix::from_millis(1_000), ..snapshot.at };
         wall.update(Arc::new(Snapshot { at: later, ..Snapshot::clone(&snapshot) }));
         assert_eq!(wall.next(&mut seen), None);
+    }
+
+    #[test]
+    fn accounts_that_come_go_and_change_are_told_and_no_others() {
+        let profile = |id: &str, language| AgentProfile {
+            id: id.parse().unwrap(),
+            languages: [language].into_iter().collect(),
+            ui_language: Spoken::En,
+            roles: [Role::Advocate].into_iter().collect(),
+            wrap_up: WrapUp::Manual,
+            ready_on_register: true,
+        };
+        let now = Now { mono: Mono::from_start(Duration::ZERO), unix: Unix::from_millis(0) };
+        let mut board = Board::new(Events::new(now.unix), now.unix);
+        let mut with = |agents: &[(&str, Spoken)]| {
+            let profiles: Vec<_> = agents.iter().map(|(id, language)| profile(id, *language)).collect();
+            board.on_agents(&profiles, now);
+            board.snapshot(now)
+        };
+        let before = with(&[("a", Spoken::En), ("c", Spoken::En), ("d", Spoken::En), ("f", Spoken::Fr)]);
+        let after = with(&[("b", Spoken::En), ("c", Spoken::Fr), ("d", Spoken::En), ("e", Spoken::En)]);
+        let AgentChanges { set, gone } = agents(&before, &after).unwrap();
+        assert_eq!(set.iter().map(|agent| agent.id.as_str()).collect::<Vec<_>>(), ["b", "c", "e"]);
+        assert_eq!(gone, ["a", "f"]);
+        assert!(agents(&after, &after).is_none());
     }
 
     /// What the viewer is told, event by event.
