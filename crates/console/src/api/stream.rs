@@ -83,10 +83,12 @@ pub(super) fn respond(shared: &Shared, who: &Who, frames: impl Frames) -> Respon
 
 /// What a stream says every now and then, so that both ends know the other lives. An event: browsers keep comments to
 /// themselves, and a page must be able to tell silence from a network that lets nothing through.
-const ALIVE: Bytes = Bytes::from_static(b"event: alive
+const ALIVE: Bytes = Bytes::from_static(
+    b"event: alive
 data: {}
 
-");
+",
+);
 
 const X_ACCEL_BUFFERING: header::HeaderName = header::HeaderName::from_static("x-accel-buffering");
 

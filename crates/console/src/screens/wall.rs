@@ -86,10 +86,10 @@ impl Wall {
             Some(number) if last - number <= kept => {
                 seen.0 = Some(last);
                 let missed = usize::try_from(last - number).unwrap_or(KEPT);
-                let frames = state.changes.range(state.changes.len() - missed..);
+                let mut frames = state.changes.range(state.changes.len() - missed..);
                 // One frame, the usual case, is shared as it is.
                 Some(match missed {
-                    1 => frames.cloned().next()?,
+                    1 => frames.next().cloned()?,
                     _ => frames.flatten().copied().collect(),
                 })
             }
