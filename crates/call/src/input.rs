@@ -57,11 +57,16 @@ pub enum Input {
         /// It is a browser's, whose page may be reloaded without the talk being over.
         browser: bool,
     },
-    /// The advocate's browser has come back ([`crate::Output::Reattach`]).
+    /// The advocate goes on on another leg: a browser that has come back ([`crate::Output::Reattach`]), or another device
+    /// of theirs that took the place of the one that is in the talk (RFC 3891).
     Resumed {
         /// Their new leg.
         leg: LegId,
+        /// It is a browser's.
+        browser: bool,
     },
+    /// The advocate's leg ended while another device of theirs was about to take its place: `Resumed` or `AgentEnded` follows.
+    AgentMoving,
     /// The queue confirmed an advocate whose phone hung up in the same breath: the caller is in no line.
     ConnectFailed,
     /// The advocate's leg ended.

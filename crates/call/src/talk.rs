@@ -17,12 +17,13 @@ pub struct Talk {
 pub(crate) enum Link {
     /// A leg. A `detached` one can be told and asked nothing; its media flow.
     Here { leg: LegId, browser: bool, since: Mono, health: AgentHealth, held: bool, detached: bool },
-    /// The browser's connection is gone; its page has until then to come back.
+    /// The browser's connection is gone, and its page has until then to come back; or the leg ended while another device of
+    /// the advocate's was about to take its place.
     Away { until: Mono },
 }
 
 impl Talk {
-    /// The advocate's leg; `None` while their browser is away.
+    /// The advocate's leg; `None` while there is none.
     #[must_use]
     pub const fn leg(&self) -> Option<LegId> {
         match self.link {

@@ -220,7 +220,7 @@ impl Board {
             // The caller is queued again by `Rejoined`; until then the talk is over.
             What::AgentLost { .. } => talk_over(&mut self.agents, call, event.at),
             What::AgentAway { .. } => call.reattaching = true,
-            What::AgentBack { .. } => call.reattaching = false,
+            What::AgentBack { .. } | What::AgentMoved { .. } => call.reattaching = false,
             What::OneWay { side, way, flowing } => {
                 call.leg(*side).set_missing(*way, *flowing, event.at);
                 if !flowing {

@@ -184,7 +184,7 @@ pub(crate) struct CallNews {
     at: i64,
     call: String,
     /// `arrived`, `picked`, `joined`, `rejoined`, `language`, `risk`, `mode`, `offered`, `withdrawn`, `answered`,
-    /// `key`, `agent_lost`, `agent_away`, `agent_back`, `caller_media`, `tty`, `one_way`, `quality`, `alerted`, `paged` or `ended`.
+    /// `key`, `agent_lost`, `agent_away`, `agent_back`, `agent_moved`, `caller_media`, `tty`, `one_way`, `quality`, `alerted`, `paged` or `ended`.
     what: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<String>,
@@ -256,7 +256,10 @@ impl CallNews {
                 news.agent = Some(agent.to_string());
                 news.waited_ms = Some(views::millis(*waited));
             }
-            What::AgentLost { agent } | What::AgentAway { agent } | What::AgentBack { agent } => {
+            What::AgentLost { agent }
+            | What::AgentAway { agent }
+            | What::AgentBack { agent }
+            | What::AgentMoved { agent } => {
                 news.agent = Some(agent.to_string());
             }
             What::CallerMedia { flowing } => news.flowing = Some(*flowing),

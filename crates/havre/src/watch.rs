@@ -112,7 +112,7 @@ impl Watcher {
             What::Withdrawn { agent, why, .. } => info!(%agent, why = why.as_str(), "{what}"),
             What::Answered { agent, waited } => info!(%agent, waited_ms = waited.as_millis(), "{what}"),
             What::AgentLost { agent } | What::AgentAway { agent } => warn!(%agent, "{what}"),
-            What::AgentBack { agent } => info!(%agent, "{what}"),
+            What::AgentBack { agent } | What::AgentMoved { agent } => info!(%agent, "{what}"),
             What::CallerMedia { flowing } => info!(flowing, "{what}"),
             What::Tty => info!("{what}"),
             What::Alerted | What::Paged => warn!("{what}"),

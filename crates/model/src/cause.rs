@@ -64,7 +64,7 @@ causes! {
     Draining = "draining", 503, 41;
     /// A fault of ours.
     Internal = "internal", 500, 41;
-    /// A feature code or a test call did what it was for.
+    /// A feature code or a test call did what it was for, or the talk goes on on another device.
     Done = "done", 200, 16;
 }
 

@@ -81,14 +81,20 @@ pub enum What {
         /// Whose.
         agent: AgentId,
     },
-    /// The advocate's browser is gone, and may come back to the same caller, who hears waiting sound.
+    /// The advocate's browser is gone, or the phone before its successor was there: they may come back to the same caller,
+    /// who hears waiting sound.
     AgentAway {
         /// Whose.
         agent: AgentId,
     },
-    /// The advocate's browser came back; they talk again.
+    /// The advocate came back; they talk again.
     AgentBack {
         /// Whose.
+        agent: AgentId,
+    },
+    /// The advocate went on with the caller on another device.
+    AgentMoved {
+        /// Who.
         agent: AgentId,
     },
     /// No media from the caller for a while (nobody is hung up for it), or again some.
@@ -147,6 +153,7 @@ impl What {
             Self::AgentLost { .. } => "agent_lost",
             Self::AgentAway { .. } => "agent_away",
             Self::AgentBack { .. } => "agent_back",
+            Self::AgentMoved { .. } => "agent_moved",
             Self::CallerMedia { .. } => "caller_media",
             Self::Tty => "tty",
             Self::OneWay { .. } => "one_way",

@@ -16,8 +16,8 @@ impl Phone {
                 self.sip(SipCommand::Register { account, registrar, uri, expires }, now);
             }
             Command::Unregister => self.sip(SipCommand::Unregister, now),
-            Command::Dial { leg, to, path, from, account, late_offer } => {
-                self.dial(leg, Dial { to, path, from, account, late_offer });
+            Command::Dial { leg, to, path, from, account, late_offer, instead_of } => {
+                self.dial(leg, Dial { to, path, from, account, late_offer, instead_of });
             }
             Command::Answering(answering) => self.set_answering(answering),
             Command::Answer { leg } => self.answer(leg),

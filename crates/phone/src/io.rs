@@ -9,7 +9,7 @@ use bytes::Bytes;
 use havre_media::srtp::Suite;
 use havre_media::{Clip, Codec, Prompt};
 use havre_model::{Cause, Digit, FlowId, LegId, PlayId};
-use havre_sip::wire::Uri;
+use havre_sip::wire::{Replaces, Uri};
 use havre_sip::{Account, EndedBy, Identity, Path, Transport};
 
 use crate::Answering;
@@ -78,6 +78,8 @@ pub enum Command {
         account: Option<Account>,
         /// Ask the far side for the offer (an INVITE without SDP).
         late_offer: bool,
+        /// The dialog of another phone of the account whose place this call is to take (RFC 3891).
+        instead_of: Option<Replaces>,
     },
     /// What happens to incoming calls from now on.
     Answering(Answering),

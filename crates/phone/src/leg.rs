@@ -5,7 +5,7 @@ use havre_media::Codec;
 use havre_media::sdp::{Negotiated, Session};
 use havre_media::srtp::Suite;
 use havre_model::Mono;
-use havre_sip::wire::Uri;
+use havre_sip::wire::{Replaces, Uri};
 use havre_sip::{Account, Identity, Path};
 
 /// Where a leg is.
@@ -51,6 +51,7 @@ pub(crate) struct Dial {
     pub(crate) from: Identity,
     pub(crate) account: Option<Account>,
     pub(crate) late_offer: bool,
+    pub(crate) instead_of: Option<Replaces>,
 }
 
 /// A call that is not answered yet.

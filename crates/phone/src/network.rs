@@ -40,9 +40,10 @@ impl Phone {
             }
             SipEvent::RegisterResult { status: 200, expires } => self.report(Event::Registered { expires }),
             SipEvent::RegisterResult { status, .. } => self.report(Event::RegisterFailed { status }),
-            // A phone probes nobody, keeps no registrar, and has no trunks and no browsers.
+            // A phone probes nobody, keeps no registrar, has no accounts, no trunks and no browsers.
             SipEvent::Probed { .. }
             | SipEvent::Detached { .. }
+            | SipEvent::Replacing { .. }
             | SipEvent::Registered { .. }
             | SipEvent::Unregistered { .. }
             | SipEvent::Guessing { .. }
@@ -58,7 +59,11 @@ impl Phone {
                 let mut calling = Calling { session, late_offer: dial.late_offer, agreed: None };
                 let sdp = (!dial.late_offer).then(|| Bytes::from(calling.session.offer()));
                 self.legs.insert(leg, Leg::Calling(calling));
-                let target = Target::Uri { uri: dial.to, path: dial.path };
+                let (uri, path) = (dial.to, dial.path);
+                let target = match dial.instead_of {
+                    Some(of) => Target::Instead { uri, path, of },
+                    None => Target::Uri { uri, path },
+                };
                 let (from, account) = (dial.from, dial.account);
                 self.sip(SipCommand::Dial { leg, target, from, sdp, account }, now);
             }

@@ -107,6 +107,12 @@ impl Phone {
         self.legs.keys().copied()
     }
 
+    /// How another phone of the account would name this leg's dialog, to go on with the call itself.
+    #[must_use]
+    pub fn replaces(&self, leg: LegId) -> Option<havre_sip::wire::Replaces> {
+        self.endpoint.replaces(leg)
+    }
+
     /// What it would not do.
     #[must_use]
     pub const fn counters(&self) -> &Counters {

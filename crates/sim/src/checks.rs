@@ -342,7 +342,7 @@ impl Followed {
                 self.offers.remove(&offer);
                 self.place = Told::Talking(agent.clone());
             }
-            What::AgentAway { agent } | What::AgentBack { agent } => {
+            What::AgentAway { agent } | What::AgentBack { agent } | What::AgentMoved { agent } => {
                 ensure!(self.place == Told::Talking(agent.clone()), "{agent} was not with {call}");
             }
             What::AgentLost { agent } => {

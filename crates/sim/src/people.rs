@@ -6,7 +6,7 @@ use std::time::Duration;
 use havre_media::sdp::Srtp;
 use havre_model::{AgentId, AgentState, Digit, LegId};
 use havre_phone::{Answering, Command, Input, Keying};
-use havre_sip::wire::Uri;
+use havre_sip::wire::{Replaces, Uri};
 use havre_sip::{Identity, Transport};
 
 use crate::hotline::{REALM, SWITCH};
@@ -44,7 +44,7 @@ impl Caller {
     fn dial(&self, number: &str, late_offer: bool) {
         self.with(|inner, ip| {
             inner.say(ip, format_args!("dials {number}"));
-            inner.dial(ip, number, late_offer);
+            inner.dial(ip, number, late_offer, None);
         });
     }
 
@@ -184,7 +184,26 @@ impl Advocate {
     pub fn dials(&self, code: &str) {
         self.with(|inner, ip| {
             inner.say(ip, format_args!("dials {code}"));
-            inner.dial(ip, code, false);
+            inner.dial(ip, code, false, None);
+        });
+    }
+
+    /// The dialog of this phone's talk, as another phone would have to name it.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn dialog(&self) -> Replaces {
+        let inner = self.world.0.borrow();
+        let replaces = inner.station(self.ip).phone.replaces(inner.talk(self.ip));
+        replaces.unwrap_or_else(|| panic!("{} is in no dialog", inner.station(self.ip).name))
+    }
+
+    /// Calls to take the place of another phone in its talk (RFC 3891).
+    pub fn takes_over(&self, dialog: Replaces) {
+        self.with(|inner, ip| {
+            inner.say(ip, format_args!("takes over"));
+            inner.dial(ip, "line", false, Some(dialog));
         });
     }
 
@@ -394,7 +413,7 @@ impl Inner {
         self.drain_station(ip);
     }
 
-    fn dial(&mut self, ip: IpAddr, number: &str, late_offer: bool) {
+    fn dial(&mut self, ip: IpAddr, number: &str, late_offer: bool, instead_of: Option<Replaces>) {
         let Some(station) = self.stations.get_mut(&ip) else { return };
         station.dialled += 1;
         let leg = LegId(station.dialled);
@@ -410,6 +429,7 @@ impl Inner {
             },
             account: station.account.clone(),
             late_offer,
+            instead_of,
         };
         self.command(ip, command);
     }

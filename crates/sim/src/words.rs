@@ -31,6 +31,7 @@ pub(crate) fn what(what: &What) -> Option<String> {
         What::AgentLost { agent } => format!("lost {agent}"),
         What::AgentAway { agent } => format!("away {agent}"),
         What::AgentBack { agent } => format!("back {agent}"),
+        What::AgentMoved { agent } => format!("moved {agent}"),
         What::CallerMedia { flowing } => if *flowing { "audible" } else { "inaudible" }.to_owned(),
         What::Tty => "TTY tones heard".to_owned(),
         What::OneWay { side, way: Way::To, flowing } => {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::Method;
 use crate::config::Config;
 use crate::endpoint::{Path, Transport};
+use crate::leg::DialogId;
 use crate::stack::Stack;
 use crate::wire::{CSeq, Contacts, Headers, Name, NameAddr, Request, Response, SipUri, Uri};
 
@@ -103,6 +104,16 @@ impl Dialog {
     pub(crate) fn matches(&self, headers: &Headers) -> bool {
         let tag = headers.from().ok().and_then(|from| from.tag().map(|tag| *tag == *self.remote_tag));
         headers.call_id().is_ok_and(|id| *id == *self.call_id) && tag.unwrap_or(self.remote_tag.is_empty())
+    }
+
+    /// What it is known by.
+    pub(crate) fn id(&self) -> DialogId {
+        let local_tag = NameAddr::parse(&self.local).ok().and_then(|local| local.tag().map(Into::into));
+        DialogId {
+            call_id: self.call_id.clone(),
+            local_tag: local_tag.unwrap_or_default(),
+            remote_tag: self.remote_tag.clone(),
+        }
     }
 
     pub(crate) fn remote_tag(&self) -> &str {

@@ -21,6 +21,8 @@ const MAX_TARGETS: usize = 16;
 pub(crate) enum Ruling {
     /// It may ring here.
     Admit { origin: Origin, called: String, line: Option<LineId> },
+    /// Another device of this account has a talk that this one wants (RFC 3891); no number is called.
+    TakeOver { agent: AgentId },
     /// 401.
     Challenge { stale: bool },
     /// Final.
@@ -132,6 +134,9 @@ fn admit_agent(config: &Config, request: &Request, agent: AgentId, claimed: Opti
     let refuse = |status, why| Ruling::Refuse { status, why, trunk: None };
     if claimed.is_some_and(|claimed| claimed != agent) {
         return refuse(403, "another account's From");
+    }
+    if request.headers.has(&Name::Replaces) {
+        return Ruling::TakeOver { agent };
     }
     let called = request.uri.user().unwrap_or_default().into_owned();
     if !called.starts_with('*') {

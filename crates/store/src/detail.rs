@@ -26,7 +26,10 @@ pub(crate) fn detail(what: &What) -> Value {
         What::Answered { agent, waited } => {
             json!({"agent": agent.as_str(), "waited_ms": u64::try_from(waited.as_millis()).unwrap_or(u64::MAX)})
         }
-        What::AgentLost { agent } | What::AgentAway { agent } | What::AgentBack { agent } => {
+        What::AgentLost { agent }
+        | What::AgentAway { agent }
+        | What::AgentBack { agent }
+        | What::AgentMoved { agent } => {
             json!({"agent": agent.as_str()})
         }
         What::CallerMedia { flowing } => json!({"flowing": flowing}),

@@ -47,10 +47,13 @@ impl Switch {
         self.tell_call(call, CallInput::Offered { offer, agent: agent.clone(), kind }, now);
     }
 
-    /// Its sockets are bound: ring.
+    /// Its sockets are bound: ring, or answer.
     pub(crate) fn dial_agent(&mut self, leg: LegId, now: Now) {
         let Some(entry) = self.legs.get_mut(&leg) else { return };
         let Role::Agent { call, ref agent, browser, part } = entry.role else { return };
+        if part == Part::Replacing {
+            return self.answer_replacing(leg, now);
+        }
         let agent = agent.clone();
         let interpreter = matches!(part, Part::Offered { interpreter: true, .. });
         let Some(sdp) = entry.session().map(havre_media::sdp::Session::offer) else { return };
@@ -104,8 +107,17 @@ impl Switch {
             (sip::Event::SessionExpired { .. }, _) => {
                 self.command_sip(sip::Command::Probe { leg }, now);
             }
+            (sip::Event::Confirmed { sdp, .. }, Part::Replacing)
+                if self.take_answer(leg, sdp.as_deref(), now) =>
+            {
+                self.on_taken_over(leg, now);
+            }
+            (sip::Event::NotConfirmed { .. }, Part::Replacing) => {
+                self.fail_agent_leg(leg, Cause::AgentLost, now);
+            }
             (sip::Event::Detached { .. }, Part::Talking) => self.on_detached(leg, call, now),
             (sip::Event::Detached { .. }, _) => self.fail_agent_leg(leg, Cause::AgentLost, now),
+            (sip::Event::Ended { .. }, Part::Talking) if self.is_moving(leg, now) => {}
             (sip::Event::Ended { by, .. }, Part::Talking) => {
                 self.forget_leg(leg);
                 self.tell_call(call, CallInput::AgentEnded(end_of(by)), now);
@@ -113,6 +125,10 @@ impl Switch {
             (sip::Event::Ended { by, .. }, Part::Returning) => {
                 self.forget_leg(leg);
                 self.on_not_returned(leg, by);
+            }
+            (sip::Event::Ended { .. }, Part::Replacing) => {
+                self.forget_leg(leg);
+                self.on_not_taken_over(leg, now);
             }
             (sip::Event::Ended { by, cause, .. }, Part::Offered { .. }) => {
                 if let Some(ended) = self.forget_leg(leg) {
@@ -141,7 +157,7 @@ impl Switch {
                 self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
             }
             Part::Returning => self.on_returned(leg, now),
-            Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked | Part::Talking => {}
+            Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked | Part::Replacing | Part::Talking => {}
         }
     }
 
@@ -230,6 +246,7 @@ impl Switch {
                 self.tell_call(call, CallInput::AgentEnded(havre_call::End::Lost), now);
             }
             Role::Agent { part: Part::Returning, .. } => self.on_not_returned(leg, sip::EndedBy::Us),
+            Role::Agent { part: Part::Replacing, .. } => self.on_not_taken_over(leg, now),
             // No port of ours is no fault of the phone: it is asked again soon, as after a refused claim.
             _ if cause == Cause::Overloaded => self.on_offer_ended(ended, WithdrawReason::Claimed, now),
             _ => self.on_offer_ended(ended, WithdrawReason::Unreachable, now),

@@ -49,7 +49,7 @@ pub(crate) enum Role {
         /// The SDP offer of the INVITE; `None` asked for ours.
         offer: Option<bytes::Bytes>,
     },
-    /// An agent's, rung in a browser or on a phone.
+    /// An agent's, in a browser or on a phone.
     Agent { call: CallId, agent: AgentId, browser: bool, part: Part },
     /// An agent who dialled a feature code.
     Feature(Feature),
@@ -68,6 +68,8 @@ pub(crate) enum Part {
     Thanked,
     /// Rings in a browser whose talk goes on with it.
     Returning,
+    /// Has called to take the place of another device in its talk.
+    Replacing,
     /// Confirmed by the queue.
     Talking,
 }
@@ -77,7 +79,7 @@ impl Part {
     pub(crate) const fn offer(self) -> Option<OfferId> {
         match self {
             Self::Offered { offer, .. } | Self::Asked { offer } | Self::Briefed { offer } => Some(offer),
-            Self::Thanked | Self::Returning | Self::Talking => None,
+            Self::Thanked | Self::Returning | Self::Replacing | Self::Talking => None,
         }
     }
 }

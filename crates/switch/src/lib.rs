@@ -7,6 +7,7 @@
 mod agent;
 mod caller;
 mod feature;
+mod handover;
 mod io;
 mod label;
 mod leg;

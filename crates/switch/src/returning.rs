@@ -1,5 +1,7 @@
-//! Advocates whose browser went away in a talk: it is rung again, for the same call, as soon as it is back.
+//! Advocates whose browser went away in a talk: it is rung again, for the same call, as soon as it is back. What is on its
+//! way into a talk, from another device too (`handover`), is noted here.
 
+use bytes::Bytes;
 use havre_call::Input as CallInput;
 use havre_model::{AgentId, CallId, Cause, LegId, Now};
 use havre_sip as sip;
@@ -10,13 +12,73 @@ use crate::switch::Switch;
 /// How often one browser is rung for one return. A page may be reloaded again meanwhile; one that refuses is let be.
 const MAX_DIALS: u8 = 8;
 
-/// A talk that waits for a browser.
+/// A talk that waits for a browser, or for another device of the agent's.
 #[derive(Debug)]
 pub(crate) struct Returning {
     call: CallId,
-    /// What rings there.
+    /// What rings there, or has called.
     leg: Option<LegId>,
     dials: u8,
+    takes_over: Option<TakesOver>,
+}
+
+/// A device has called that wants the place of another.
+#[derive(Debug)]
+struct TakesOver {
+    former: Former,
+    /// The SDP offer of its INVITE; `None` asks for ours.
+    offer: Option<Bytes>,
+}
+
+/// The leg whose place is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Former {
+    /// It is in the talk until then.
+    Talks(LegId),
+    /// Its device has hung up already.
+    HungUp,
+    /// It was a page's, and is lost: the page may come back, too.
+    Lost,
+}
+
+impl Returning {
+    pub(crate) const fn taking_over(call: CallId, leg: LegId, former: LegId, offer: Option<Bytes>) -> Self {
+        let former = Former::Talks(former);
+        Self { call, leg: Some(leg), dials: 0, takes_over: Some(TakesOver { former, offer }) }
+    }
+
+    pub(crate) const fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// Whether it waits for what is at the other end of this leg.
+    pub(crate) fn is_by(&self, leg: LegId) -> bool {
+        self.leg == Some(leg)
+    }
+
+    pub(crate) fn former(&self) -> Option<Former> {
+        self.takes_over.as_ref().map(|takes_over| takes_over.former)
+    }
+
+    pub(crate) fn take_offer(&mut self) -> Option<Bytes> {
+        self.takes_over.as_mut()?.offer.take()
+    }
+
+    /// The leg has ended by itself; whether it was the one to be replaced.
+    pub(crate) fn hung_up(&mut self, leg: LegId) -> bool {
+        match &mut self.takes_over {
+            Some(TakesOver { former, .. }) if *former == Former::Talks(leg) => {
+                *former = Former::HungUp;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Only for a page, from now on.
+    pub(crate) fn wait_for_page(&mut self) {
+        (self.leg, self.takes_over) = (None, None);
+    }
 }
 
 impl Switch {
@@ -56,7 +118,16 @@ impl Switch {
 
     /// The call waits for this agent's browser.
     pub(crate) fn await_return(&mut self, call: CallId, agent: &AgentId) {
-        self.returning.insert(agent.clone(), Returning { call, leg: None, dials: 0 });
+        if let Some(Returning { call: same, takes_over: Some(takes_over), .. }) =
+            self.returning.get_mut(agent)
+            && *same == call
+        {
+            // Another device is about to take its place.
+            takes_over.former = Former::Lost;
+            return;
+        }
+        let waiting = Returning { call, leg: None, dials: 0, takes_over: None };
+        self.returning.insert(agent.clone(), waiting);
         // Another tab may be there, or the page has been quicker than the end of its old connection.
         self.dial_returning(agent);
     }
@@ -81,16 +152,17 @@ impl Switch {
         self.add_leg(leg, Leg::new(shard, role, srtp));
     }
 
-    /// The page has answered.
+    /// The page has answered, or the other device is there.
     pub(crate) fn on_returned(&mut self, leg: LegId, now: Now) {
-        let Some(Leg { role: Role::Agent { call, agent, part, .. }, .. }) = self.legs.get_mut(&leg) else {
+        let Some(Leg { role: Role::Agent { call, agent, part, browser }, .. }) = self.legs.get_mut(&leg)
+        else {
             return;
         };
         *part = Part::Talking;
-        let (call, agent) = (*call, agent.clone());
+        let (call, agent, browser) = (*call, agent.clone(), *browser);
         self.returning.remove(&agent);
         self.say_what_is_missing(leg, now);
-        self.tell_call(call, CallInput::Resumed { leg }, now);
+        self.tell_call(call, CallInput::Resumed { leg, browser }, now);
     }
 
     /// What rang there is over. A page that was reloaded once more is there already, or will register.

@@ -39,7 +39,7 @@ pub struct Switch {
     pub(crate) closing: HashMap<LegId, Closing>,
     /// The ringing or answered leg of each offer that the queue has not seen the end of.
     pub(crate) offers: HashMap<OfferId, LegId>,
-    /// Agents in a talk whose browser went away.
+    /// Agents in a talk whose browser went away, or who are about to go on with it on another device.
     pub(crate) returning: HashMap<AgentId, Returning>,
     /// Legs of pages whose connection is gone, while their talks go on.
     pub(crate) detached: HashMap<AgentId, LegId>,
@@ -297,6 +297,9 @@ impl Switch {
                         );
                     }
                 }
+            }
+            sip::Event::Replacing { leg, replaced, offer, path } => {
+                self.on_replacing(leg, replaced, offer, path.transport.is_web(), now);
             }
             sip::Event::Registered { agent, .. } => {
                 if !self.sip.has_browser(&agent) {

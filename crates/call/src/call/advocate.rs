@@ -31,13 +31,35 @@ impl Call {
         self.outputs.push_back(Output::Bridge { agent: leg });
     }
 
-    pub(super) fn on_resumed(&mut self, leg: LegId, now: Now) {
-        let Stage::Talking(talk) = &mut self.stage else { return };
-        talk.link = Link::new(leg, true, now);
+    pub(super) fn on_resumed(&mut self, leg: LegId, browser: bool, now: Now) {
+        let Stage::Talking(talk) = &mut self.stage else {
+            self.outputs.push_back(Output::HangUpAgent { agent: leg, cause: Cause::Withdrawn });
+            return;
+        };
         let agent = talk.agent.clone();
-        self.event(What::AgentBack { agent }, now);
+        match std::mem::replace(&mut talk.link, Link::new(leg, browser, now)) {
+            // From one device to the next: the caller hears no more of it than a breath.
+            Link::Here { leg: former, .. } => {
+                self.outputs.push_back(Output::HangUpAgent { agent: former, cause: Cause::Done });
+                self.event(What::AgentMoved { agent }, now);
+            }
+            Link::Away { .. } => self.event(What::AgentBack { agent }, now),
+        }
+        // Whatever was thought of the former leg, or held by it: this one is there.
         self.tell_walk(dialplan::Input::AgentBack, now);
         self.outputs.push_back(Output::Bridge { agent: leg });
+    }
+
+    /// Phones hang up as soon as they have handed a call over, which may be before the other one has it.
+    pub(super) fn on_agent_moving(&mut self, now: Now) {
+        let Stage::Talking(talk) = &mut self.stage else { return };
+        if matches!(talk.link, Link::Away { .. }) {
+            return;
+        }
+        talk.link = Link::Away { until: now.mono + REATTACH_WITHIN };
+        let agent = talk.agent.clone();
+        self.event(What::AgentAway { agent }, now);
+        self.tell_walk(dialplan::Input::AgentSilent, now);
     }
 
     pub(super) fn on_agent_media(&mut self, flowing: bool, now: Now) {

@@ -248,6 +248,7 @@ impl Advocate {
             },
             account: Some(self.account.clone()),
             late_offer: false,
+            instead_of: None,
         });
         self.state = State::Code(leg);
     }

@@ -204,6 +204,7 @@ impl Caller {
             from: Identity { display: String::new(), user: "anonymous".to_owned(), host: None },
             account: None,
             late_offer: false,
+            instead_of: None,
         });
     }
 

@@ -248,6 +248,7 @@ fn dial(leg: LegId, late_offer: bool) -> Command {
         from: Identity { display: "EN · standard".into(), user: "alice".into(), host: None },
         account: None,
         late_offer,
+        instead_of: None,
     }
 }
 

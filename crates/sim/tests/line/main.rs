@@ -3,6 +3,7 @@
 mod browsers;
 mod endings;
 mod features;
+mod handover;
 mod journey;
 mod keys;
 mod lost;

@@ -78,19 +78,42 @@ impl Endpoint {
         let peer = match &target {
             Target::Agent(agent) | Target::Browser { agent, .. } => Peer::Agent(agent.clone()),
             // Each trunk that is tried is named when it is.
-            Target::Uri { .. } | Target::Outside(_) => Peer::Unknown,
+            Target::Uri { .. } | Target::Instead { .. } | Target::Outside(_) => Peer::Unknown,
+        };
+        let owner = match &peer {
+            Peer::Agent(agent) => Some(agent.clone()),
+            Peer::Trunk(_) | Peer::Unknown => None,
         };
         let phone = |b: &Binding| Destination { uri: b.uri.clone(), path: b.path, phone: true };
+        let mut replaces = None;
         let (to, call) = match target {
             Target::Outside(to) => return self.dial_outside(leg, to, from.clone(), sdp),
             Target::Uri { uri, path } => (vec![Destination { uri, path, phone: false }], None),
+            Target::Instead { uri, path, of } => {
+                replaces = Some(of);
+                (vec![Destination { uri, path, phone: false }], None)
+            }
             Target::Agent(agent) => (self.registrar.phones(&agent).map(phone).collect(), None),
             Target::Browser { agent, call, resume } => {
                 (self.registrar.browsers(&agent).map(phone).collect(), Some(ForCall { call, resume }))
             }
         };
-        let leg = Dialling::begin(&mut self.stack, leg, Party::Agent, &peer, to, from, call, sdp, account);
-        self.legs.insert(leg);
+        let leg = Dialling::begin(
+            &mut self.stack,
+            leg,
+            Party::Agent,
+            &peer,
+            to,
+            from,
+            call,
+            replaces.as_ref(),
+            sdp,
+            account,
+        );
+        self.legs.insert(match owner {
+            Some(agent) => leg.owned_by(agent),
+            None => leg,
+        });
     }
 
     fn configure(&mut self, config: Arc<Config>) {

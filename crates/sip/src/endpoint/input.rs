@@ -10,7 +10,7 @@ use havre_model::{AgentId, CallId, Cause, Digit, FlowId, LegId};
 
 use crate::config::{Config, Outside, Password};
 use crate::trunk::{Answer, Question};
-use crate::wire::Uri;
+use crate::wire::{Replaces, Uri};
 
 /// How messages travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -295,6 +295,15 @@ pub enum Target {
         uri: Uri,
         /// Where to send it.
         path: Path,
+    },
+    /// The same, to take the place of a dialog that another device of ours has with it (RFC 3891).
+    Instead {
+        /// The Request-URI.
+        uri: Uri,
+        /// Where to send it.
+        path: Path,
+        /// Which dialog.
+        of: Replaces,
     },
 }
 

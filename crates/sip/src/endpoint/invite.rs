@@ -3,6 +3,7 @@
 use havre_model::{LegId, Peer, Pii, TrunkId};
 
 use super::receive::unsupported;
+use super::replaces;
 use super::{Endpoint, Event, Origin};
 use crate::admission::{EVERY, Waiting};
 use crate::config::{Overload, Trunk};
@@ -31,14 +32,22 @@ impl Endpoint {
         if let Some(status) = self.fault(&inbound) {
             return self.stack.respond_stateless(&inbound, status);
         }
-        if let Some(unsupported) = unsupported(&inbound.request) {
+        if let Some(unsupported) = unsupported(&inbound.request, &[replaces::TAG]) {
             return self.refuse_extension(&inbound, &unsupported);
         }
         let (stack, guard) = (&mut self.stack, &mut self.guard);
         match edge::judge(stack, guard, &self.registrar, &inbound.request, inbound.path) {
             Ruling::Challenge { stale } => challenge(stack, guard, &inbound, stale),
             Ruling::Refuse { status, why, trunk } => self.refuse(inbound, status, why, trunk),
+            Ruling::TakeOver { agent } => self.on_replacing(inbound, agent),
             Ruling::Admit { origin, called, line } => {
+                // A caller whose carrier lets such a header through is a caller like any other; it is passed over. One that
+                // wants nothing else has to be told.
+                if !matches!(origin, Origin::Agent(_))
+                    && let Some(unsupported) = replaces::required(&inbound.request)
+                {
+                    return self.refuse_extension(&inbound, &unsupported);
+                }
                 let source = inbound.path.remote.ip();
                 if matches!(origin, Origin::Trunk(_)) && !self.stack.config.is_trunks(source) {
                     self.strangers.prove(source, self.stack.mono());
@@ -53,11 +62,11 @@ impl Endpoint {
     /// It may ring here, now or in its turn. Advocates need not wait.
     fn welcome(&mut self, call: Waiting) {
         if matches!(call.origin, Origin::Agent(_)) {
-            return self.admit(call);
+            return self.admit(call, None);
         }
         let standing = self.admission.standing(&call.caller, self.stack.mono());
         if !self.admission.is_loaded() {
-            return self.admit(call);
+            return self.admit(call, None);
         }
         self.stack.counters.calls_delayed += 1;
         if let Some(last) = self.admission.enter(standing, call) {
@@ -80,7 +89,7 @@ impl Endpoint {
                 // The same call by another way, let in while this one waited.
                 self.stack.respond_stateless(&call.inbound, 482);
             } else {
-                self.admit(call);
+                self.admit(call, None);
             }
         }
         self.arm_admission();
@@ -145,7 +154,13 @@ impl Endpoint {
     }
 
     /// A carrier's refusal is repeated until it is acknowledged; a stranger's costs no state.
-    fn refuse(&mut self, mut inbound: Inbound, status: u16, why: &'static str, trunk: Option<TrunkId>) {
+    pub(super) fn refuse(
+        &mut self,
+        mut inbound: Inbound,
+        status: u16,
+        why: &'static str,
+        trunk: Option<TrunkId>,
+    ) {
         self.stack.counters.edge_refusals += 1;
         if let Some(trunk) = &trunk {
             let call_id = inbound.request.headers.call_id().unwrap_or_default();
@@ -167,7 +182,8 @@ impl Endpoint {
         attestation
     }
 
-    fn admit(&mut self, call: Waiting) {
+    /// Makes a leg of it; `replaced` is the one whose place it is to take.
+    pub(super) fn admit(&mut self, call: Waiting, replaced: Option<LegId>) {
         let Waiting { mut inbound, origin, called, line, caller, .. } = call;
         let config = self.stack.config.clone();
         let request = &inbound.request;
@@ -211,8 +227,16 @@ impl Endpoint {
         let trying = inbound.request.respond(100, None);
         self.stack.respond(inbound.reply, &trying);
         let reliable = Reliable::new(&mut self.stack, &inbound.request);
-        let ringing = Ringing { id, party, invite: inbound, dialog, tag: tag_text(tag), asked, reliable };
-        self.legs.insert(Leg::new(id, vec![tag], State::Ringing(Box::new(ringing))));
+        let replaces = replaced.is_some();
+        let ringing =
+            Ringing { id, party, invite: inbound, dialog, tag: tag_text(tag), asked, reliable, replaces };
+        let leg = Leg::new(id, vec![tag], State::Ringing(Box::new(ringing)));
+        if let (Some(replaced), Origin::Agent(agent)) = (replaced, &origin) {
+            self.legs.insert(leg.owned_by(agent.clone()));
+            self.stack.emit(Event::Replacing { leg: id, replaced, offer, path });
+            return;
+        }
+        self.legs.insert(leg);
         self.stack.emit(Event::Incoming { leg: id, origin, called, line, caller, attestation, offer, path });
     }
 }

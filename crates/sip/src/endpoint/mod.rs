@@ -6,6 +6,7 @@ mod invite;
 mod output;
 mod outside;
 mod receive;
+mod replaces;
 mod shed;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use crate::registration::{Registered, Registration, RegistrationId};
 use crate::stack::{ClientId, Outcome, Purpose, Stack, Timer, User};
 use crate::strangers::Strangers;
 use crate::trunk::Trunks;
+use crate::wire::Replaces;
 
 /// Transactions, legs, the registrar and the edge of one node.
 pub struct Endpoint {
@@ -166,6 +168,12 @@ impl Endpoint {
         self.registrar.browsers(agent).any(|browser| leg.follow(&browser.uri, browser.path))
     }
 
+    /// How another device of ours would name this leg's dialog to its far side (RFC 3891); `None` if it is not answered.
+    #[must_use]
+    pub fn replaces(&self, leg: LegId) -> Option<Replaces> {
+        self.legs.replaces(leg)
+    }
+
     /// Legs that are not over.
     #[must_use]
     pub fn legs(&self) -> usize {
@@ -256,7 +264,7 @@ impl Endpoint {
             Some(leg) => act(leg, &mut self.stack),
             None => return,
         }
-        self.legs.sweep(id);
+        self.legs.sweep(id, self.stack.mono());
         if !self.legs.contains(id) {
             self.trunks.on_over(id);
         }

@@ -46,7 +46,7 @@ pub enum Output {
     Event(Event),
 }
 
-/// What happened. `Ended` comes exactly once for each leg that had `Incoming` or was dialled, and last.
+/// What happened. `Ended` comes exactly once for each leg that had `Incoming` or `Replacing`, or was dialled, and last.
 #[derive(Clone, PartialEq)]
 // One at a time is moved from here to its reader: a call's first one may be large.
 #[allow(clippy::large_enum_variant)]
@@ -66,6 +66,18 @@ pub enum Event {
         /// How far a caller's carrier vouches for the number. It may order a flood's calls; nobody is refused, queued or shown
         /// by it.
         attestation: Attestation,
+        /// SDP; `None` asks for our offer.
+        offer: Option<Bytes>,
+        /// Where it came from.
+        path: Path,
+    },
+    /// Another device of an account wants the place of an established leg of that account (RFC 3891): to be answered or
+    /// rejected like `Incoming`. The other leg is as it was.
+    Replacing {
+        /// The new leg.
+        leg: LegId,
+        /// The one whose place it wants.
+        replaced: LegId,
         /// SDP; `None` asks for our offer.
         offer: Option<Bytes>,
         /// Where it came from.
@@ -250,6 +262,7 @@ impl Event {
     pub const fn leg(&self) -> Option<LegId> {
         match self {
             Self::Incoming { leg, .. }
+            | Self::Replacing { leg, .. }
             | Self::Ringing { leg }
             | Self::Progress { leg, .. }
             | Self::Answered { leg, .. }
@@ -298,6 +311,7 @@ impl fmt::Debug for Event {
                 let offer = if offer.is_some() { "offer" } else { "no offer" };
                 write!(f, "Incoming({leg}, {origin:?}, {called}, {offer})")
             }
+            Self::Replacing { leg, replaced, .. } => write!(f, "Replacing({leg}, {replaced})"),
             Self::Ringing { leg } => write!(f, "Ringing({leg})"),
             Self::Progress { leg, .. } => write!(f, "Progress({leg})"),
             Self::Answered { leg, .. } => write!(f, "Answered({leg})"),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use havre_model::FlowId;
 
+use super::replaces::is_misplaced;
 use super::{Endpoint, Path};
 use crate::Method;
 use crate::dialog::{ALLOW, PRODUCT, SUPPORTED};
@@ -141,7 +142,10 @@ impl Endpoint {
         if inbound.request.method == Method::Invite {
             return self.on_invite(inbound);
         }
-        if let Some(unsupported) = unsupported(&inbound.request) {
+        if is_misplaced(&inbound.request) {
+            return self.stack.respond_stateless(&inbound, 400);
+        }
+        if let Some(unsupported) = unsupported(&inbound.request, &[]) {
             return self.refuse_extension(&inbound, &unsupported);
         }
         match inbound.request.method {
@@ -174,7 +178,11 @@ impl Endpoint {
         if !is_allowed(inbound.request.method) {
             return self.refuse_method(&inbound);
         }
-        if let Some(unsupported) = unsupported(&inbound.request) {
+        // A caller's BYE is a BYE, whatever else stands in it.
+        if is_misplaced(&inbound.request) && self.legs.find(id).is_some_and(|leg| leg.is_owned()) {
+            return self.stack.respond_stateless(&inbound, 400);
+        }
+        if let Some(unsupported) = unsupported(&inbound.request, &[]) {
             return self.refuse_extension(&inbound, &unsupported);
         }
         self.stack.begin_server(&mut inbound);
@@ -203,9 +211,9 @@ impl Endpoint {
     }
 }
 
-/// What a request requires and we cannot do (RFC 3261 §8.2.2.3).
-pub(super) fn unsupported(request: &Request) -> Option<Tokens> {
-    let tokens = request.headers.require().without(&SUPPORTED);
+/// What a request requires and we cannot do (RFC 3261 §8.2.2.3), here not even `more`.
+pub(super) fn unsupported(request: &Request, more: &[&str]) -> Option<Tokens> {
+    let tokens = request.headers.require().without(&SUPPORTED).without(more);
     (!tokens.is_empty()).then_some(tokens)
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Ringing {
     pub(crate) asked: Asked,
     /// Provisional answers that PRACK acknowledges.
     pub(crate) reliable: Reliable,
+    /// It takes the place of another leg of its account.
+    pub(crate) replaces: bool,
 }
 
 impl Ringing {
@@ -143,7 +145,8 @@ impl Ringing {
             let invite = &self.invite;
             headers.push(Name::Contact, &own_contact(&stack.config, invite.path, &invite.request.uri));
             headers.push(Name::Allow, ALLOW);
-            headers.push(Name::Supported, &SUPPORTED.join(", "));
+            let more = if self.replaces { ", replaces" } else { "" };
+            headers.push(Name::Supported, &(SUPPORTED.join(", ") + more));
         }
         headers.push(Name::Server, PRODUCT);
         response

@@ -18,7 +18,7 @@ use crate::endpoint::{Account, EndedBy, Event, Identity, Path};
 use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, Stack, Timer, User};
 use crate::timer::Alarm;
 use crate::trunk::{Attempt, Manners, News, why_of};
-use crate::wire::{CSeq, Host, Name, NameAddr, Request, Response, SipUri, Uri, method_name};
+use crate::wire::{CSeq, Host, Name, NameAddr, Replaces, Request, Response, SipUri, Uri, method_name};
 
 /// Our INVITEs, unanswered.
 pub(crate) struct Dialling {
@@ -93,6 +93,7 @@ impl Dialling {
         to: Vec<Destination>,
         from: &Identity,
         call: Option<ForCall>,
+        replaces: Option<&Replaces>,
         sdp: Option<Bytes>,
         account: Option<Account>,
     ) -> Leg {
@@ -112,6 +113,10 @@ impl Dialling {
             let mut invite = build(stack, &to, from, &Manners::default(), tag, sdp.clone());
             if let Some(call) = call {
                 call.write(&mut invite);
+            }
+            if let Some(replaces) = replaces {
+                invite.headers.push(Name::Replaces, replaces);
+                invite.headers.push(Name::Require, "replaces");
             }
             let call_id = invite.headers.call_id().unwrap_or_default().to_owned();
             let client = stack.send_request(invite, to.path, User::Leg(id, Purpose::Dial));
@@ -447,11 +452,11 @@ fn build(
     headers.push(Name::Allow, ALLOW);
     // A reliable answer to an INVITE without an offer would make one, which the PRACK would have to answer.
     let reliable = manners.reliable && sdp.is_some();
-    match (manners.session_timer, reliable) {
-        (true, true) => headers.push(Name::Supported, "timer, 100rel"),
-        (true, false) => headers.push(Name::Supported, "timer"),
-        (false, true) => headers.push(Name::Supported, "100rel"),
-        (false, false) => {}
+    // Whose phone it is may go on with the call on another one of theirs.
+    let supported = [(manners.session_timer, "timer"), (reliable, "100rel"), (to.phone, "replaces")];
+    let supported: Vec<_> = supported.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
+    if !supported.is_empty() {
+        headers.push(Name::Supported, &supported.join(", "));
     }
     headers.push(Name::UserAgent, PRODUCT);
     if let Some(asserted) = &manners.asserted {

@@ -12,6 +12,7 @@ mod info;
 mod probe;
 mod reliable;
 mod reoffer;
+mod replaced;
 mod session;
 mod table;
 mod unwanted;
@@ -22,6 +23,7 @@ pub(crate) use credentials::challenge_headers;
 pub(crate) use dial::{Destination, Dialling, ForCall};
 pub(crate) use probe::options_answer;
 pub(crate) use reliable::Reliable;
+pub(crate) use replaced::{DialogId, Named, Owner};
 pub(crate) use session::{Asked, asked};
 pub(crate) use table::{Legs, tag_text};
 pub(crate) use unwanted::refuse_answer;
@@ -42,6 +44,7 @@ pub(crate) struct Leg {
     pub(crate) id: LegId,
     /// Our tags, by which requests of the far side find it.
     tags: Vec<u64>,
+    owner: Option<Box<Owner>>,
     state: State,
 }
 
@@ -84,7 +87,7 @@ impl Party {
 
 impl Leg {
     pub(crate) const fn new(id: LegId, tags: Vec<u64>, state: State) -> Self {
-        Self { id, tags, state }
+        Self { id, tags, owner: None, state }
     }
 
     /// One that is to be dialled over trunks.
@@ -270,6 +273,7 @@ impl Leg {
 
     fn become_next(&mut self, next: impl FnOnce(State) -> State) {
         self.state = next(std::mem::replace(&mut self.state, State::Over));
+        self.learn_name();
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use havre_model::{FlowId, LegId};
+use havre_model::{FlowId, LegId, Mono};
 
 use super::Leg;
+use super::replaced::Former;
 use crate::endpoint::Event;
 use crate::stack::Stack;
 use crate::wire::Headers;
@@ -12,8 +13,9 @@ use crate::wire::Headers;
 /// See the module's page.
 #[derive(Default)]
 pub(crate) struct Legs {
-    table: HashMap<LegId, Leg>,
+    pub(super) table: HashMap<LegId, Leg>,
     by_tag: HashMap<u64, LegId>,
+    pub(super) former: Former,
 }
 
 impl Legs {
@@ -59,6 +61,11 @@ impl Legs {
         self.by_tag.get(&parse_tag(to.tag()?)?).copied()
     }
 
+    /// The leg that has this tag of ours.
+    pub(super) fn by_tag_text(&self, tag: &str) -> Option<&Leg> {
+        self.table.get(self.by_tag.get(&parse_tag(tag)?)?)
+    }
+
     /// A browser's connection is gone: the legs whose signalling went over it are told.
     pub(crate) fn on_flow_closed(&self, stack: &mut Stack, flow: FlowId) {
         let mut detached: Vec<LegId> =
@@ -70,13 +77,16 @@ impl Legs {
         }
     }
 
-    /// Forgets it if it is over.
-    pub(crate) fn sweep(&mut self, id: LegId) {
+    /// Forgets it if it is over, but for the name of an account's.
+    pub(crate) fn sweep(&mut self, id: LegId, now: Mono) {
         if self.table.get(&id).is_some_and(Leg::is_over)
             && let Some(leg) = self.table.remove(&id)
         {
             for tag in leg.tags {
                 self.by_tag.remove(&tag);
+            }
+            if let Some(owner) = leg.owner {
+                self.former.note(*owner, now);
             }
         }
     }

@@ -7,8 +7,8 @@
 use super::error::Malformed;
 use super::session::delta;
 use super::{
-    Auth, CSeq, Contacts, Headers, MediaType, Name, NameAddr, Privacy, RAck, Reason, SessionExpires, Tokens,
-    Via, scan,
+    Auth, CSeq, Contacts, Headers, MediaType, Name, NameAddr, Privacy, RAck, Reason, Replaces,
+    SessionExpires, Tokens, Via, scan,
 };
 
 impl Headers {
@@ -159,6 +159,16 @@ impl Headers {
     /// `RAck` (RFC 3262 §7.2).
     pub fn rack(&self) -> Result<Option<RAck>, Malformed> {
         self.first(&Name::RAck).map(RAck::parse).transpose()
+    }
+
+    /// `Replaces`; more than one is malformed (RFC 3891 §3).
+    pub fn replaces(&self) -> Result<Option<Replaces>, Malformed> {
+        let mut values = self.all(&Name::Replaces);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(text), None) => Replaces::parse(text).map(Some),
+            (Some(_), Some(_)) => Err(Malformed("Replaces")),
+        }
     }
 
     /// Every readable `Reason`.

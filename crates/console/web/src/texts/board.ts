@@ -142,6 +142,7 @@ export const board = {
   "event.agent_lost": ["advocate’s connection lost", "connexion de l’intervention perdue"],
   "event.agent_away": ["advocate’s page is gone for a moment", "page de l’intervention absente un moment"],
   "event.agent_back": ["advocate is back", "l’intervention est de retour"],
+  "event.agent_moved": ["advocate goes on on another device", "l’intervention se poursuit sur un autre appareil"],
   "event.caller_media": ["caller’s sound", "son de la personne"],
   "event.tty": ["TTY tones heard", "signaux d’ATS entendus"],
   "event.one_way": ["one-way sound", "son à sens unique"],
