@@ -59,7 +59,8 @@ impl Default for Config {
     /// No accounts, no trunks, no numbers; RFC timers.
     fn default() -> Self {
         Self {
-            realm: "havre".to_owned(),
+            // A stranger who is challenged need not learn what this is.
+            realm: "sip".to_owned(),
             algorithms: vec![Algorithm::Md5],
             server_name: "havre.invalid".to_owned(),
             advertised: HashMap::new(),

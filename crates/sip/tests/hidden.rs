@@ -5,7 +5,7 @@
 mod net;
 
 use havre_model::{Cause, LegId};
-use havre_sip::{Command, Method, Target};
+use havre_sip::{Command, Config, Method, Target};
 use net::raw::*;
 use net::*;
 
@@ -138,4 +138,37 @@ fn blank(text: &str, user: &str) -> String {
         }
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_stranger_does_not_learn_what_answers() {
+    let mut net = Net::new(72);
+    let accounts = gateway().accounts;
+    net.add("gate", HAVRE, Config { accounts, server_name: "line.example".to_owned(), ..Config::default() });
+    let host = "line.example";
+    let ask = |method: &str, user: &str, seq: u32| {
+        let lines = format!(
+            "{}Contact: <sip:x@{STRANGER}>\n",
+            common(method, &format!("sip:{user}@{host}"), &format!("sip:{user}@{host}"), seq)
+        );
+        request(method, &format!("sip:{user}@{host}"), STRANGER, &lines, "")
+    };
+    let mut statuses = Vec::new();
+    for (seq, (method, user)) in [
+        ("REGISTER", "advocate-fr"),
+        ("REGISTER", "nobody"),
+        ("INVITE", "advocate-fr"),
+        ("INVITE", "nobody"),
+        ("OPTIONS", "nobody"),
+        ("BYE", "nobody"),
+        ("SUBSCRIBE", "nobody"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = net.answer_to(STRANGER, &ask(method, user, u32::try_from(seq).unwrap() + 1));
+        assert!(!answer.to_lowercase().contains("havre"), "{answer}");
+        statuses.push(status(&answer));
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 200, 481, 405]);
 }

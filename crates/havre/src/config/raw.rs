@@ -64,7 +64,7 @@ pub(super) struct RawSip {
     /// Listening IP to the IP that peers are told (1:1 NAT), per interface.
     #[serde(default)]
     pub(super) advertise: BTreeMap<String, String>,
-    /// Digest realm of the advocates' accounts.
+    /// Digest realm of the advocates' accounts: what every stranger who asks is shown.
     #[serde(default = "default_realm")]
     pub(super) realm: String,
     /// Digest algorithms offered, the preferred one first: `md5`, `sha-256`.
@@ -96,7 +96,8 @@ const fn default_dial_within() -> f64 {
 }
 
 fn default_realm() -> String {
-    "havre".into()
+    // Neither whose line this is, nor what it runs on.
+    "sip".into()
 }
 
 fn default_digest() -> Vec<String> {

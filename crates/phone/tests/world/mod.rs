@@ -60,6 +60,7 @@ impl World {
         let now = Now::default();
         let accounts = [("bob".parse::<AgentId>().unwrap(), Password::new("secret"))];
         let config = havre_sip::Config {
+            realm: "havre".into(),
             server_name: REGISTRAR.ip().to_string(),
             accounts: accounts.into_iter().collect(),
             ..havre_sip::Config::default()
