@@ -127,6 +127,13 @@ impl Baresip {
         Setup { name: "machine".into(), account, tone: (hz, -12.0), codec: "PCMU", ca: None }
     }
 
+    /// A telephone of this number, at a carrier's: it answers by itself and registers nowhere.
+    #[must_use]
+    pub fn telephone(number: &str, hz: f64) -> Setup {
+        let account = format!("<sip:{number}@HOST>;regint=0;answermode=auto");
+        Setup { name: "telephone".into(), account, tone: (hz, -12.0), codec: "PCMU", ca: None }
+    }
+
     fn account(line: &Line, account: &str, hz: f64, more: &str) -> Setup {
         let password = line.password(account);
         let account_line = format!("<sip:{account}@{}>;auth_pass={password};regint=60{more}", line.sip());

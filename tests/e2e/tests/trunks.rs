@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use havre_e2e::{Authority, Dns, Host, Line, LineBuilder, Media, Sipp, TlsServer, until};
+use havre_e2e::{Authority, Baresip, Dns, Host, Line, LineBuilder, Media, Sipp, TlsServer, holds_for, until};
 use toml::{Table, Value};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -182,6 +182,70 @@ fn a_trunk_over_tls_is_called_by_its_name_and_never_under_another() {
     let refused = line.api().metric("havre_component_events_total", "certificates_refused");
     assert!(refused >= 1.0, "{refused}");
     assert!(line.log().contains("the peer's certificate is not accepted"), "the log says why");
+}
+
+#[test]
+fn an_on_call_telephone_talks_over_srtp_as_its_trunk_says() {
+    // What the trunk is to be, what the telephone does, and whether it comes to keys.
+    for (trunk, telephone, secret) in
+        [("required", Some("srtp-mand"), true), ("offered", Some("srtp"), true), ("offered", None, false)]
+    {
+        let setup = Baresip::telephone(TELEPHONE, 700.0);
+        let mut phone = match telephone {
+            Some(mode) => setup.encrypted(mode).start(),
+            None => setup.start(),
+        };
+        let line = secured(trunk, phone.host()).start();
+        let events = line.events();
+        let (mut call, caller) = urgent_caller(&line);
+        phone.sees("CALL_ESTABLISHED", 1, ON_CALL);
+        phone.press("1");
+        assert_eq!(events.answered_by(1, ON_CALL), "on-call");
+        caller.hears_tone(700.0, SOON);
+        phone.hears_tone(440.0, SOON);
+        let suite = until("both legs measured", ON_CALL, || {
+            let call = line.api().calls().into_iter().next()?;
+            let quality = call["advocate"]["quality"].clone();
+            quality.is_object().then(|| quality["srtp"].as_str().map(str::to_owned))
+        });
+        assert_eq!(suite.is_some(), secret, "{trunk}, {telephone:?}: {suite:?}");
+        let profile = if trunk == "required" { "RTP/SAVP " } else { "RTP/AVP " };
+        let wire = phone.wire();
+        assert!(wire.contains(profile) && wire.contains("a=crypto:1 "), "what the line offers: {wire}");
+        call.cue();
+        call.finish(SOON);
+        until("the telephone to be hung up on", SOON, || phone.has_hung_up().then_some(()));
+    }
+}
+
+#[test]
+fn a_telephone_that_answers_in_the_clear_where_srtp_is_required_has_no_caller() {
+    let carrier = Host::claim();
+    let line = secured("required", &carrier).start();
+    let events = line.events();
+    let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
+    let mut far = Sipp::new("advocate").on_host(carrier, 5060).audio(telephone.port()).start(line.sip());
+    let (mut call, caller) = urgent_caller(&line);
+    let invite = far.hears("INVITE", ON_CALL);
+    assert!(invite.contains("RTP/SAVP ") && invite.contains("a=crypto:1 "), "{invite}");
+    // It is answered in plain RTP, and hung up on.
+    far.finish(SOON);
+    let (_, withdrawn) = events.wait("withdrawn", 1, SOON);
+    assert_eq!(withdrawn["agent"].as_str(), Some("on-call"), "{withdrawn}");
+    assert!(line.api().metric("havre_component_events_total", "not_secure") >= 1.0);
+    telephone.press("1");
+    let quiet = || caller.tone(Duration::from_millis(500)).is_none_or(|tone| (tone.hz - 700.0).abs() > 50.0);
+    holds_for("no sound of the telephone at the caller's", Duration::from_secs(3), quiet);
+    assert_eq!(telephone.received(), 0, "nothing at all is sent there in the clear");
+    assert!(events.of("answered").is_empty(), "{}", events.log());
+    call.cue();
+    call.finish(SOON);
+}
+
+/// One outbound trunk to this host, whose media are to be like this.
+fn secured(srtp: &str, host: &Host) -> LineBuilder {
+    let outbound = table(&[("peer", host.at(5060).to_string().into()), ("options_every", 0.into())]);
+    line(&[("carrier", outbound)], &[("trunks.1.srtp", srtp.into())])
 }
 
 /// 200 with SDP of a telephone that listens there.
