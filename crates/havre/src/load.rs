@@ -148,6 +148,7 @@ pub(crate) fn media_addresses(config: &Config) -> Vec<IpAddr> {
         vec![config.rtp_listen]
     };
     let mut addresses = vec![config.rtp_advertise];
+    addresses.extend(config.rtp_advertise_other);
     for ip in bound.into_iter().flat_map(|ip| [config.advertised(ip), ip]) {
         if !addresses.contains(&ip) {
             addresses.push(ip);

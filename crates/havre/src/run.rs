@@ -165,6 +165,7 @@ fn start_control(
         plan: Arc::clone(&loaded.plan),
         library: Arc::clone(&loaded.library),
         rtp_advertise: config.rtp_advertise,
+        rtp_advertise_other: config.rtp_advertise_other,
         browser: config.browser_ports.as_ref().map(|_| BrowserMedia {
             fingerprint: media.fingerprint(),
             candidates_host: load::media_addresses(config),

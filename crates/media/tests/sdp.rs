@@ -32,6 +32,22 @@ fn an_offer_of_opus_has_its_clock_and_events_on_it() {
     }
 }
 
+#[test]
+fn who_offers_at_ipv6_is_answered_there() {
+    let six: std::net::IpAddr = "2001:db8::9".parse().unwrap();
+    let mut both = session(&[Pcmu]);
+    both.also_at(six);
+    assert!(text(both.offer()).contains("c=IN IP4 192.0.2.1\r\n"), "the usual one first");
+    let offer = body("m=audio 5000 RTP/AVP 0\r\nc=IN IP6 2001:db8::5\r\n");
+    let answer = text(both.answer(&offer).unwrap().0);
+    assert!(answer.contains("c=IN IP6 2001:db8::9\r\n") && !answer.contains("IP4"), "{answer}");
+    assert!(text(both.offer()).contains("c=IN IP6 2001:db8::9\r\n"), "and is spoken to there from then on");
+    // And back, and whoever has nothing else stays.
+    let four = body("m=audio 5000 RTP/AVP 0\r\nc=IN IP4 192.0.2.77\r\n");
+    assert!(text(both.answer(&four).unwrap().0).contains("c=IN IP4 192.0.2.1\r\n"));
+    assert!(text(session(&[Pcmu]).answer(&offer).unwrap().0).contains("c=IN IP4 192.0.2.1\r\n"));
+}
+
 /// What Chrome offers for a microphone: the audio stream's lines, but over plain RTP, for DTLS is not ours yet.
 const CHROME: &str = "m=audio 5000 RTP/AVPF 111 63 9 0 8 13 110 126\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
     a=ice-options:trickle\r\na=setup:actpass\r\na=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\

@@ -165,6 +165,7 @@ pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPol
         plan: Arc::clone(&plan.dialplan),
         library: Arc::clone(&plan.library),
         rtp_advertise: SWITCH.ip(),
+        rtp_advertise_other: None,
         // Its browsers are phones that come by WebSocket: there is no media here to speak ICE with.
         browser: None,
         shards: 4,

@@ -46,6 +46,8 @@ pub struct Configuration {
     pub library: Arc<Library>,
     /// The address that SDP shows.
     pub rtp_advertise: IpAddr,
+    /// The one of the other family, where media are at both: for whoever offers there.
+    pub rtp_advertise_other: Option<IpAddr>,
     /// What browsers are told of our media; without it they are offered what phones are.
     pub browser: Option<BrowserMedia>,
     /// Data threads.

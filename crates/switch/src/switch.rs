@@ -49,6 +49,7 @@ pub struct Switch {
     pub(crate) random: ChaCha20Rng,
     pub(crate) counters: Counters,
     rtp_advertise: IpAddr,
+    rtp_advertise_other: Option<IpAddr>,
     pub(crate) browser: Option<BrowserMedia>,
     shards: usize,
 }
@@ -106,6 +107,7 @@ impl Switch {
             plan,
             library,
             rtp_advertise,
+            rtp_advertise_other,
             browser,
             shards,
         } = configuration;
@@ -138,6 +140,7 @@ impl Switch {
             srtp,
             outsiders,
             rtp_advertise,
+            rtp_advertise_other,
             browser,
             random,
         };
@@ -381,7 +384,11 @@ impl Switch {
             self.counters.late_media += 1;
             return;
         };
-        entry.media = Media::Open(Box::new(sdp::Session::new(local, id)));
+        let mut session = sdp::Session::new(local, id);
+        if let Some(other) = self.rtp_advertise_other {
+            session.also_at(other);
+        }
+        entry.media = Media::Open(Box::new(session));
         let offer = match &entry.role {
             Role::Agent { .. } => {
                 self.dial_agent(leg, now);

@@ -178,6 +178,7 @@ fn configuration(browser: bool) -> Configuration {
         plan,
         library: Arc::new(Library::unencoded(&catalogue)),
         rtp_advertise: "192.0.2.10".parse().unwrap(),
+        rtp_advertise_other: None,
         browser,
         shards: 2,
     }

@@ -401,6 +401,7 @@ fn configuration() -> Configuration {
         plan,
         library: Arc::new(Library::unencoded(&catalogue)),
         rtp_advertise: "192.0.2.10".parse().unwrap(),
+        rtp_advertise_other: None,
         browser: None,
         shards: 2,
     }

@@ -5,6 +5,19 @@ use havre_dialplan::toml_in_french;
 /// What we say ourselves.
 const OURS: &[(&str, &str)] = &[
     ("{} are too many", "{}, c’est trop"),
+    ("is of one family, and `advertise` of both", "est d’une seule famille, et `advertise` des deux"),
+    (
+        "write `listen = \"::\"`, which takes IPv4 and IPv6",
+        "écrivez `listen = \"::\"`, qui accepte IPv4 et IPv6",
+    ),
+    (
+        "is neither one address nor one of each family",
+        "n’est ni une adresse, ni une adresse de chaque famille",
+    ),
+    (
+        "write one address, or one of IPv4 and one of IPv6, the usual one first",
+        "écrivez une adresse, ou une en IPv4 et une en IPv6, la plus courante en premier",
+    ),
     ("{} at most", "{} au maximum"),
     ("{} is not a name", "{} n’est pas un nom"),
     (

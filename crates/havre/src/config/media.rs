@@ -1,10 +1,12 @@
-//! `[rtp]`: codecs and ports.
+//! `[rtp]`: codecs, ports and addresses.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use havre_media::Codec;
 
 use super::Check;
+use super::raw::OneOrMany;
 
 impl Check<'_> {
     pub(super) fn codecs(&mut self, names: &[String]) -> Vec<Codec> {
@@ -21,6 +23,35 @@ impl Check<'_> {
             }
         }
         codecs
+    }
+
+    /// What peers are told of where media are: one address, or one of each family, the usual one first.
+    pub(super) fn rtp_told(
+        &mut self,
+        text: Option<OneOrMany>,
+        listen: IpAddr,
+        default: IpAddr,
+    ) -> (IpAddr, Option<IpAddr>) {
+        let key = "rtp.advertise";
+        let Some(text) = text else { return (default, None) };
+        let ip = "write an IP address, as 203.0.113.7";
+        let told: Vec<IpAddr> =
+            text.into_vec().iter().map(|text| self.value(key, text, default, ip)).collect();
+        match told[..] {
+            [one] => (one, None),
+            [one, other] if one.is_ipv4() != other.is_ipv4() => {
+                if !(listen.is_unspecified() && listen.is_ipv6()) {
+                    let remedy = "write `listen = \"::\"`, which takes IPv4 and IPv6";
+                    self.error("rtp.listen", "is of one family, and `advertise` of both", remedy);
+                }
+                (one, Some(other))
+            }
+            _ => {
+                let remedy = "write one address, or one of IPv4 and one of IPv6, the usual one first";
+                self.error(key, "is neither one address nor one of each family", remedy);
+                (default, None)
+            }
+        }
     }
 
     /// One port for each data thread: those written, or the last ones of `rtp`, which a firewall lets through anyway.

@@ -77,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) rtp_listen: IpAddr,
     /// Address that SDP shows.
     pub(crate) rtp_advertise: IpAddr,
+    /// The same of the other family, if media are at both.
+    pub(crate) rtp_advertise_other: Option<IpAddr>,
     /// Audio codecs, the preferred one first.
     pub(crate) codecs: Vec<Codec>,
     /// Transcoded legs fall silent when nobody speaks.
@@ -251,10 +253,8 @@ impl Check<'_> {
             Some(text) => self.value("rtp.listen", text, ANY, ip),
             None => sip_listen.first().map_or(ANY, SocketAddr::ip),
         };
-        let rtp_advertise = match &raw.rtp.advertise {
-            Some(text) => self.value("rtp.advertise", text, ANY, ip),
-            None => advertise.get(&rtp_listen).copied().unwrap_or(rtp_listen),
-        };
+        let told = advertise.get(&rtp_listen).copied().unwrap_or(rtp_listen);
+        let (rtp_advertise, rtp_advertise_other) = self.rtp_told(raw.rtp.advertise, rtp_listen, told);
         let http_listen: SocketAddr = self.value("http.listen", &raw.http.listen, nowhere, address);
         if !http_listen.ip().is_loopback() && !raw.http.secure {
             let remedy =
@@ -299,6 +299,7 @@ impl Check<'_> {
             browser_ports,
             rtp_listen,
             rtp_advertise,
+            rtp_advertise_other,
             codecs: self.codecs(&raw.rtp.codecs),
             suppress_silence: raw.rtp.suppress_silence,
             http_listen,

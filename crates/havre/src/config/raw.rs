@@ -139,9 +139,9 @@ pub(super) struct RawRtp {
     /// The address to bind; by default that of the SIP listener.
     #[serde(default)]
     pub(super) listen: Option<String>,
-    /// The address that peers are told; by default `sip.advertise` of the bound one.
+    /// The address that peers are told, or one of each family; by default `sip.advertise` of the bound one.
     #[serde(default)]
-    pub(super) advertise: Option<String>,
+    pub(super) advertise: Option<OneOrMany>,
     /// `first-last`, one port for each data thread, which all its browser legs share; by default the last ones of `ports`.
     #[serde(default)]
     pub(super) browser_ports: Option<String>,

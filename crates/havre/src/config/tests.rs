@@ -280,3 +280,20 @@ fn calls_over_tls_can_be_answered_over_tls_and_a_group_agrees_on_srtp() {
     assert!(said.len() == 1 && said[0].contains("differ in `srtp`"), "{said:?}");
     assert!(parse(&open(out(&format!("{second}group = \"others\"\n")))).is_ok());
 }
+
+#[test]
+fn media_may_be_at_an_address_of_each_family() {
+    let rtp = |more: &str| demo_with("[rtp]\n", &format!("[rtp]\n{more}\n"));
+    let both = parse(&rtp("listen = \"::\"\nadvertise = [\"192.0.2.1\", \"2001:db8::1\"]")).unwrap();
+    let (told, other) = (both.rtp_advertise.to_string(), both.rtp_advertise_other.map(|ip| ip.to_string()));
+    assert_eq!((told.as_str(), other.as_deref()), ("192.0.2.1", Some("2001:db8::1")));
+    assert_eq!(parse(&rtp("advertise = \"192.0.2.1\"")).unwrap().rtp_advertise_other, None);
+    for (more, said) in [
+        ("advertise = [\"192.0.2.1\", \"192.0.2.2\"]", "neither one address"),
+        ("advertise = []", "neither one address"),
+        ("advertise = [\"192.0.2.1\", \"2001:db8::1\"]", "is of one family"),
+    ] {
+        let errors = errors(&rtp(more));
+        assert!(errors.len() == 1 && errors[0].contains(said), "{more}: {errors:?}");
+    }
+}

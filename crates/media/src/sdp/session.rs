@@ -1,6 +1,7 @@
 //! One leg's side of an SDP session, through all its offers and answers.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
@@ -28,6 +29,8 @@ const EVENTS: &str = "0-16";
 #[derive(Clone, Debug)]
 pub struct Session {
     local: Local,
+    /// The same ports at an address of the other family.
+    other: Option<IpAddr>,
     wish: Direction,
     /// What was last written, and so the version to go on from.
     said: Option<Said>,
@@ -87,6 +90,7 @@ impl Session {
             protocol: protocol.to_owned(),
             crypto: Vec::new(),
             local,
+            other: None,
             wish: Direction::SendRecv,
             said: None,
             id,
@@ -98,6 +102,12 @@ impl Session {
             voip_metrics: true,
             offered: false,
         }
+    }
+
+    /// The ports are there at this address of the other family, too: whoever offers media at such a one is answered with it
+    /// (RFC 6157 §4.1.1), and offers of ours go on to name it from then on.
+    pub fn also_at(&mut self, other: IpAddr) {
+        self.other = Some(other).filter(|other| other.is_ipv4() != self.local.addr.is_ipv4());
     }
 
     /// How far we want media to flow from the next offer or answer on. To hold the far side: `SendOnly`, or
@@ -139,6 +149,7 @@ impl Session {
             }
         }
         let Choice { place, common, crypto, negotiated } = outcome?;
+        self.follow_family(theirs.media[place].connection.or(theirs.connection));
         self.crypto = crypto.into_iter().collect();
         self.formats = Formats {
             codecs: common.first_of_each().into_iter().map(|(codec, pt)| (pt, codec)).collect(),
@@ -198,6 +209,15 @@ impl Session {
         negotiated.comfort_noise &= self.formats.comfort_noise;
         negotiated.rtcp_mux &= self.rtcp_mux;
         Ok(negotiated)
+    }
+
+    /// Speaks of the address that the far side's can reach.
+    fn follow_family(&mut self, theirs: Option<Address>) {
+        if let (Some(Address::Ip(theirs)), Some(other)) = (theirs, &mut self.other)
+            && theirs.is_ipv4() == other.is_ipv4()
+        {
+            std::mem::swap(&mut self.local.addr, other);
+        }
     }
 
     /// What would come of this stream of an offer.
