@@ -29,6 +29,8 @@ impl Phone {
             SipEvent::Reoffered { leg, sdp } => self.on_reoffered(leg, sdp, now),
             SipEvent::ReofferAnswered { leg, sdp } => self.on_reoffer_answered(leg, sdp),
             SipEvent::ReofferRefused { leg, status } => self.on_reoffer_refused(leg, status),
+            // It has no media yet that an offer could move.
+            SipEvent::EarlyOffer { leg, .. } => self.sip(SipCommand::Reject { leg, status: PENDING }, now),
             SipEvent::Digit { leg, digit, .. } => self.report(Event::Digit { leg, digit, by: Keying::Info }),
             // A phone owes nobody the care that a caller gets: it hangs up when the far side seems gone.
             SipEvent::NotConfirmed { leg } | SipEvent::SessionExpired { leg } => {

@@ -161,6 +161,12 @@ impl Dialog {
         self.local_seq = self.local_seq.max(seq);
     }
 
+    /// What was said in it while it was early counts on.
+    pub(crate) fn continue_as(&mut self, early: &Self) {
+        self.continue_after(early.local_seq);
+        self.remote_seq = early.remote_seq;
+    }
+
     /// The number of our last request.
     pub(crate) const fn local_seq(&self) -> u32 {
         self.local_seq

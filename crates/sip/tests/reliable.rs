@@ -276,3 +276,120 @@ fn a_call_without_an_offer_does_not_ask_for_reliable_answers() {
     let (_, _, invite) = dialled(false);
     assert_eq!(header(&invite, "Supported"), "timer");
 }
+
+/// A request of the peer's in the early dialog that its answers with `tag` made, and what it hears thereupon.
+fn updates(net: &mut Net, invite: &str, tag: &str, seq: u32, more: &str, body: &str) -> String {
+    let lines = format!(
+        "From: {};tag={tag}\nTo: {}\nCall-ID: {}\nCSeq: {seq} UPDATE\nContact: <sip:198.51.100.7:5060>\n{more}",
+        header(invite, "To"),
+        header(invite, "From"),
+        header(invite, "Call-ID")
+    );
+    answer_among(net, &request("UPDATE", "sip:havre@192.0.2.10:5060", CARRIER, &lines, body))
+}
+
+/// The answer to an UPDATE, among the PRACKs that are repeated.
+fn answer_among(net: &mut Net, update: &str) -> String {
+    let answers = net.ask(CARRIER, update);
+    let answer =
+        answers.iter().find(|text| header(text, "CSeq") == header(update, "CSeq") && status(text) > 0);
+    answer.unwrap_or_else(|| panic!("{answers:#?}")).clone()
+}
+
+const SDP: &str = "Content-Type: application/sdp\n";
+const MOVED: &str =
+    "v=0\r\no=- 2 2 IN IP4 192.0.2.3\r\ns=-\r\nc=IN IP4 192.0.2.3\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n";
+
+#[test]
+fn an_offer_in_an_early_update_is_answered_once_ours_was() {
+    let (mut net, havre, invite) = dialled(true);
+    // Ours is open: nobody reliable has answered it (RFC 3311 §5.2).
+    says(&mut net, &invite, 183, "a", SDP, ANSWER);
+    assert_eq!(status(&updates(&mut net, &invite, "a", 1, SDP, MOVED)), 491);
+    says(&mut net, &invite, 180, "a", "Require: 100rel\nRSeq: 70\n", "");
+    assert_eq!(status(&updates(&mut net, &invite, "a", 2, SDP, MOVED)), 491);
+    // One without an offer only says where they are.
+    assert_eq!(status(&updates(&mut net, &invite, "a", 3, "", "")), 200);
+    says(&mut net, &invite, 183, "a", &format!("Require: 100rel\nRSeq: 71\n{SDP}"), ANSWER);
+    net.events(havre);
+
+    let lines = |seq: u32| {
+        format!(
+            "From: {};tag=a\nTo: {}\nCall-ID: {}\nCSeq: {seq} UPDATE\nContact: <sip:198.51.100.7:5060>\n{SDP}",
+            header(&invite, "To"),
+            header(&invite, "From"),
+            header(&invite, "Call-ID")
+        )
+    };
+    let update = |seq: u32| request("UPDATE", "sip:havre@192.0.2.10:5060", CARRIER, &lines(seq), MOVED);
+    net.send(CARRIER, HAVRE, &update(4));
+    net.run(ms(20));
+    let events = net.events(havre);
+    assert!(matches!(&events[..], [Event::EarlyOffer { sdp, .. }] if *sdp == MOVED), "{events:?}");
+    // The next one, before the first is answered; and one from the past.
+    net.received(CARRIER);
+    let busy = answer_among(&mut net, &update(5));
+    assert_eq!(status(&busy), 500, "{busy}");
+    assert!(header(&busy, "Retry-After").parse::<u32>().is_ok_and(|seconds| seconds <= 10), "{busy}");
+    assert_eq!(status(&answer_among(&mut net, &update(3).replace("branch=", "branch=z9hG4bKold"))), 500);
+    net.answers(havre, LEG);
+    net.run(ms(20));
+    let received = net.received(CARRIER);
+    let answer = received.iter().find(|text| header(text, "CSeq") == "4 UPDATE").expect("an answer");
+    assert_eq!(status(answer), 200, "{answer}");
+    assert!(answer.ends_with(&crlf(ANSWER)) && !header(answer, "Contact").is_empty(), "{answer}");
+
+    // Another one may ring beside it, but not move the media, too.
+    says(&mut net, &invite, 183, "b", &format!("Require: 100rel\nRSeq: 9\n{SDP}"), ANSWER);
+    assert_eq!(status(&updates(&mut net, &invite, "b", 1, SDP, MOVED)), 488);
+    net.events(havre);
+    // What the 2xx repeats is void.
+    says(&mut net, &invite, 200, "a", SDP, ANSWER);
+    let events = net.events(havre);
+    assert!(matches!(&events[..], [Event::Answered { sdp: None, .. }]), "{events:?}");
+    // The dialog goes on with its numbers.
+    assert_eq!(status(&updates(&mut net, &invite, "a", 4, "", "x")), 500, "an old number");
+    assert_eq!(status(&updates(&mut net, &invite, "a", 6, "Supported: timer\n", "")), 200);
+}
+
+#[test]
+fn another_fork_answers_our_first_offer_whatever_one_has_moved() {
+    let (mut net, havre, invite) = dialled(true);
+    let reliable = format!("Require: 100rel\nRSeq: 70\n{SDP}");
+    says(&mut net, &invite, 183, "a", &reliable, ANSWER);
+    let answer = |net: &mut Net| net.answers(havre, LEG);
+    let lines = format!(
+        "From: {};tag=a\nTo: {}\nCall-ID: {}\nCSeq: 1 UPDATE\nContact: <sip:198.51.100.7:5060>\n{SDP}",
+        header(&invite, "To"),
+        header(&invite, "From"),
+        header(&invite, "Call-ID")
+    );
+    net.send(CARRIER, HAVRE, &request("UPDATE", "sip:havre@192.0.2.10:5060", CARRIER, &lines, MOVED));
+    net.run(ms(20));
+    answer(&mut net);
+    net.run(ms(20));
+    net.events(havre);
+    says(&mut net, &invite, 200, "b", SDP, ANSWER);
+    let events = net.events(havre);
+    assert!(matches!(&events[..], [Event::Answered { sdp: Some(sdp), .. }] if *sdp == ANSWER), "{events:?}");
+}
+
+#[test]
+fn an_early_offer_that_nobody_answers_ends_with_the_call() {
+    let (mut net, havre, invite) = dialled(true);
+    says(&mut net, &invite, 183, "a", &format!("Require: 100rel\nRSeq: 70\n{SDP}"), ANSWER);
+    let lines = format!(
+        "From: {};tag=a\nTo: {}\nCall-ID: {}\nCSeq: 1 UPDATE\nContact: <sip:198.51.100.7:5060>\n{SDP}",
+        header(&invite, "To"),
+        header(&invite, "From"),
+        header(&invite, "Call-ID")
+    );
+    net.send(CARRIER, HAVRE, &request("UPDATE", "sip:havre@192.0.2.10:5060", CARRIER, &lines, MOVED));
+    net.run(ms(20));
+    net.hangs_up(havre, LEG, Cause::Withdrawn);
+    net.run(ms(20));
+    let heard: Vec<(u16, String)> =
+        net.received(CARRIER).iter().map(|text| (status(text), header(text, "CSeq").to_owned())).collect();
+    assert!(heard.contains(&(487, "1 UPDATE".to_owned())), "{heard:?}");
+    assert!(heard.iter().any(|(_, cseq)| cseq == "1 CANCEL"), "{heard:?}");
+}

@@ -90,9 +90,10 @@ impl Switch {
             (sip::Event::Ringing { .. } | sip::Event::Progress { .. }, Part::Offered { offer, .. }) => {
                 self.queue.handle_input(queue::Input::Ringing { offer }, now);
             }
-            (sip::Event::Answered { sdp, .. }, _) if self.take_answer(leg, sdp.as_deref(), now) => {
+            (sip::Event::Answered { sdp, .. }, _) if self.take_first_answer(leg, sdp.as_deref(), now) => {
                 self.on_agent_answered(leg, part, now);
             }
+            (sip::Event::EarlyOffer { sdp, .. }, _) => self.answer_early(leg, &sdp, now),
             (sip::Event::Reoffered { sdp, .. }, _) => {
                 if let (Some(held), Part::Talking) = (self.answer_reoffer(leg, sdp, now), part) {
                     self.tell_call(call, CallInput::AgentHeld(held), now);

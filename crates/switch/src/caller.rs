@@ -210,7 +210,7 @@ impl Switch {
 
     /// An offer or an answer was of no use: it is counted, and a carrier that lacks keys, or asks for them in vain, is
     /// named, for nothing but a configuration here or there will help it.
-    fn say_refused(&mut self, leg: LegId, why: Rejected) {
+    pub(crate) fn say_refused(&mut self, leg: LegId, why: Rejected) {
         let Rejected::NotSecure(why) = why else {
             self.counters.no_common_codec += 1;
             return;
@@ -222,7 +222,7 @@ impl Switch {
         }
     }
 
-    fn configure(&mut self, leg: LegId, negotiated: media::sdp::Negotiated) {
+    pub(crate) fn configure(&mut self, leg: LegId, negotiated: media::sdp::Negotiated) {
         let held = !negotiated.direction.sends();
         if let (Some(entry), Some((codec, _))) = (self.legs.get_mut(&leg), negotiated.send.first()) {
             entry.agreed = Some(Agreed { codec: *codec, held });

@@ -23,6 +23,8 @@ pub(crate) struct Leg {
     pub(crate) role: Role,
     /// Whether its media is to be SRTP; as configured when it began.
     pub(crate) srtp: Srtp,
+    /// Who rings, of a call of ours, has made an offer before the answer: what became of it.
+    pub(crate) early: Option<Box<sdp::Session>>,
     /// What SDP agreed upon, last.
     pub(crate) agreed: Option<Agreed>,
     /// Cumulative (received, lost) at the last quality report.
@@ -86,7 +88,16 @@ impl Part {
 
 impl Leg {
     pub(crate) fn new(shard: usize, role: Role, srtp: Srtp) -> Self {
-        Self { shard, media: Media::Opening, role, srtp, agreed: None, reported: (0, 0), flowing: [true; 2] }
+        Self {
+            shard,
+            media: Media::Opening,
+            role,
+            srtp,
+            early: None,
+            agreed: None,
+            reported: (0, 0),
+            flowing: [true; 2],
+        }
     }
 
     pub(crate) fn session(&mut self) -> Option<&mut sdp::Session> {

@@ -6,6 +6,7 @@
 
 mod agent;
 mod caller;
+mod early;
 mod feature;
 mod handover;
 mod io;

@@ -72,6 +72,29 @@ fn a_phones_reliable_ringing_gets_its_prack() {
     advocate("advocate_pracked");
 }
 
+#[test]
+fn a_phone_moves_its_media_by_update_before_it_answers() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let host = Sipp::register(&line, "advocate-en", &line.password("advocate-en"), Host::claim());
+    line.api().wait_for_state("advocate-en", "ready");
+    let audio = Media::open(host.ip(), Some((700.0, -12.0)));
+    let mut phone =
+        Sipp::new("advocate_updates").on_host(host, 5060).audio(audio.port()).start(line.sip());
+    let host = Host::claim();
+    let media = Media::open(host.ip(), Some((440.0, -12.0)));
+    let mut caller = Sipp::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("1");
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    audio.hears_tone(440.0, SOON);
+    media.hears_tone(700.0, SOON);
+    caller.cue();
+    caller.finish(SOON);
+    phone.finish(SOON);
+    assert!(events.of("agent_lost").is_empty(), "{}", events.log());
+}
+
 /// A caller talks to an advocate whose phone follows this scenario, and leaves.
 fn advocate(scenario: &str) {
     let line = Line::demo().start();

@@ -121,6 +121,14 @@ pub enum Event {
         /// The offer; `None` asks for ours.
         sdp: Option<Bytes>,
     },
+    /// Somebody who has not answered a call of ours makes an offer, by UPDATE: answer with `Answer` or `Reject`. If it is them
+    /// who answer the call in the end, `Answered` has no SDP; if it is another, it has the answer to our first offer.
+    EarlyOffer {
+        /// Which leg.
+        leg: LegId,
+        /// The offer.
+        sdp: Bytes,
+    },
     /// Our re-INVITE was accepted.
     ReofferAnswered {
         /// Which leg.
@@ -269,6 +277,7 @@ impl Event {
             | Self::Confirmed { leg, .. }
             | Self::NotConfirmed { leg }
             | Self::Reoffered { leg, .. }
+            | Self::EarlyOffer { leg, .. }
             | Self::ReofferAnswered { leg, .. }
             | Self::ReofferRefused { leg, .. }
             | Self::Digit { leg, .. }
@@ -318,6 +327,7 @@ impl fmt::Debug for Event {
             Self::Confirmed { leg, .. } => write!(f, "Confirmed({leg})"),
             Self::NotConfirmed { leg } => write!(f, "NotConfirmed({leg})"),
             Self::Reoffered { leg, .. } => write!(f, "Reoffered({leg})"),
+            Self::EarlyOffer { leg, .. } => write!(f, "EarlyOffer({leg})"),
             Self::ReofferAnswered { leg, .. } => write!(f, "ReofferAnswered({leg})"),
             Self::ReofferRefused { leg, status } => write!(f, "ReofferRefused({leg}, {status})"),
             Self::Digit { leg, .. } => write!(f, "Digit({leg})"),

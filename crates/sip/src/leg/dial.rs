@@ -7,7 +7,7 @@ use havre_model::{CallId, Cause, LegId, Peer, TrunkDown};
 
 use super::credentials::{Credentials, challenge_headers};
 use super::established::{Established, Exchange};
-use super::reliable::EarlyDialogs;
+use super::reliable::{EarlyAnswer, EarlyDialogs};
 use super::session::{agreed, wish};
 use super::table::tag_text;
 use super::{Leg, Party, State, cause_of, over, respond, respond_busy, sdp_of};
@@ -22,9 +22,9 @@ use crate::wire::{CSeq, Host, Name, NameAddr, Replaces, Request, Response, SipUr
 
 /// Our INVITEs, unanswered.
 pub(crate) struct Dialling {
-    id: LegId,
+    pub(super) id: LegId,
     party: Party,
-    forks: Vec<Fork>,
+    pub(super) forks: Vec<Fork>,
     sdp: Option<Bytes>,
     account: Option<Account>,
     rang: bool,
@@ -32,6 +32,8 @@ pub(crate) struct Dialling {
     trunk: Option<OverTrunk>,
     /// The most telling refusal so far.
     failure: Option<Failure>,
+    /// Their UPDATE with an offer, in an early dialog, waits for `Answer` or `Reject`.
+    pub(super) update: Option<Box<Inbound>>,
 }
 
 /// One trunk is tried after the other; the outside names the next one when this one has come to nothing.
@@ -63,7 +65,7 @@ pub(crate) struct ForCall {
 }
 
 /// One INVITE of ours that has no final answer.
-struct Fork {
+pub(super) struct Fork {
     client: ClientId,
     to: Destination,
     /// Credentials were sent.
@@ -71,7 +73,7 @@ struct Fork {
     /// A 422 was obeyed.
     lengthened: bool,
     /// Made by provisional answers that wanted a PRACK.
-    early: EarlyDialogs,
+    pub(super) early: EarlyDialogs,
 }
 
 #[derive(Clone, Copy)]
@@ -123,14 +125,16 @@ impl Dialling {
             stack.trace.assign(&call_id, id, peer.clone());
             forks.push(Fork { client, to, proved: false, lengthened: false, early: EarlyDialogs::default() });
         }
-        let dialling = Self { id, party, forks, sdp, account, rang: false, trunk: None, failure: None };
+        let (trunk, failure, update) = (None, None, None);
+        let dialling = Self { id, party, forks, sdp, account, rang: false, trunk, failure, update };
         Leg::new(id, tags, State::Dialling(Box::new(dialling)))
     }
 
     /// To be tried over trunks, by [`Self::try_over`].
     pub(crate) fn over_trunks(id: LegId, party: Party, sdp: Option<Bytes>) -> Self {
         let trunk = Some(OverTrunk::default());
-        Self { id, party, forks: Vec::new(), sdp, account: None, rang: false, trunk, failure: None }
+        let (forks, failure, update) = (Vec::new(), None, None);
+        Self { id, party, forks, sdp, account: None, rang: false, trunk, failure, update }
     }
 
     /// Sends an INVITE there.
@@ -249,7 +253,8 @@ impl Dialling {
     }
 
     /// The first 2xx makes the dialog; the other forks are called off.
-    fn on_answer(self, stack: &mut Stack, client: ClientId, at: usize, response: &Response) -> State {
+    fn on_answer(mut self, stack: &mut Stack, client: ClientId, at: usize, response: &Response) -> State {
+        self.close_update(stack);
         let Self { id, party, mut forks, sdp: offer, account, mut trunk, .. } = self;
         stop_waiting(stack, &mut trunk);
         let fork = forks.swap_remove(at);
@@ -266,10 +271,10 @@ impl Dialling {
         };
         let peer_updates = response.headers.allow().has("UPDATE");
         let seq = dialog.local_seq();
-        let mut early_answer = None;
-        if let Some((last, sdp)) = fork.early.confirm(response) {
-            dialog.continue_after(last);
-            early_answer = sdp;
+        let mut early = EarlyAnswer::None;
+        if let Some((former, answer)) = fork.early.confirm(response) {
+            dialog.continue_as(&former);
+            early = answer;
         }
         let mut established = Established::new(id, party, dialog, peer_updates, true);
         established.credentials = account.map(|account| Box::new(Credentials::new(account)));
@@ -281,7 +286,13 @@ impl Dialling {
         } else {
             established.send_ack(stack, client, seq, None);
         }
-        let sdp = sdp_of(&response.headers, &response.body).unwrap_or(None).or(early_answer);
+        let sdp = sdp_of(&response.headers, &response.body).unwrap_or(None);
+        let sdp = match early {
+            EarlyAnswer::None => sdp,
+            EarlyAnswer::Made(early) => sdp.or(Some(early)),
+            // What was agreed by UPDATE holds; a 2xx can only repeat what it took the place of.
+            EarlyAnswer::Void => None,
+        };
         stack.emit(Event::Answered { leg: id, sdp });
         State::Established(Box::new(established))
     }
@@ -330,6 +341,7 @@ impl Dialling {
         if !self.forks.is_empty() && !decided {
             return State::Dialling(self);
         }
+        self.close_update(stack);
         for fork in &self.forks {
             stack.abandon(fork.client, Some(Cause::Withdrawn));
         }
@@ -342,18 +354,20 @@ impl Dialling {
 
     pub(super) fn hang_up(mut self, stack: &mut Stack, cause: Cause) -> State {
         stop_waiting(stack, &mut self.trunk);
+        self.close_update(stack);
         for fork in &self.forks {
             stack.abandon(fork.client, Some(cause));
         }
         over(stack, self.id, EndedBy::Us, None, cause)
     }
 
-    /// An early dialog is not kept: what comes in it is answered by what needs no state.
-    pub(super) fn on_request(self: Box<Self>, stack: &mut Stack, inbound: &Inbound) -> State {
+    /// Most is answered by what needs no state.
+    pub(super) fn on_request(mut self: Box<Self>, stack: &mut Stack, inbound: Inbound) -> State {
         match inbound.request.method {
-            Method::Options => super::probe::answer_options(stack, inbound),
-            Method::Info | Method::Update => respond_busy(stack, inbound),
-            _ => respond(stack, inbound, 481),
+            Method::Options => super::probe::answer_options(stack, &inbound),
+            Method::Info => respond_busy(stack, &inbound),
+            Method::Update => self.on_update(stack, inbound),
+            _ => respond(stack, &inbound, 481),
         }
         State::Dialling(self)
     }

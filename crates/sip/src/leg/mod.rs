@@ -6,6 +6,7 @@ mod accept;
 mod body;
 mod credentials;
 mod dial;
+mod early;
 mod established;
 mod hang_up;
 mod info;
@@ -136,7 +137,7 @@ impl Leg {
     pub(crate) fn on_request(&mut self, stack: &mut Stack, inbound: Inbound) {
         self.become_next(|state| match state {
             State::Ringing(ringing) => ringing.on_request(stack, &inbound),
-            State::Dialling(dialling) => dialling.on_request(stack, &inbound),
+            State::Dialling(dialling) => dialling.on_request(stack, inbound),
             State::Established(established) => established.on_request(stack, inbound),
             State::Ending(ending) => ending.on_request(stack, &inbound),
             State::Over => State::Over,
@@ -220,6 +221,7 @@ impl Leg {
     pub(crate) fn answer(&mut self, stack: &mut Stack, sdp: Bytes) {
         self.become_next(|state| match state {
             State::Ringing(ringing) => ringing.answer(stack, sdp),
+            State::Dialling(dialling) => dialling.answer(stack, sdp),
             State::Established(established) => established.answer(stack, sdp),
             other => stray(stack, other),
         });
@@ -228,6 +230,7 @@ impl Leg {
     pub(crate) fn reject(&mut self, stack: &mut Stack, status: u16) {
         self.become_next(|state| match state {
             State::Ringing(ringing) => ringing.reject(stack, status, None),
+            State::Dialling(dialling) => dialling.reject(stack, status),
             State::Established(established) => established.reject(stack, status),
             other => stray(stack, other),
         });

@@ -11,7 +11,7 @@ use crate::dialog::Dialog;
 use crate::stack::{ClientId, Inbound, LegTimer, Purpose, Stack, Timer, User};
 use crate::timer::Alarm;
 use crate::transaction::Backoff;
-use crate::wire::{Name, RAck, Request, Response};
+use crate::wire::{Headers, Name, RAck, Request, Response};
 
 /// Early dialogs of one INVITE of ours that are acknowledged; a proxy that forks further is not believed.
 const MAX_EARLY_DIALOGS: usize = 16;
@@ -124,12 +124,23 @@ pub(super) fn answer_prack(stack: &mut Stack, prack: &Inbound) {
 #[derive(Default)]
 pub(super) struct EarlyDialogs(Vec<EarlyDialog>);
 
-struct EarlyDialog {
-    dialog: Dialog,
+pub(super) struct EarlyDialog {
+    pub(super) dialog: Dialog,
     /// `RSeq` of the last that was acknowledged.
     last: u32,
-    /// The answer to our offer: the 2xx need not repeat it.
-    sdp: Option<Bytes>,
+    sdp: EarlyAnswer,
+}
+
+/// The answer to our offer: the 2xx need not repeat it.
+#[derive(Default)]
+pub(super) enum EarlyAnswer {
+    /// There is none yet.
+    #[default]
+    None,
+    /// This.
+    Made(Bytes),
+    /// They have made an offer of their own since, by UPDATE, which we answered.
+    Void,
 }
 
 impl EarlyDialogs {
@@ -158,14 +169,14 @@ impl EarlyDialogs {
                     .invite(client)
                     .and_then(|(invite, path)| Dialog::answered(invite, response, path, phone));
                 let Some(dialog) = dialog else { return false };
-                self.0.push(EarlyDialog { dialog, last: rseq, sdp: None });
+                self.0.push(EarlyDialog { dialog, last: rseq, sdp: EarlyAnswer::None });
                 self.0.len() - 1
             }
         };
         let early = &mut self.0[at];
         early.last = rseq;
-        if let Ok(Some(sdp)) = sdp_of(headers, &response.body) {
-            early.sdp = Some(sdp);
+        if let (Ok(Some(sdp)), EarlyAnswer::None) = (sdp_of(headers, &response.body), &early.sdp) {
+            early.sdp = EarlyAnswer::Made(sdp);
         }
         let mut prack = early.dialog.request(Method::PRack, &stack.config);
         prack.headers.push(Name::RAck, &RAck { rseq, cseq });
@@ -174,14 +185,32 @@ impl EarlyDialogs {
         true
     }
 
-    /// The `CSeq` number that the dialog of this 2xx has come to, and the answer that it brought early.
-    pub(super) fn confirm(self, response: &Response) -> Option<(u32, Option<Bytes>)> {
+    /// The early dialog of this 2xx, and the answer that it brought.
+    pub(super) fn confirm(self, response: &Response) -> Option<(Dialog, EarlyAnswer)> {
         let early = self.0.into_iter().find(|early| early.is_of(response))?;
-        Some((early.dialog.local_seq(), early.sdp))
+        Some((early.dialog, early.sdp))
+    }
+
+    /// Whether one that this request does not belong to has made an offer that was answered.
+    pub(super) fn has_reoffered_beside(&self, headers: &Headers) -> bool {
+        self.0.iter().any(|early| matches!(early.sdp, EarlyAnswer::Void) && !early.dialog.matches(headers))
+    }
+
+    /// The one that a request belongs to.
+    pub(super) fn find(&mut self, headers: &Headers) -> Option<&mut EarlyDialog> {
+        self.0.iter_mut().find(|early| early.dialog.matches(headers))
     }
 }
 
 impl EarlyDialog {
+    pub(super) const fn has_answered(&self) -> bool {
+        !matches!(self.sdp, EarlyAnswer::None)
+    }
+
+    pub(super) fn reoffered(&mut self) {
+        self.sdp = EarlyAnswer::Void;
+    }
+
     fn is_of(&self, response: &Response) -> bool {
         response.headers.to().is_ok_and(|to| to.tag().unwrap_or("") == self.dialog.remote_tag())
     }
