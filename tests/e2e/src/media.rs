@@ -2,7 +2,7 @@
 //! Independent of Havre's own RTP code on purpose.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -51,7 +51,8 @@ impl Media {
     /// Opens an even port on `ip` and sends `tone` (frequency, dB under full scale; `None` = digital silence) as
     /// soon as the other side has sent something: like a phone behind a NAT.
     #[must_use]
-    pub fn open(ip: Ipv4Addr, tone: Option<(f64, f64)>) -> Self {
+    pub fn open(ip: impl Into<IpAddr>, tone: Option<(f64, f64)>) -> Self {
+        let ip = ip.into();
         let socket = (0..100)
             .filter_map(|_| UdpSocket::bind((ip, 0)).ok())
             .find(|s| s.local_addr().is_ok_and(|a| a.port() % 2 == 0))

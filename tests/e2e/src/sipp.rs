@@ -1,6 +1,6 @@
 //! SIPp as the carrier: one scenario file of `tests/e2e/sipp/`, run against an address, judged by its exit code.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -21,6 +21,7 @@ pub struct Sipp {
     called: String,
     tcp: bool,
     port: u16,
+    ipv6: bool,
     call_id: String,
     arguments: Vec<String>,
 }
@@ -40,6 +41,7 @@ pub struct Run {
     process: Process,
     files: Scratch,
     host: Host,
+    ip: IpAddr,
     port: u16,
     call_id: String,
     tcp: bool,
@@ -53,7 +55,7 @@ impl Sipp {
     pub fn new(scenario: &str) -> Self {
         let (host, called) = (Host::claim(), crate::TOLL_FREE.to_owned());
         let (scenario, call_id) = (scenario.into(), "call".into());
-        Self { scenario, host, called, tcp: false, port: 5060, call_id, arguments: Vec::new() }
+        Self { scenario, host, called, tcp: false, port: 5060, ipv6: false, call_id, arguments: Vec::new() }
             .with("-m", "1")
             .key("audio_port", "9")
             .key("formats", "0 101")
@@ -106,6 +108,13 @@ impl Sipp {
     #[must_use]
     pub fn on_host(mut self, host: Host, port: u16) -> Self {
         (self.host, self.port) = (host, port);
+        self
+    }
+
+    /// At this port of `::1`, of which there is only one.
+    #[must_use]
+    pub const fn at_ipv6(mut self, port: u16) -> Self {
+        (self.ipv6, self.port) = (true, port);
         self
     }
 
@@ -176,7 +185,9 @@ impl Sipp {
     pub fn start(self, target: SocketAddr) -> Run {
         let files = Scratch::new(&format!("sipp-{}", self.scenario));
         let scenario = path(&self.scenario);
-        let ip = self.host.ip().to_string();
+        let control = self.host.ip().to_string();
+        let at: IpAddr = if self.ipv6 { Ipv6Addr::LOCALHOST.into() } else { self.host.ip().into() };
+        let ip = at.to_string();
         let mut command = Command::new("sipp");
         command
             .current_dir(files.path())
@@ -187,7 +198,7 @@ impl Sipp {
             .arg(scenario)
             .args(["-i", &ip, "-mi", &ip, "-bind_local", "-p", &self.port.to_string()])
             .args(["-s", &self.called, "-t", if self.tcp { "t1" } else { "u1" }])
-            .args(["-cid_str", &format!("%u-{}@{ip}", self.call_id), "-ci", &ip])
+            .args(["-cid_str", &format!("%u-{}@{ip}", self.call_id), "-ci", &control])
             .args(["-trace_msg", "-message_file", "messages.log", "-message_overwrite", "true"])
             .args(["-trace_err", "-error_file", "errors.log", "-nostdin", "-aa", "-deadcall_wait", "0"])
             .args(["-recv_timeout", &STEP.as_millis().to_string()])
@@ -197,6 +208,7 @@ impl Sipp {
             process,
             files,
             host: self.host,
+            ip: at,
             port: self.port,
             call_id: self.call_id,
             tcp: self.tcp,
@@ -261,11 +273,11 @@ impl Run {
             },
         );
         assert!(!self.tcp, "a cue is a datagram: give a TCP scenario pauses instead");
-        let socket = UdpSocket::bind((self.host.ip(), 0)).expect("a UDP port");
-        let (ip, port, call_id) = (self.host.ip(), self.port, &self.call_id);
+        let socket = UdpSocket::bind((self.ip, 0)).expect("a UDP port");
+        let (ip, port, call_id) = (self.ip, self.port, &self.call_id);
         let cue = format!(
-            "MESSAGE sip:cue@{ip} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKcue{}\r\nFrom: <sip:cue@{ip}>;tag=cue\r\n\
-             To: <sip:cue@{ip}>\r\nCall-ID: 1-{call_id}@{ip}\r\nCSeq: {} MESSAGE\r\nContent-Length: 0\r\n\r\n",
+            "MESSAGE sip:cue@havre.invalid SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKcue{}\r\nFrom: <sip:cue@havre.invalid>;tag=cue\r\n\
+             To: <sip:cue@havre.invalid>\r\nCall-ID: 1-{call_id}@{ip}\r\nCSeq: {} MESSAGE\r\nContent-Length: 0\r\n\r\n",
             socket.local_addr().expect("bound"),
             NEXT.fetch_add(1, Ordering::Relaxed),
             NEXT.fetch_add(1, Ordering::Relaxed),

@@ -79,8 +79,7 @@ fn a_phone_moves_its_media_by_update_before_it_answers() {
     let host = Sipp::register(&line, "advocate-en", &line.password("advocate-en"), Host::claim());
     line.api().wait_for_state("advocate-en", "ready");
     let audio = Media::open(host.ip(), Some((700.0, -12.0)));
-    let mut phone =
-        Sipp::new("advocate_updates").on_host(host, 5060).audio(audio.port()).start(line.sip());
+    let mut phone = Sipp::new("advocate_updates").on_host(host, 5060).audio(audio.port()).start(line.sip());
     let host = Host::claim();
     let media = Media::open(host.ip(), Some((440.0, -12.0)));
     let mut caller = Sipp::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
