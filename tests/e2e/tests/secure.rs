@@ -392,3 +392,35 @@ fn is_cut(stream: &mut std::net::TcpStream) -> bool {
         Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
     }
 }
+
+#[test]
+fn nothing_older_than_tls_1_2_is_spoken() {
+    let authority = Authority::new();
+    let line = Line::demo().secure(&authority).start();
+    let host = Host::claim();
+    let hello = |version: u8| {
+        let mut body = vec![3, version];
+        // Random, no session, ECDHE with AES-GCM by ECDSA and RSA, no compression; curves and signatures that are known.
+        body.extend([7; 32]);
+        body.extend([0, 0, 4, 0xc0, 0x2b, 0xc0, 0x2f, 1, 0]);
+        body.extend([0, 22, 0, 10, 0, 6, 0, 4, 0, 0x1d, 0, 0x17, 0, 13, 0, 8, 0, 6, 4, 3, 8, 4, 4, 1]);
+        let length = u8::try_from(body.len()).expect("short");
+        let mut record = vec![0x16, 3, 1, 0, length + 4, 1, 0, 0, length];
+        record.extend(body);
+        record
+    };
+    let answer = |version: u8| {
+        let mut stream = connect_from(host.ip().into(), line.sip_tls()).expect("the line takes connections");
+        stream.set_read_timeout(Some(SOON)).expect("a socket takes a timeout");
+        stream.write_all(&hello(version)).expect("an open connection");
+        let mut answer = [0; 7];
+        stream.read_exact(&mut answer).expect("an answer");
+        answer
+    };
+    for (name, version) in [("SSL 3.0", 0), ("TLS 1.0", 1), ("TLS 1.1", 2)] {
+        let answer = answer(version);
+        // A fatal alert, and no handshake.
+        assert_eq!((answer[0], answer[5]), (0x15, 2), "{name}: {answer:?}");
+    }
+    assert_eq!(answer(3)[0], 0x16, "TLS 1.2 is");
+}
