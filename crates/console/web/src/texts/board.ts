@@ -20,7 +20,7 @@ export const board = {
   "side.advocate": ["advocate", "intervenante ou intervenant"],
 
   "board.wall": ["Wall display", "Affichage mural"],
-  "board.stale": ["Not live: these figures are from {0}. Trying to connect again.", "Hors direct : ces chiffres datent de {0}. Nouvelles tentatives en cours."],
+  "board.stale": ["Not live: these figures are from {0}; trying to connect again.", "Hors direct : ces chiffres datent de {0}; nouvelles tentatives en cours."],
   "board.alarms": ["Alarms", "Alarmes"],
   "board.calm": ["Nothing needs attention.", "Rien à signaler."],
   "board.calm_waiting": ["Everybody waiting is within the target. Nothing needs attention.", "Les attentes respectent la cible. Rien à signaler."],
