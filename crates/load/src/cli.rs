@@ -138,7 +138,7 @@ pub(crate) struct Run {
     )]
     agent_password: String,
     /// The server's digest realm
-    #[arg(long, value_name = "REALM", default_value = "havre", help_heading = "Agents")]
+    #[arg(long, value_name = "REALM", default_value = "sip", help_heading = "Agents")]
     realm: String,
     /// One phone at this address takes all calls, without registering: for servers that know where agents are
     #[arg(long, value_name = "IP:PORT", conflicts_with = "agents", help_heading = "Agents")]

@@ -156,7 +156,7 @@ pub(crate) mod tests {
     pub(crate) fn plan(scenario: Scenario) -> Plan {
         let account = |n| Account {
             user: format!("a{n}"),
-            realm: "havre".into(),
+            realm: "sip".into(),
             password: havre_sip::Password::new("secret"),
         };
         Plan {

@@ -117,7 +117,7 @@ fn codecs_are_the_usual_ones_unless_chosen() {
 
 #[test]
 fn an_unknown_key_is_refused_with_its_line() {
-    let text = demo_with("realm = \"havre\"", "relm = \"havre\"");
+    let text = demo_with("[rtp]\nports", "relm = \"sip\"\n[rtp]\nports");
     let error = &parse(&text).unwrap_err().0[0];
     let line = 1 + text[..text.find("relm").unwrap()].matches('\n').count();
     assert_eq!(error.line, Some(line));
