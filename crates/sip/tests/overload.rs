@@ -6,7 +6,7 @@ mod net;
 use std::time::Duration;
 
 use havre_model::Cause;
-use havre_sip::{Config, Event, Input, Method, Overload, Password};
+use havre_sip::{Config, Event, Input, Method, Overload, Password, Transport};
 use net::raw::*;
 use net::*;
 
@@ -186,6 +186,28 @@ fn what_belongs_to_a_call_is_never_taken_for_a_new_one() {
     net.run(secs(5));
     let again = net.received(CARRIER);
     assert!(!again.iter().any(|text| header(text, "Call-ID") == "call-5000"), "the ACK was heard");
+}
+
+#[test]
+fn an_advocate_behind_a_trunk_s_address_is_not_taken_for_its_caller() {
+    let mut config = gateway();
+    config.trunks[0].sources.push("203.0.113.0/24".parse().unwrap());
+    let mut net = Net::new(9);
+    let at = net.add("havre", HAVRE, config);
+    let desk = net.add("desk", PHONE, phone());
+    net.registers(desk, "advocate-fr", "secret-fr", Transport::Udp);
+    net.run(ms(200));
+    load(&mut net, at, LOADED);
+    crowd(&mut net, 0);
+    net.run(ms(10));
+    let glances = net.party(at).endpoint.counters().glances;
+    crowd(&mut net, 2_000);
+    net.send(PHONE, HAVRE, &invite("sip:*45@192.0.2.10", PHONE, ""));
+    net.run(ms(10));
+    // Each of the crowd that found no place, and not the advocate's.
+    let counters = net.party(at).endpoint.counters();
+    assert!(counters.glances > glances, "the room is closed");
+    assert_eq!(counters.overload_refusals, counters.glances);
 }
 
 #[test]

@@ -19,7 +19,8 @@ impl Endpoint {
 
     /// Whether this datagram was dealt with here: an INVITE of a trunk that there is no place for, or the ACK of a refusal.
     pub(super) fn shed(&mut self, path: Path, bytes: &[u8]) -> bool {
-        if !self.stack.config.is_trunks(path.remote.ip()) {
+        // Advocates do not wait, wherever their phones are.
+        if !self.stack.config.is_trunks(path.remote.ip()) || self.registrar.is_source(path) {
             return false;
         }
         let Some(glimpse) = Glimpse::of(bytes) else { return false };
