@@ -10,21 +10,27 @@ use crate::Method;
 
 /// See the module's page. Values are trimmed, and as they came.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Glimpse<'a> {
+pub struct Glimpse<'a> {
     /// INVITE outside a dialog, or ACK.
-    pub(crate) method: Method,
-    pub(crate) via: Via,
+    pub method: Method,
+    /// The last hop's.
+    pub via: Via,
     /// Of hops before the last one.
-    pub(crate) more_vias: Vec<&'a str>,
-    pub(crate) from: &'a str,
-    pub(crate) to: &'a str,
-    pub(crate) call_id: &'a str,
-    pub(crate) cseq: &'a str,
+    pub more_vias: Vec<&'a str>,
+    /// With a tag.
+    pub from: &'a str,
+    /// With a tag in an ACK, and without one in an INVITE.
+    pub to: &'a str,
+    /// Of one word or more.
+    pub call_id: &'a str,
+    /// Of this method.
+    pub cseq: &'a str,
 }
 
 impl<'a> Glimpse<'a> {
     /// `None` for everything that is not a plain INVITE that begins a call, or a plain ACK.
-    pub(crate) fn of(datagram: &'a [u8]) -> Option<Self> {
+    #[must_use]
+    pub fn of(datagram: &'a [u8]) -> Option<Self> {
         let method = match datagram {
             [b'I', b'N', b'V', b'I', b'T', b'E', b' ', ..] => Method::Invite,
             [b'A', b'C', b'K', b' ', ..] => Method::Ack,
@@ -77,8 +83,8 @@ impl<'a> Glimpse<'a> {
             cseq: cseq?,
         };
         let ours = CSeq::parse(found.cseq).is_ok_and(|cseq| cseq.method == method);
-        let tagged = has_tag(found.to);
-        (ours && has_tag(found.from) && (method == Method::Ack) == tagged).then_some(found)
+        let fits = if method == Method::Ack { has_tag(found.to) } else { !may_have_tag(found.to) };
+        (ours && has_tag(found.from) && fits).then_some(found)
     }
 }
 
@@ -86,9 +92,14 @@ fn is(name: &str, long: &str, short: &str) -> bool {
     name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(short)
 }
 
-/// Whether a tag may be in it: one that only looks like one goes the long way, or is taken for what it looks like.
+/// Whether a tag is in it, or what looks like one.
 fn has_tag(value: &str) -> bool {
     value.as_bytes().windows(5).any(|part| part.eq_ignore_ascii_case(b";tag="))
+}
+
+/// Whether a tag may be in it, with whatever spaces: an established call's offer must never be taken for a new call.
+fn may_have_tag(value: &str) -> bool {
+    value.as_bytes().windows(3).any(|part| part.eq_ignore_ascii_case(b"tag"))
 }
 
 #[cfg(test)]
@@ -148,6 +159,8 @@ mod tests {
             ] {
                 assert_eq!(Some(value), headers.first(&name));
             }
+            let in_dialog = headers.to().is_ok_and(|to| to.tag().is_some());
+            assert!(!in_dialog || glimpse.method == Method::Ack, "{:?}", headers.first(&Name::To));
             agreed += 1;
         }
         assert!(agreed > 100_000, "{agreed}");
@@ -158,6 +171,8 @@ mod tests {
         for (from, to) in [
             ("INVITE sip", "OPTIONS sip"),
             ("<sip:c@d>", "<sip:c@d>;tag=2"),
+            ("<sip:c@d>", "<sip:c@d>; tag=2"),
+            ("<sip:c@d>", "<sip:c@d> ;\tTag = 2"),
             (";tag=1", ""),
             ("f:", "Subject:"),
             ("Call-ID: one\r\n", "Call-ID: one\r\nCall-ID: two\r\n"),

@@ -39,7 +39,7 @@ pub use contact::Contacts;
 pub use cseq::{CSeq, RAck, method_name};
 pub use error::{KEEP_ALIVE, Malformed, ParseError};
 pub use framer::Framer;
-pub(crate) use glimpse::Glimpse;
+pub use glimpse::Glimpse;
 pub use headers::Headers;
 pub use lexer::{begins_call, parse_datagram};
 pub use list::{Privacy, Tokens};
