@@ -1,10 +1,12 @@
 //! Who may call what. The source, or proven credentials, decide; the caller's number never does.
 
+use std::sync::Arc;
+
 use havre_model::{AgentId, LineId, TrunkId};
 
 use crate::Method;
 use crate::config::{Config, Trunk};
-use crate::digest::{Guard, Guessing, Verdict};
+use crate::digest::{Guard, Guessing, Secret, Verdict};
 use crate::endpoint::{Caller, Event, Origin, Path};
 use crate::number::{caller_number, e164};
 use crate::registrar::Registrar;
@@ -112,8 +114,8 @@ fn judge_agent(
     path: Path,
     claimed: Option<AgentId>,
 ) -> Ruling {
-    let password = |user: &str| account_password(config, user);
-    let user = match prove(stack, guard, request, path, password) {
+    let secrets = Arc::clone(&stack.secrets);
+    let user = match prove(stack, guard, request, path, |user| secrets.account(user)) {
         Ok(user) => user,
         Err(ruling) => return ruling,
     };
@@ -157,16 +159,13 @@ fn judge_trunk(
     request: &Request,
     path: Path,
 ) -> Ruling {
-    let proofs: Vec<_> = trunks.iter().filter_map(|trunk| trunk.digest.as_ref()).collect();
+    let asked = trunks.iter().any(|trunk| trunk.digest.is_some());
     let open = trunks.iter().any(|trunk| trunk.digest.is_none());
     let offered = request.headers.has(&Name::Authorization);
     let mut proven = None;
-    if !proofs.is_empty() && (offered || !open) {
-        let password = |user: &str| {
-            let known = proofs.iter().find(|(name, _)| name == user);
-            known.map(|(_, password)| password.expose().to_owned())
-        };
-        match prove(stack, guard, request, path, password) {
+    if asked && (offered || !open) {
+        let secrets = Arc::clone(&stack.secrets);
+        match prove(stack, guard, request, path, |user| secrets.trunk(trunks, user)) {
             Ok(user) => proven = Some(user),
             Err(ruling) if !open => return ruling,
             Err(_) => {}
@@ -204,16 +203,16 @@ fn judge_trunk(
 }
 
 /// The user that the credentials prove, or the challenge.
-fn prove(
+fn prove<'a>(
     stack: &mut Stack,
     guard: &mut Guard,
     request: &Request,
     path: Path,
-    password: impl FnOnce(&str) -> Option<String>,
+    secret: impl FnOnce(&str) -> Option<&'a Secret>,
 ) -> Result<String, Ruling> {
     let auths = request.headers.auths(&Name::Authorization);
     let source = path.remote.ip();
-    match guard.verify(&auths, Method::Invite, &request.uri, source, password, stack.now) {
+    match guard.verify(&auths, Method::Invite, &request.uri, source, secret, stack.now) {
         Verdict::Genuine { username } => Ok(username),
         Verdict::Missing => Err(Ruling::Challenge { stale: false }),
         Verdict::Stale => Err(Ruling::Challenge { stale: true }),
@@ -231,12 +230,6 @@ pub(crate) fn on_wrong(stack: &mut Stack, guard: &mut Guard) {
         stack.counters.guessers += 1;
         stack.emit(Event::Guessing { source, failures });
     }
-}
-
-/// The password of an account, for [`Guard::verify`].
-pub(crate) fn account_password(config: &Config, user: &str) -> Option<String> {
-    let agent: AgentId = user.parse().ok()?;
-    config.accounts.get(&agent).map(|password| password.expose().to_owned())
 }
 
 fn known_account(config: &Config, user: &str) -> Option<AgentId> {

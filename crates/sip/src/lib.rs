@@ -15,6 +15,7 @@ mod passport;
 mod registrar;
 mod registration;
 mod scanner;
+mod secrets;
 mod stack;
 mod strangers;
 mod timer;

@@ -8,6 +8,7 @@ mod presence;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use havre_model::{AgentId, FlowId, Mono};
@@ -16,7 +17,7 @@ use crate::Method;
 use crate::config::Config;
 use crate::dialog::PRODUCT;
 use crate::digest::{Guard, Verdict};
-use crate::edge::{account_password, on_wrong};
+use crate::edge::on_wrong;
 use crate::endpoint::{Event, Path, Transport};
 use crate::stack::{Inbound, Outcome, Stack, Timer};
 use crate::timer::Alarm;
@@ -368,11 +369,11 @@ impl Source {
 
 /// The account that the credentials prove; `None` if it was challenged instead.
 fn prove(stack: &mut Stack, guard: &mut Guard, inbound: &Inbound) -> Option<AgentId> {
-    let (config, request) = (stack.config.clone(), &inbound.request);
+    let (secrets, request) = (Arc::clone(&stack.secrets), &inbound.request);
     let auths = request.headers.auths(&Name::Authorization);
-    let password = |user: &str| account_password(&config, user);
+    let secret = |user: &str| secrets.account(user);
     let source = inbound.path.remote.ip();
-    let stale = match guard.verify(&auths, Method::Register, &request.uri, source, password, stack.now) {
+    let stale = match guard.verify(&auths, Method::Register, &request.uri, source, secret, stack.now) {
         Verdict::Genuine { username } => return username.parse().ok(),
         Verdict::Missing => false,
         Verdict::Stale => true,

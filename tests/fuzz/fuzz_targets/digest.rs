@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use havre_model::Now;
-use havre_sip::digest::{Algorithm, Guard, Verdict};
+use havre_sip::digest::{Algorithm, Guard, Secret, Verdict};
 use havre_sip::wire::{Auth, Uri};
 use havre_sip::Method;
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
     let source = IpAddr::from([203, 0, 113, 5]);
     let mut guard = Guard::new("havre", &[Algorithm::Sha256, Algorithm::Md5], [7; 32]);
     let uri = Uri::parse("sip:havre").expect("a URI");
-    let verdict =
-        guard.verify(&[auth], Method::Register, &uri, source, |_| Some("never guessed".to_owned()), now);
+    let secret = Secret::new(auth.get("username").unwrap_or_default(), "havre", "never guessed");
+    let verdict = guard.verify(&[auth], Method::Register, &uri, source, |_| Some(&secret), now);
     assert!(matches!(verdict, Verdict::Missing | Verdict::Refused), "{verdict:?}");
 });

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::nonce::{Mint, Stamp};
 use super::patience::{Guessing, Patience};
-use super::{Algorithm, Proof};
+use super::{Algorithm, Proof, Secret};
 use crate::Method;
 use crate::wire::{Auth, Uri, method_name};
 
@@ -30,8 +30,8 @@ pub struct Guard {
     /// Nonces up to this one are stale.
     retired: Option<Stamp>,
     patience: Patience,
-    /// Responses computed: what a verdict costs.
-    computed: u64,
+    /// What those who are nobody are checked against, and are not let in by.
+    nobody: Secret,
 }
 
 /// What credentials were worth.
@@ -62,7 +62,7 @@ impl Guard {
             counts: BTreeMap::new(),
             retired: None,
             patience: Patience::default(),
-            computed: 0,
+            nobody: Secret::new("", realm, ""),
         }
     }
 
@@ -78,37 +78,36 @@ impl Guard {
         self.algorithms.iter().map(challenge).collect()
     }
 
-    /// Judges what came with a request. `password` looks a user up.
-    pub fn verify(
+    /// Judges what came with a request. `secret` looks a user up.
+    pub fn verify<'a>(
         &mut self,
         auths: &[Auth],
         method: Method,
         uri: &Uri,
         source: IpAddr,
-        password: impl FnOnce(&str) -> Option<String>,
+        secret: impl FnOnce(&str) -> Option<&'a Secret>,
         now: Now,
     ) -> Verdict {
         let ours = |auth: &&Auth| auth.is_digest() && auth.get("realm") == Some(&self.realm);
         let Some(auth) = auths.iter().find(ours) else { return Verdict::Missing };
         let Some(claim) = Claim::read(auth) else { return Verdict::Refused };
-        let known = password(claim.proof.username);
+        let known = secret(claim.username);
         let proof = Proof { method: method_name(method), ..claim.proof };
         // An unknown user costs the same hashes and the same comparison.
-        let expected = proof.response(known.as_deref().unwrap_or("no such user"));
-        self.computed += 1;
+        let expected = proof.response(known.unwrap_or(&self.nobody));
         let right: bool = expected.as_bytes().ct_eq(claim.response.to_ascii_lowercase().as_bytes()).into();
         let offered = self.algorithms.contains(&proof.algorithm);
-        if self.patience.is_spent(proof.username, source, now.mono) {
+        if self.patience.is_spent(claim.username, source, now.mono) {
             return Verdict::Refused;
         }
         if !right || known.is_none() || !offered || !same_target(proof.uri, uri) {
-            self.patience.failed(proof.username, source, now.mono);
+            self.patience.failed(claim.username, source, now.mono);
             return Verdict::Refused;
         }
         match self.mint.recognise(proof.nonce, source) {
             Some(stamp) if self.count(stamp, claim.nc, now) => {
-                self.patience.succeeded(proof.username, source, now.mono);
-                Verdict::Genuine { username: proof.username.to_owned() }
+                self.patience.succeeded(claim.username, source, now.mono);
+                Verdict::Genuine { username: claim.username.to_owned() }
             }
             _ => Verdict::Stale,
         }
@@ -143,6 +142,7 @@ impl Guard {
 
 /// Credentials that have every part in its right form.
 struct Claim<'a> {
+    username: &'a str,
     /// Without the method, which the request gives.
     proof: Proof<'a>,
     response: &'a str,
@@ -160,14 +160,17 @@ impl<'a> Claim<'a> {
         }
         let proof = Proof {
             algorithm: Algorithm::parse(auth.get("algorithm"))?,
-            username: auth.get("username")?,
-            realm: auth.get("realm")?,
             nonce: auth.get("nonce")?,
             method: "",
             uri: auth.get("uri")?,
             counted: Some((nc, cnonce)),
         };
-        Some(Self { proof, response: auth.get("response")?, nc: u32::from_str_radix(nc, 16).ok()? })
+        Some(Self {
+            username: auth.get("username")?,
+            proof,
+            response: auth.get("response")?,
+            nc: u32::from_str_radix(nc, 16).ok()?,
+        })
     }
 }
 
@@ -187,8 +190,11 @@ fn same_target(claimed: &str, asked: &Uri) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::digest::Session;
+    use crate::digest::tests::hashed;
 
     const KEY: [u8; 32] = [42; 32];
 
@@ -204,14 +210,15 @@ mod tests {
         Guard::new("havre", &[Algorithm::Sha256, Algorithm::Md5], KEY)
     }
 
-    fn password(user: &str) -> Option<String> {
-        (user == "advocate-en").then(|| "s3cret".to_owned())
+    fn secret(user: &str) -> Option<&'static Secret> {
+        static SECRET: LazyLock<Secret> = LazyLock::new(|| Secret::new("advocate-en", "havre", "s3cret"));
+        (user == "advocate-en").then(|| &*SECRET)
     }
 
     fn verify(guard: &mut Guard, auth: &Auth, now: Now) -> Verdict {
         // As it would come over the wire.
         let auth = Auth::parse(&auth.to_string()).unwrap();
-        guard.verify(&[auth], Method::Register, &uri(), here(), password, now)
+        guard.verify(&[auth], Method::Register, &uri(), here(), secret, now)
     }
 
     fn genuine() -> Verdict {
@@ -241,7 +248,7 @@ mod tests {
     fn unknown_user_and_wrong_password_are_the_same() {
         let mut guard = guard();
         let mut session = session(&mut guard, Now::default());
-        for (user, password) in [("advocate-en", "wrong"), ("nobody", "s3cret"), ("nobody", "no such user")] {
+        for (user, password) in [("advocate-en", "wrong"), ("nobody", "s3cret"), ("nobody", ""), ("", "")] {
             let auth = session.authorize(user, password, Method::Register, &uri(), "c");
             assert_eq!(verify(&mut guard, &auth, Now::default()), Verdict::Refused, "{user}");
         }
@@ -250,16 +257,28 @@ mod tests {
     #[test]
     fn a_verdict_costs_the_same_whoever_is_asked_for() {
         let mut work = Vec::new();
-        for user in ["advocate-en", "nobody"] {
+        // Of one length, as the hash of what was asked for has the name in it; passwords are of any.
+        for (user, password) in
+            [("advocate-en", "s"), ("advocate-fr", &*"long".repeat(60)), ("advocate-no", "")]
+        {
+            let known = Secret::new(user, "havre", password);
+            let secret = |_: &str| (user != "advocate-no").then_some(&known);
             let mut guard = guard();
             let mut session = session(&mut guard, Now::default());
             let auth = session.authorize(user, "wrong", Method::Register, &uri(), "c");
-            for _ in 0..10 {
-                assert_eq!(verify(&mut guard, &auth, Now::default()), Verdict::Refused);
-            }
-            work.push((guard.computed, guard.take_alarm().map(|guessing| guessing.failures)));
+            let hashed = hashed(|| {
+                for _ in 0..10 {
+                    let auth = std::slice::from_ref(&auth);
+                    let verdict =
+                        guard.verify(auth, Method::Register, &uri(), here(), secret, Now::default());
+                    assert_eq!(verdict, Verdict::Refused);
+                }
+            });
+            work.push((hashed, guard.take_alarm().map(|guessing| guessing.failures)));
         }
-        assert_eq!(work, [(10, Some(6)); 2], "counted, and slowed from the sixth on");
+        assert_eq!(work[0].0.0, 20, "two hashes for each");
+        assert_eq!(work[0].1, Some(6), "and slowed from the sixth on");
+        assert!(work.iter().all(|of| *of == work[0]), "{work:?}");
     }
 
     #[test]
@@ -316,7 +335,7 @@ mod tests {
         let auth = answer(&mut session);
         let mut asked = |method, uri: &str| {
             let uri = Uri::parse(uri).unwrap();
-            guard.verify(std::slice::from_ref(&auth), method, &uri, here(), password, Now::default())
+            guard.verify(std::slice::from_ref(&auth), method, &uri, here(), secret, Now::default())
         };
         assert_eq!(asked(Method::Invite, "sip:havre.example.org"), Verdict::Refused);
         assert_eq!(asked(Method::Register, "sip:elsewhere.example.org"), Verdict::Refused);

@@ -1,6 +1,6 @@
 //! The side that answers a challenge.
 
-use super::{Algorithm, Proof};
+use super::{Algorithm, Proof, Secret};
 use crate::Method;
 use crate::wire::{Auth, Uri, method_name};
 
@@ -67,19 +67,18 @@ impl Session {
         let (nc, uri) = (format!("{:08x}", self.nc), uri.to_string());
         let proof = Proof {
             algorithm: self.algorithm,
-            username,
-            realm: &self.realm,
             nonce: &self.nonce,
             method: method_name(method),
             uri: &uri,
             counted: self.counts.then_some((&nc, cnonce)),
         };
+        let secret = Secret::new(username, &self.realm, password);
         let mut auth = Auth::digest()
             .quoted("username", username)
             .quoted("realm", &self.realm)
             .quoted("nonce", &self.nonce)
             .quoted("uri", &uri)
-            .quoted("response", &proof.response(password));
+            .quoted("response", &proof.response(&secret));
         if self.names_algorithm {
             auth = auth.token("algorithm", self.algorithm.as_str());
         }

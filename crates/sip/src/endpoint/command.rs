@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::leg::{Destination, Dialling, ForCall, Leg, Party};
 use crate::registrar::Binding;
 use crate::registration::{Registration, RegistrationId};
+use crate::secrets::Secrets;
 use crate::stack::Stack;
 
 impl Endpoint {
@@ -117,6 +118,7 @@ impl Endpoint {
     }
 
     fn configure(&mut self, config: Arc<Config>) {
+        self.stack.secrets = Arc::new(Secrets::of(&config));
         let former = std::mem::replace(&mut self.stack.config, config);
         let present = &self.stack.config;
         if (&former.realm, &former.algorithms) != (&present.realm, &present.algorithms) {

@@ -23,6 +23,7 @@ use crate::config::{Config, Overload, Timers};
 use crate::counters::Counters;
 use crate::endpoint::{Event, Output, Path, Transport};
 use crate::registration::RegistrationId;
+use crate::secrets::Secrets;
 use crate::timer::{Alarm, TimerQueue, Why};
 use crate::trace::{Seen, Trace};
 use crate::trunk::News;
@@ -34,6 +35,8 @@ use server::Servers;
 /// See the module's page.
 pub(crate) struct Stack {
     pub(crate) config: Arc<Config>,
+    /// Of this configuration.
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) counters: Counters,
     pub(crate) trace: Trace,
     /// The moment of the input that is being handled.
@@ -127,6 +130,7 @@ impl Stack {
         let mut tag_key = [0; 32];
         random.fill_bytes(&mut tag_key);
         Self {
+            secrets: Arc::new(Secrets::of(&config)),
             config,
             counters: Counters::default(),
             trace: Trace::default(),
