@@ -170,7 +170,8 @@ fn an_update_before_the_answer_moves_the_target_but_offers_nothing() {
     let ringing = caller.hears(ms(20)).remove(0);
     let early = caller.asks(&ringing, "UPDATE", WITH_SDP, OFFER);
     assert_eq!(status(&early), 500, "the INVITE's offer is open");
-    assert!(!header(&early, "Retry-After").is_empty());
+    let strange = "Contact: <sip:198.51.100.7>\nContent-Type: text/plain\n";
+    assert_eq!(status(&caller.asks(&ringing, "UPDATE", strange, "hello")), 415);
     let short = "Contact: <sip:198.51.100.7>\nSupported: timer\nSession-Expires: 30\n";
     assert_eq!(status(&caller.asks(&ringing, "UPDATE", short, "")), 422);
     let moved = caller.asks(&ringing, "UPDATE", "Contact: <sip:198.51.100.9:5070>\n", "");
@@ -180,6 +181,54 @@ fn an_update_before_the_answer_moves_the_target_but_offers_nothing() {
     caller.net.command(havre, Command::Probe { leg });
     caller.net.run(ms(20));
     assert_eq!(caller.net.received("198.51.100.9:5070").len(), 1);
+}
+
+/// RFC 3311 §5.2: 500, and when to come again, for as long as the INVITE's offer is open; then it is an offer like any other.
+#[test]
+fn a_callers_early_offer_waits_for_the_200_and_is_answered_after_it() {
+    for more in ["", "Require: 100rel\n"] {
+        let mut caller = Caller::calls(more);
+        caller.rings(180);
+        let ringing = caller.hears(ms(20)).remove(0);
+        assert_eq!(header(&ringing, "Content-Type"), "", "it answers no offer, or another could follow it");
+        if !more.is_empty() {
+            assert_eq!(status(&caller.asks(&ringing, "PRACK", &rack(&ringing, 0), "")), 200);
+        }
+        let mut pauses = std::collections::BTreeSet::new();
+        for _ in 0..50 {
+            let early = caller.asks(&ringing, "UPDATE", WITH_SDP, OFFER);
+            assert_eq!(status(&early), 500, "{early}");
+            pauses.insert(header(&early, "Retry-After").parse::<u32>().expect("seconds"));
+        }
+        assert!(
+            pauses.len() > 3 && pauses.iter().all(|pause| *pause <= 10),
+            "drawn from 0 to 10: {pauses:?}"
+        );
+
+        let (havre, leg) = (caller.havre, caller.leg);
+        assert!(caller.net.events(havre).is_empty(), "nobody hears of it");
+        caller.net.answers(havre, leg);
+        let answer = caller.hears(ms(20)).remove(0);
+        assert_eq!((status(&answer), header(&answer, "Content-Type")), (200, "application/sdp"));
+        let ack = format!(
+            "From: {}\nTo: {}\nCall-ID: call-1\nCSeq: 1 ACK\n",
+            header(&answer, "From"),
+            header(&answer, "To")
+        );
+        caller.net.send(CARRIER, HAVRE, &request("ACK", "sip:havre@192.0.2.10:5060", CARRIER, &ack, ""));
+        caller.net.run(ms(20));
+        caller.net.events(havre);
+        caller.seq += 1;
+        let again = format!("{}{WITH_SDP}", ack.replace("1 ACK", &format!("{} UPDATE", caller.seq)));
+        let again = request("UPDATE", "sip:havre@192.0.2.10:5060", CARRIER, &again, OFFER);
+        caller.net.send(CARRIER, HAVRE, &again);
+        caller.net.run(ms(20));
+        assert!(matches!(caller.net.events(havre)[..], [Event::Reoffered { sdp: Some(_), .. }]));
+        caller.net.answers(havre, leg);
+        let taken = caller.hears(ms(20)).remove(0);
+        assert_eq!((status(&taken), header(&taken, "CSeq")), (200, &*format!("{} UPDATE", caller.seq)));
+        assert_eq!(header(&taken, "Content-Type"), "application/sdp");
+    }
 }
 
 // ---- theirs, to a call of ours ----

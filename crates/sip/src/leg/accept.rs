@@ -5,7 +5,7 @@ use havre_model::{Cause, LegId};
 
 use super::Reliable;
 use super::established::{Established, Unacknowledged};
-use super::reoffer::respond_too_small;
+use super::reoffer::{respond_too_small, respond_unsupported};
 use super::session::{Asked, asked};
 use super::{Party, State, over, respond, respond_busy, sdp_of};
 use crate::Method;
@@ -115,15 +115,21 @@ impl Ringing {
             Method::Options => super::probe::answer_options(stack, inbound),
             Method::Info => super::info::answer(stack, self.id, inbound),
             Method::PRack => self.on_prack(stack, inbound),
-            Method::Update if inbound.request.body.is_empty() => self.on_update(stack, inbound),
-            // RFC 3311 §5.2, RFC 3261 §14.2: their first offer is still unanswered.
+            Method::Update => self.on_update(stack, inbound),
+            // RFC 3261 §14.2: their INVITE is still open.
             _ => respond_busy(stack, inbound),
         }
         State::Ringing(self)
     }
 
-    /// An UPDATE that offers nothing may move the target, or change the session timer that the 2xx will grant.
+    /// An UPDATE that offers nothing may move the target, or change the session timer that the 2xx will grant. An offer has
+    /// to wait: the INVITE's is open until the 200, since no provisional answer of ours describes anything (RFC 3311 §5.2).
     fn on_update(&mut self, stack: &mut Stack, update: &Inbound) {
+        match sdp_of(&update.request.headers, &update.request.body) {
+            Ok(None) => {}
+            Ok(Some(_)) => return respond_busy(stack, update),
+            Err(_) => return respond_unsupported(stack, update),
+        }
         let asked = asked(&update.request, &stack.config);
         if asked == Asked::TooSmall {
             return respond_too_small(stack, update);
