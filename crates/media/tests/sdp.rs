@@ -48,6 +48,36 @@ fn who_offers_at_ipv6_is_answered_there() {
     assert!(text(session(&[Pcmu]).answer(&offer).unwrap().0).contains("c=IN IP4 192.0.2.1\r\n"));
 }
 
+#[test]
+fn an_offer_names_the_address_of_the_family_that_it_goes_over() {
+    let six: std::net::IpAddr = "2001:db8::9".parse().unwrap();
+    let mut both = session(&[Pcmu]);
+    both.also_at(six);
+    let (over_four, over_six) = both.offers();
+    let (over_four, over_six) = (text(over_four), text(over_six));
+    assert!(over_four.contains("c=IN IP4 192.0.2.1\r\n") && !over_four.contains("IP6"), "{over_four}");
+    assert_eq!(over_six, over_four.replace("IP4 192.0.2.1", "IP6 2001:db8::9"), "and nothing else differs");
+    // The answer shows which of the two it was, and later offers stay with it; an address that means nobody shows nothing.
+    let version = |text: &str| text.split(' ').nth(2).unwrap().parse::<u32>().unwrap();
+    for (answer, told) in [
+        ("c=IN IP6 2001:db8::5\r\n", "c=IN IP6 2001:db8::9\r\n"),
+        ("c=IN IP4 192.0.2.77\r\n", "c=IN IP4 192.0.2.1\r\n"),
+        ("c=IN IP4 0.0.0.0\r\n", "c=IN IP4 192.0.2.1\r\n"),
+    ] {
+        let mut leg = both.clone();
+        leg.accept(&body(&format!("m=audio 5000 RTP/AVP 0\r\n{answer}"))).unwrap();
+        let again = text(leg.offer());
+        assert!(again.contains(told), "{again}");
+        assert_eq!(version(&again) > 1, told.contains("IP6"), "{again}");
+    }
+    let mut late = both.clone();
+    late.speak_to(six);
+    assert!(text(late.offer()).contains("c=IN IP6 2001:db8::9\r\n"));
+    // Who has one address only names that.
+    let (over_four, over_six) = session(&[Pcmu]).offers();
+    assert_eq!(over_four, over_six);
+}
+
 /// What Chrome offers for a microphone: the audio stream's lines, but over plain RTP, for DTLS is not ours yet.
 const CHROME: &str = "m=audio 5000 RTP/AVPF 111 63 9 0 8 13 110 126\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
     a=ice-options:trickle\r\na=setup:actpass\r\na=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\

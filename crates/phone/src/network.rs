@@ -59,7 +59,7 @@ impl Phone {
         match self.legs.remove(&leg) {
             Some(Leg::Opening(dial)) => {
                 let mut calling = Calling { session, late_offer: dial.late_offer, agreed: None };
-                let sdp = (!dial.late_offer).then(|| Bytes::from(calling.session.offer()));
+                let sdp = (!dial.late_offer).then(|| Bytes::from(calling.session.offer()).into());
                 self.legs.insert(leg, Leg::Calling(calling));
                 let (uri, path) = (dial.to, dial.path);
                 let target = match dial.instead_of {

@@ -199,7 +199,18 @@ impl Advocate {
         replaces.unwrap_or_else(|| panic!("{} is in no dialog", inner.station(self.ip).name))
     }
 
-    /// Calls to take the place of another phone in its talk (RFC 3891).
+    /// The dialog of the call that rings here, as another phone would have to name it.
+    ///
+    /// # Panics
+    /// Nothing rings.
+    #[must_use]
+    pub fn ringing_dialog(&self) -> Replaces {
+        let inner = self.world.0.borrow();
+        let replaces = inner.station(self.ip).phone.replaces(inner.ringing(self.ip));
+        replaces.unwrap_or_else(|| panic!("{} is in no dialog", inner.station(self.ip).name))
+    }
+
+    /// Calls to take the place of another phone in its talk, or the call that rings there (RFC 3891).
     pub fn takes_over(&self, dialog: Replaces) {
         self.with(|inner, ip| {
             inner.say(ip, format_args!("takes over"));

@@ -30,8 +30,8 @@ pub use config::{
 };
 pub use counters::Counters;
 pub use endpoint::{
-    Account, Caller, Command, EndedBy, Endpoint, Event, FlowOwner, Identity, Input, Link, Origin, Output,
-    Path, Target, Transport,
+    Account, Caller, Command, DialOffer, EndedBy, Endpoint, Event, FlowOwner, Identity, Input, Link, Origin,
+    Output, Path, Target, Transport,
 };
 pub use passport::{Attestation, Certificate, Certificates};
 pub use registrar::Binding;

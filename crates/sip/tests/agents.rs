@@ -3,7 +3,8 @@
 mod net;
 
 use havre_model::{AgentId, Cause, LegId};
-use havre_sip::{Command, EndedBy, Event, Identity, Origin, Target, Transport};
+use havre_sip::{Command, DialOffer, EndedBy, Event, Identity, Method, Origin, Target, Transport};
+use net::raw::{authorization, request};
 use net::*;
 
 const OFFER_LEG: LegId = LegId(7);
@@ -25,7 +26,40 @@ fn registered(transport: Transport) -> (Net, usize, usize) {
 fn rings(net: &mut Net, havre: usize) {
     let from = Identity { display: "FR · urgent · silent".to_owned(), user: "line".to_owned(), host: None };
     let target = Target::Agent(agent());
-    net.command(havre, Command::Dial { leg: OFFER_LEG, target, from, sdp: Some(sdp(OFFER)), account: None });
+    net.command(
+        havre,
+        Command::Dial { leg: OFFER_LEG, target, from, sdp: Some(sdp(OFFER).into()), account: None },
+    );
+}
+
+/// RFC 6157: an offer is of use only where its address can be reached.
+#[test]
+fn each_phone_is_offered_what_its_own_network_reaches() {
+    const SIX: &str = "[2001:db8::20]:5062";
+    let mut net = Net::new(2);
+    let havre = net.add("havre", HAVRE, gateway());
+    let uri = "sip:havre.example";
+    for at in [PHONE, SIX] {
+        let register = |seq: u32, proof: &str| {
+            let lines = format!(
+                "From: <sip:advocate-fr@havre.example>;tag=r\nTo: <sip:advocate-fr@havre.example>\nCall-ID: {at}\n\
+                 CSeq: {seq} REGISTER\n{proof}Contact: <sip:advocate-fr@{at}>\n"
+            );
+            request("REGISTER", uri, at, &lines, "")
+        };
+        let challenge = net.answer_to(at, &register(1, ""));
+        let proof = authorization(&challenge, Method::Register, uri, "advocate-fr", "secret-fr");
+        assert_eq!(status(&net.answer_to(at, &register(2, &proof))), 200);
+    }
+    let sdp = Some(DialOffer::new(sdp("v=4"), sdp("v=6")));
+    let target = Target::Agent(agent());
+    net.command(havre, Command::Dial { leg: OFFER_LEG, target, from: identity("line"), sdp, account: None });
+    net.run(ms(50));
+    for (at, offered) in [(PHONE, "v=4"), (SIX, "v=6")] {
+        let heard = net.received(at);
+        let invite = heard.iter().find(|text| text.starts_with("INVITE")).expect("it rings");
+        assert_eq!(invite.split_once("\r\n\r\n").expect("a body").1, offered, "{at}");
+    }
 }
 
 #[test]
@@ -324,7 +358,7 @@ fn an_advocate_dials_a_feature_code_after_proving_who_it_is() {
             path: path(Transport::Udp, PHONE, HAVRE),
         },
         from: Identity { host: Some("havre.example".to_owned()), ..identity("advocate-fr") },
-        sdp: Some(sdp(OFFER)),
+        sdp: Some(sdp(OFFER).into()),
         account: Some(account("advocate-fr", password)),
     };
     net.command(desk, dial("*40", "secret-fr"));

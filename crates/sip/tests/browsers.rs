@@ -71,7 +71,7 @@ impl Line {
 
     fn rings(&mut self, resume: bool) -> Vec<Output> {
         let target = Target::Browser { agent: fr(), call: CallId(0xc0ffee), resume };
-        let (from, sdp) = (identity("line"), Some(sdp(OFFER)));
+        let (from, sdp) = (identity("line"), Some(sdp(OFFER).into()));
         self.command(Command::Dial { leg: LEG, target, from, sdp, account: None })
     }
 
@@ -298,7 +298,7 @@ fn every_tab_rings_the_newest_first_and_other_phones_do_not() {
     let flows: Vec<_> = messages(&outputs).iter().map(|(path, _)| path.flow.unwrap()).collect();
     assert_eq!(flows, [OTHER_TAB, FLOW]);
     let (target, from) = (Target::Agent(fr()), identity("line"));
-    let dial = Command::Dial { leg: LegId(8), target, from, sdp: Some(sdp(OFFER)), account: None };
+    let dial = Command::Dial { leg: LegId(8), target, from, sdp: Some(sdp(OFFER).into()), account: None };
     let outputs = line.command(dial);
     assert!(
         matches!(events(&outputs)[..], [Event::Ended { status: Some(480), .. }]),

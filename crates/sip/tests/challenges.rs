@@ -20,7 +20,7 @@ impl Call {
             Target::Uri { uri: uri("sip:x@198.51.100.7"), path: path(Transport::Udp, HAVRE, CARRIER) };
         let account = Some(account("trunk", "secret"));
         let from = identity("line");
-        net.command(havre, Command::Dial { leg: LEG, target, from, sdp: Some(sdp(OFFER)), account });
+        net.command(havre, Command::Dial { leg: LEG, target, from, sdp: Some(sdp(OFFER).into()), account });
         let mut call = Self { net, havre };
         let invite = call.hears();
         call.says(&invite, 401, &challenge("havre", "invite"));
@@ -109,7 +109,7 @@ fn a_refresh_of_the_session_answers_its_challenge() {
     let havre = net.add("havre", HAVRE, gateway());
     let target = Target::Uri { uri: uri("sip:x@198.51.100.7"), path: path(Transport::Udp, HAVRE, CARRIER) };
     let (account, from) = (Some(account("trunk", "secret")), identity("line"));
-    net.command(havre, Command::Dial { leg: LEG, target, from, sdp: Some(sdp(OFFER)), account });
+    net.command(havre, Command::Dial { leg: LEG, target, from, sdp: Some(sdp(OFFER).into()), account });
     let mut call = Call { net, havre };
     let invite = call.hears();
     let terms = "Contact: <sip:198.51.100.7:5060>\nSession-Expires: 180;refresher=uac\nAllow: UPDATE\n";

@@ -107,7 +107,8 @@ fn ten_thousand_attempts_make_no_call_that_leaves() {
 fn rings_and_is_redirected(net: &mut Net, havre: usize, attempt: u64) {
     let leg = LegId(attempt + 1);
     let target = Target::Agent("advocate-fr".parse().unwrap());
-    let dial = Command::Dial { leg, target, from: identity("line"), sdp: Some(sdp(OFFER)), account: None };
+    let dial =
+        Command::Dial { leg, target, from: identity("line"), sdp: Some(sdp(OFFER).into()), account: None };
     net.command(havre, dial);
     net.run(ms(25));
     let rung = net.received(PHONE);

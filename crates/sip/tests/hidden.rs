@@ -51,7 +51,10 @@ fn neither_a_trunk_nor_a_phone_nor_a_stranger_sees_an_inner_address_or_another_l
     net.run(ms(30));
     let target = Target::Agent("advocate-fr".parse().unwrap());
     let from = identity("line");
-    net.command(havre, Command::Dial { leg: LegId(1), target, from, sdp: Some(sdp(OFFER)), account: None });
+    net.command(
+        havre,
+        Command::Dial { leg: LegId(1), target, from, sdp: Some(sdp(OFFER).into()), account: None },
+    );
     net.run(secs(1));
     net.hangs_up(havre, LegId(1), Cause::Withdrawn);
     net.command(havre, Command::Probe { leg: caller });

@@ -149,7 +149,10 @@ fn advocates_can_be_rung_over_a_bad_network() {
         net.run(secs(60));
         assert_eq!(net.party(havre).endpoint.bindings().count(), 1, "seed {seed}");
         let (target, from) = (havre_sip::Target::Agent("advocate-fr".parse().unwrap()), identity("line"));
-        net.command(havre, Command::Dial { leg: LEG, target, from, sdp: Some(sdp(OFFER)), account: None });
+        net.command(
+            havre,
+            Command::Dial { leg: LEG, target, from, sdp: Some(sdp(OFFER).into()), account: None },
+        );
         let (mut told, mut desk_told) = (Vec::new(), Vec::new());
         for second in 0..200 {
             net.run(secs(1));

@@ -26,7 +26,7 @@ fn talking() -> (Net, usize, usize, usize, Replaces) {
     net.registers(desk, "advocate-fr", "secret-fr", Transport::Udp);
     net.run(ms(200));
     let target = Target::Agent(agent());
-    let sdp = Some(sdp(OFFER));
+    let sdp = Some(sdp(OFFER).into());
     net.command(havre, Command::Dial { leg: OFFER_LEG, target, from: identity("line"), sdp, account: None });
     net.run(ms(50));
     let leg = net.incoming(desk);
@@ -45,7 +45,7 @@ fn take_over(net: &mut Net, soft: usize, user: &str, password: &str, of: Replace
     let target = Target::Instead { uri, path: path(Transport::Udp, OTHER_PHONE, HAVRE), of };
     let from = Identity { host: Some("havre.example".to_owned()), ..identity(user) };
     let account = Some(account(user, password));
-    net.command(soft, Command::Dial { leg: SOFT_LEG, target, from, sdp: Some(sdp(OFFER)), account });
+    net.command(soft, Command::Dial { leg: SOFT_LEG, target, from, sdp: Some(sdp(OFFER).into()), account });
     net.run(ms(400));
 }
 
@@ -89,7 +89,7 @@ fn a_device_of_the_account_takes_the_place_of_another() {
         let target = Target::Instead { uri, path: path(Transport::Udp, PHONE, HAVRE), of };
         let from = Identity { host: Some("havre.example".to_owned()), ..identity("advocate-fr") };
         let account = Some(account("advocate-fr", "secret-fr"));
-        net.command(desk, Command::Dial { leg, target, from, sdp: Some(sdp(OFFER)), account });
+        net.command(desk, Command::Dial { leg, target, from, sdp: Some(sdp(OFFER).into()), account });
         net.run(ms(400));
     };
     again(&mut net, dialog.clone(), LegId(11));
@@ -191,8 +191,8 @@ fn what_rfc_3891_refuses_is_refused() {
     assert_eq!(net.party(havre).endpoint.legs(), 1, "the talk goes on");
 }
 
-#[test]
-fn a_call_that_only_rings_is_not_replaced() {
+/// Havre rings at the desk phone; a second phone is there, and what it would have to name.
+fn ringing() -> (Net, usize, usize, usize, LegId, Replaces) {
     let mut net = Net::new(5);
     let havre = net.add("havre", HAVRE, gateway());
     let desk = net.add("desk", PHONE, phone());
@@ -200,20 +200,81 @@ fn a_call_that_only_rings_is_not_replaced() {
     net.registers(desk, "advocate-fr", "secret-fr", Transport::Udp);
     net.run(ms(200));
     let target = Target::Agent(agent());
-    let sdp = Some(sdp(OFFER));
+    let sdp = Some(sdp(OFFER).into());
     net.command(havre, Command::Dial { leg: OFFER_LEG, target, from: identity("line"), sdp, account: None });
     net.run(ms(50));
     let leg = net.incoming(desk);
+    let dialog = net.party(desk).endpoint.replaces(leg).expect("an early dialog");
+    (net, havre, desk, soft, leg, dialog)
+}
+
+/// RFC 3891 §3: an early dialog is replaced where whoever is asked has begun it, answered and cancelled.
+#[test]
+fn a_call_of_ours_that_rings_is_picked_up_by_another_device() {
+    let (mut net, havre, desk, soft, leg, dialog) = ringing();
+    take_over(&mut net, soft, "advocate-fr", "secret-fr", dialog.clone());
+    assert_eq!(refusal(&net.events(soft)), Some(481), "nothing has rung: there is no dialog");
     net.command(desk, Command::Progress { leg, status: 180 });
     net.run(ms(50));
-    let named = Replaces {
-        call_id: "unknown".to_owned(),
-        to_tag: "0123456789abcdef".to_owned(),
-        from_tag: "1".to_owned(),
-        early_only: true,
-    };
-    take_over(&mut net, soft, "advocate-fr", "secret-fr", named);
+    net.events(havre);
+    // For others there is none, and another far side is another dialog.
+    take_over(&mut net, soft, "advocate-en", "secret-en", dialog.clone());
     assert_eq!(refusal(&net.events(soft)), Some(481));
+    let other = Replaces { from_tag: "nobody".to_owned(), ..dialog.clone() };
+    take_over(&mut net, soft, "advocate-fr", "secret-fr", other);
+    assert_eq!(refusal(&net.events(soft)), Some(481));
+    assert!(net.events(havre).iter().all(|event| !matches!(event, Event::Replacing { .. })));
+    // Only an answered call is spared by `early-only`.
+    for early_only in [true, false] {
+        let named = Replaces { early_only, ..dialog.clone() };
+        take_over(&mut net, soft, "advocate-fr", "secret-fr", named);
+        let events = net.events(havre);
+        let taken = events.iter().find_map(|event| match event {
+            Event::Replacing { leg, replaced: OFFER_LEG, early: true, .. } => Some(*leg),
+            _ => None,
+        });
+        let taken = taken.expect("it is asked");
+        if early_only {
+            net.command(havre, Command::Reject { leg: taken, status: 488 });
+            net.run(ms(100));
+            assert_eq!(refusal(&net.events(soft)), Some(488));
+            assert_eq!(net.party(havre).endpoint.legs(), 1, "it rings on");
+            continue;
+        }
+        net.take_log();
+        net.answers(havre, taken);
+        net.hangs_up(havre, OFFER_LEG, Cause::Withdrawn);
+        net.run(ms(100));
+        let log = net.take_log();
+        assert!(log.contains("soft Answered with SDP") && log.contains("havre Confirmed"), "{log}");
+        assert!(log.contains("havre > desk CANCEL") && log.contains("desk Ended by Cancelled"), "{log}");
+    }
+}
+
+/// RFC 3891 §3: one that somebody else has begun is not, whoever asks.
+#[test]
+fn a_call_to_us_that_rings_is_not_replaced() {
+    let mut net = Net::new(5);
+    let havre = net.add("havre", HAVRE, gateway());
+    let desk = net.add("desk", PHONE, phone());
+    let soft = net.add("soft", OTHER_PHONE, phone());
+    let target = Target::Uri { uri: uri("sip:*40@havre.example"), path: path(Transport::Udp, PHONE, HAVRE) };
+    let from = Identity { host: Some("havre.example".to_owned()), ..identity("advocate-fr") };
+    let (sdp, account) = (Some(sdp(OFFER).into()), Some(account("advocate-fr", "secret-fr")));
+    net.command(desk, Command::Dial { leg: LegId(3), target, from, sdp, account });
+    net.run(ms(100));
+    let code = net.incoming(havre);
+    net.command(havre, Command::Progress { leg: code, status: 180 });
+    net.run(ms(50));
+    let ours = net.party(havre).endpoint.replaces(code).expect("an early dialog");
+    // As a device would name it to us: `to-tag` is ours.
+    let (to_tag, from_tag) = (ours.from_tag, ours.to_tag);
+    for early_only in [true, false] {
+        let (call_id, to_tag, from_tag) = (ours.call_id.clone(), to_tag.clone(), from_tag.clone());
+        let named = Replaces { call_id, to_tag, from_tag, early_only };
+        take_over(&mut net, soft, "advocate-fr", "secret-fr", named);
+        assert_eq!(refusal(&net.events(soft)), Some(481));
+    }
     assert_eq!(net.party(havre).endpoint.legs(), 1, "it rings on");
 }
 
@@ -232,7 +293,7 @@ fn only_who_may_use_it_is_told_of_it() {
     let challenge = net.answer_to(OTHER, &register(1, ""));
     let proof = authorization(&challenge, Method::Register, "sip:havre.example", "advocate-fr", "secret-fr");
     assert_eq!(status(&net.answer_to(OTHER, &register(2, &proof))), 200);
-    let (target, sdp) = (Target::Agent(agent()), Some(sdp(OFFER)));
+    let (target, sdp) = (Target::Agent(agent()), Some(sdp(OFFER).into()));
     net.command(havre, Command::Dial { leg: OFFER_LEG, target, from: identity("line"), sdp, account: None });
     net.run(ms(50));
     let received = net.received(OTHER);

@@ -48,7 +48,7 @@ impl Peer {
 
     fn dials(&mut self, leg: u64, uri_text: &str, remote: &str) -> Vec<Output> {
         let target = Target::Uri { uri: uri(uri_text), path: Path::tls(at(LISTENER), at(remote)) };
-        let (leg, from, sdp) = (LegId(leg), identity("line"), Some(sdp(OFFER)));
+        let (leg, from, sdp) = (LegId(leg), identity("line"), Some(sdp(OFFER).into()));
         self.havre
             .handle_input(Input::Command(Command::Dial { leg, target, from, sdp, account: None }), self.now);
         self.outputs()
@@ -243,7 +243,7 @@ fn a_trunk_over_tls_is_asked_for_its_name_and_told_where_we_hear_tls() {
     }
     let target = Target::Outside(to);
     let from = identity("+18335550100");
-    let dial = Command::Dial { leg: LegId(1), target, from, sdp: Some(sdp(OFFER)), account: None };
+    let dial = Command::Dial { leg: LegId(1), target, from, sdp: Some(sdp(OFFER).into()), account: None };
     peer.havre.handle_input(Input::Command(dial), peer.now);
     let outputs = peer.outputs();
     let [(flow, Some("carrier.example"))] = connections(&outputs)[..] else { panic!("{outputs:?}") };

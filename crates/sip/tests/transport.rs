@@ -123,7 +123,7 @@ fn a_large_request_goes_over_tcp_only_where_a_connection_is_open() {
         leg: LegId(1),
         target: Target::Uri { uri: uri("sip:x@198.51.100.7"), path: path(Transport::Udp, HAVRE, to) },
         from: identity("line"),
-        sdp: Some(large.clone()),
+        sdp: Some(large.clone().into()),
         account: None,
     };
     let mut peer = Peer::connected(gateway());

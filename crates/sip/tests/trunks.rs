@@ -68,7 +68,7 @@ impl Net {
     fn calls_out(&mut self, at: usize, leg: LegId, to: Outside) {
         let target = Target::Outside(to);
         let from = identity(LINE);
-        self.command(at, Command::Dial { leg, target, from, sdp: Some(sdp(OFFER)), account: None });
+        self.command(at, Command::Dial { leg, target, from, sdp: Some(sdp(OFFER).into()), account: None });
     }
 
     fn dials_as(&mut self, at: usize, leg: LegId) {
@@ -77,7 +77,7 @@ impl Net {
             path: path(Transport::Udp, CARRIER, HAVRE),
         };
         let from = identity("+14165550123");
-        self.command(at, Command::Dial { leg, target, from, sdp: Some(sdp(OFFER)), account: None });
+        self.command(at, Command::Dial { leg, target, from, sdp: Some(sdp(OFFER).into()), account: None });
     }
 
     fn ended(&mut self, at: usize) -> Option<(EndedBy, Option<u16>, Cause)> {

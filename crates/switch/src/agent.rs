@@ -51,12 +51,14 @@ impl Switch {
     pub(crate) fn dial_agent(&mut self, leg: LegId, now: Now) {
         let Some(entry) = self.legs.get_mut(&leg) else { return };
         let Role::Agent { call, ref agent, browser, part } = entry.role else { return };
-        if part == Part::Replacing {
-            return self.answer_replacing(leg, now);
+        match part {
+            Part::Replacing => return self.answer_replacing(leg, now),
+            Part::PickingUp => return self.answer_picking_up(leg, now),
+            _ => {}
         }
         let agent = agent.clone();
         let interpreter = matches!(part, Part::Offered { interpreter: true, .. });
-        let Some(sdp) = entry.session().map(havre_media::sdp::Session::offer) else { return };
+        let Some((v4, v6)) = entry.session().map(havre_media::sdp::Session::offers) else { return };
         let reader = self.agents.get(&agent).map_or(Spoken::En, |profile| profile.ui_language);
         let Some(caller) = self.calls.get(&call).map(|entry| &entry.call) else { return };
         let telephone = if browser { None } else { self.outsiders.phones.get(&agent).cloned() };
@@ -77,7 +79,7 @@ impl Switch {
             };
             (from, target)
         };
-        let sdp = Some(sdp.into());
+        let sdp = Some(sip::DialOffer::new(v4.into(), v6.into()));
         self.command_sip(sip::Command::Dial { leg, target, from, sdp, account: None }, now);
         self.sip.belongs(leg, call);
     }
@@ -113,7 +115,12 @@ impl Switch {
             {
                 self.on_taken_over(leg, now);
             }
-            (sip::Event::NotConfirmed { .. }, Part::Replacing) => {
+            (sip::Event::Confirmed { sdp, .. }, Part::PickingUp)
+                if self.take_answer(leg, sdp.as_deref(), now) =>
+            {
+                self.on_picked_up(leg, now);
+            }
+            (sip::Event::NotConfirmed { .. }, Part::Replacing | Part::PickingUp) => {
                 self.fail_agent_leg(leg, Cause::AgentLost, now);
             }
             (sip::Event::Detached { .. }, Part::Talking) => self.on_detached(leg, call, now),
@@ -130,6 +137,10 @@ impl Switch {
             (sip::Event::Ended { .. }, Part::Replacing) => {
                 self.forget_leg(leg);
                 self.on_not_taken_over(leg, now);
+            }
+            (sip::Event::Ended { .. }, Part::PickingUp) => {
+                self.forget_leg(leg);
+                self.pick_ups.remove(&leg);
             }
             (sip::Event::Ended { by, cause, .. }, Part::Offered { .. }) => {
                 if let Some(ended) = self.forget_leg(leg) {
@@ -158,7 +169,12 @@ impl Switch {
                 self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
             }
             Part::Returning => self.on_returned(leg, now),
-            Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked | Part::Replacing | Part::Talking => {}
+            Part::Asked { .. }
+            | Part::Briefed { .. }
+            | Part::Thanked
+            | Part::Replacing
+            | Part::PickingUp
+            | Part::Talking => {}
         }
     }
 
@@ -248,6 +264,7 @@ impl Switch {
             }
             Role::Agent { part: Part::Returning, .. } => self.on_not_returned(leg, sip::EndedBy::Us),
             Role::Agent { part: Part::Replacing, .. } => self.on_not_taken_over(leg, now),
+            Role::Agent { part: Part::PickingUp, .. } => drop(self.pick_ups.remove(&leg)),
             // No port of ours is no fault of the phone: it is asked again soon, as after a refused claim.
             _ if cause == Cause::Overloaded => self.on_offer_ended(ended, WithdrawReason::Claimed, now),
             _ => self.on_offer_ended(ended, WithdrawReason::Unreachable, now),

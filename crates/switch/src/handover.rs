@@ -1,11 +1,13 @@
-//! An advocate in a talk who goes on with it on another device of theirs: it has called with `Replaces` (RFC 3891).
+//! An advocate who goes on with a talk on another device of theirs, or takes a call there that rings elsewhere: it has called
+//! with `Replaces` (RFC 3891).
 //!
 //! The two devices overlap: the caller hears the first one until the second one has acknowledged its answer. From there on
-//! it is as with a browser that has returned.
+//! it is as with a browser that has returned. What only rings goes on ringing until then, too, and whoever is first has the call.
 
 use bytes::Bytes;
 use havre_call::{End, Input as CallInput};
-use havre_model::{AgentId, LegId, Now};
+use havre_model::{AgentId, Cause, LegId, Now, OfferId};
+use havre_queue as queue;
 use havre_sip as sip;
 
 use crate::leg::{Leg, Part, Role};
@@ -15,7 +17,66 @@ use crate::switch::Switch;
 /// RFC 3261 §21.4.27: another one is on its way into the same talk, or the talk is about to begin.
 const PENDING: u16 = 491;
 
+/// What a device wants that has called for a call that rings on another one.
+#[derive(Debug)]
+pub(crate) struct PickUp {
+    offer: OfferId,
+    /// The leg that rings.
+    rings: LegId,
+    /// The SDP offer of its INVITE; `None` asks for ours.
+    sdp: Option<Bytes>,
+}
+
 impl Switch {
+    /// A device of the account whose leg `rings` is would answer that call.
+    pub(crate) fn on_picking_up(
+        &mut self,
+        leg: LegId,
+        rings: LegId,
+        sdp: Option<Bytes>,
+        web: bool,
+        now: Now,
+    ) {
+        let Some(Leg {
+            shard, role: Role::Agent { call, agent, part: Part::Offered { offer, .. }, .. }, ..
+        }) = self.legs.get(&rings)
+        else {
+            self.command_sip(sip::Command::Reject { leg, status: PENDING }, now);
+            return;
+        };
+        let (shard, call, agent, offer) = (*shard, *call, agent.clone(), *offer);
+        self.pick_ups.insert(leg, PickUp { offer, rings, sdp });
+        let srtp = self.srtp_of(&agent);
+        let role = Role::Agent { call, agent, browser: web, part: Part::PickingUp };
+        self.add_leg(leg, Leg::new(shard, role, srtp));
+        self.sip.belongs(leg, call);
+    }
+
+    /// Sockets are bound: answer.
+    pub(crate) fn answer_picking_up(&mut self, leg: LegId, now: Now) {
+        let sdp = self.pick_ups.get_mut(&leg).and_then(|pick_up| pick_up.sdp.take());
+        self.answer_invite(leg, sdp, now);
+    }
+
+    /// It has acknowledged our answer: the offer is answered by it, unless that is over, or another device was first.
+    pub(crate) fn on_picked_up(&mut self, leg: LegId, now: Now) {
+        let Some(PickUp { offer, rings, .. }) = self.pick_ups.remove(&leg) else { return };
+        let rung = match self.legs.get(&rings).map(|leg| &leg.role) {
+            Some(Role::Agent { part: part @ Part::Offered { .. }, .. }) => Some(*part),
+            _ => None,
+        };
+        let (Some(rung), Some(place)) = (rung, self.offers.get_mut(&offer).filter(|of| **of == rings)) else {
+            self.drop_leg(leg, Cause::Withdrawn, now);
+            return;
+        };
+        *place = leg;
+        if let Some(Leg { role: Role::Agent { part, .. }, .. }) = self.legs.get_mut(&leg) {
+            *part = rung;
+        }
+        self.drop_leg(rings, Cause::Withdrawn, now);
+        self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
+    }
+
     /// A device of the account whose leg `replaced` is wants its place.
     pub(crate) fn on_replacing(
         &mut self,

@@ -1,5 +1,7 @@
 //! What each leg is for, and how far its media is.
 
+use std::net::IpAddr;
+
 use havre_media::Codec;
 use havre_media::sdp::{self, Srtp};
 use havre_model::{AgentId, CallId, LegId, OfferId};
@@ -23,6 +25,8 @@ pub(crate) struct Leg {
     pub(crate) role: Role,
     /// Whether its media is to be SRTP; as configured when it began.
     pub(crate) srtp: Srtp,
+    /// Where it was called from, if it was: an offer of ours, asked for there, names an address that can be reached.
+    pub(crate) there: Option<IpAddr>,
     /// Who rings, of a call of ours, has made an offer before the answer: what became of it.
     pub(crate) early: Option<Box<sdp::Session>>,
     /// What SDP agreed upon, last.
@@ -72,6 +76,8 @@ pub(crate) enum Part {
     Returning,
     /// Has called to take the place of another device in its talk.
     Replacing,
+    /// Has called to take the call that rings on another device.
+    PickingUp,
     /// Confirmed by the queue.
     Talking,
 }
@@ -81,7 +87,7 @@ impl Part {
     pub(crate) const fn offer(self) -> Option<OfferId> {
         match self {
             Self::Offered { offer, .. } | Self::Asked { offer } | Self::Briefed { offer } => Some(offer),
-            Self::Thanked | Self::Returning | Self::Replacing | Self::Talking => None,
+            Self::Thanked | Self::Returning | Self::Replacing | Self::PickingUp | Self::Talking => None,
         }
     }
 }
@@ -93,6 +99,7 @@ impl Leg {
             media: Media::Opening,
             role,
             srtp,
+            there: None,
             early: None,
             agreed: None,
             reported: (0, 0),

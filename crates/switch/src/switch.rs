@@ -15,6 +15,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::feature;
+use crate::handover::PickUp;
 use crate::io::{BrowserMedia, Configuration, Input, MediaInput, Output, Outsiders, ReloadPlan, SrtpPolicy};
 use crate::leg::{DialledLegs, Leg, Media, Part, Role};
 use crate::library::Library;
@@ -41,6 +42,7 @@ pub struct Switch {
     pub(crate) offers: HashMap<OfferId, LegId>,
     /// Agents in a talk whose browser went away, or who are about to go on with it on another device.
     pub(crate) returning: HashMap<AgentId, Returning>,
+    pub(crate) pick_ups: HashMap<LegId, PickUp>,
     /// Legs of pages whose connection is gone, while their talks go on.
     pub(crate) detached: HashMap<AgentId, LegId>,
     pub(crate) dialled: DialledLegs,
@@ -128,6 +130,7 @@ impl Switch {
             closing: HashMap::new(),
             offers: HashMap::new(),
             returning: HashMap::new(),
+            pick_ups: HashMap::new(),
             detached: HashMap::new(),
             dialled: DialledLegs::default(),
             wakeups: Wakeups::default(),
@@ -300,9 +303,16 @@ impl Switch {
                         );
                     }
                 }
+                self.is_called_from(leg, path);
             }
-            sip::Event::Replacing { leg, replaced, offer, path } => {
-                self.on_replacing(leg, replaced, offer, path.transport.is_web(), now);
+            sip::Event::Replacing { leg, replaced, early, offer, path } => {
+                let web = path.transport.is_web();
+                if early {
+                    self.on_picking_up(leg, replaced, offer, web, now);
+                } else {
+                    self.on_replacing(leg, replaced, offer, web, now);
+                }
+                self.is_called_from(leg, path);
             }
             sip::Event::Registered { agent, .. } => {
                 if !self.sip.has_browser(&agent) {
@@ -387,6 +397,9 @@ impl Switch {
         let mut session = sdp::Session::new(local, id);
         if let Some(other) = self.rtp_advertise_other {
             session.also_at(other);
+        }
+        if let Some(there) = entry.there {
+            session.speak_to(there);
         }
         entry.media = Media::Open(Box::new(session));
         let offer = match &entry.role {
@@ -534,6 +547,13 @@ impl Switch {
         let command = media::Command::Open { leg: id, face };
         self.outputs.push_back(Output::Media { shard: leg.shard, command });
         self.legs.insert(id, leg);
+    }
+
+    /// Its sockets are not bound yet, so that nothing was described.
+    fn is_called_from(&mut self, leg: LegId, path: sip::Path) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.there = Some(path.remote.ip());
+        }
     }
 
     /// The far side ended it.

@@ -79,6 +79,18 @@ impl Sipp {
         (Self::new(scenario).on_host(host, 5060).audio(media.port()).start(line.sip()), media)
     }
 
+    /// Another device of `account`, which calls in the place of the one whose dialog this is.
+    #[must_use]
+    pub fn other_device(line: &Line, account: &str, scenario: &str, host: Host, replaces: &str) -> Self {
+        Self::new(scenario)
+            .on_host(host, 5060)
+            .called("line")
+            .key("from", account)
+            .key("replaces", replaces)
+            .with("-au", account)
+            .with("-ap", &line.password(account))
+    }
+
     /// Repeats nothing, and takes what is repeated to it for messages of their own.
     #[must_use]
     pub fn seeing_repetitions(mut self) -> Self {
@@ -253,25 +265,42 @@ impl Run {
         })
     }
 
+    /// The dialog of an answered call to it, as another device has to name it (RFC 3891).
+    #[track_caller]
+    pub fn dialog(&self) -> String {
+        dialog(&self.hears("ACK sip:", Duration::from_secs(8)))
+    }
+
+    /// The same of a call that rings.
+    #[track_caller]
+    pub fn early_dialog(&self) -> String {
+        let ringing = until("it to ring", Duration::from_secs(8), || {
+            self.log().into_iter().find(|m| m.sent && m.text.starts_with("SIP/2.0 180"))
+        });
+        dialog(&ringing.text)
+    }
+
     /// Tells the scenario to go on where it waits for a `MESSAGE`, as soon as it does: to hang up, to resume.
     ///
     /// SIPp has no console that survives being run by a program; it does match requests by Call-ID, from anywhere.
     /// One that comes too early ends its call with an error.
     #[track_caller]
     pub fn cue(&self) {
+        self.cue_within(Duration::from_secs(10));
+    }
+
+    /// The same, where it takes this long at most to come there.
+    #[track_caller]
+    pub fn cue_within(&self, limit: Duration) {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let scenario = std::fs::read_to_string(path(&self.scenario)).expect("the scenario is there");
         let (sent, answered) = before_cue(&scenario, self.cues.fetch_add(1, Ordering::Relaxed));
-        until(
-            &format!("{} to be at its cue, after {sent:?}", self.scenario),
-            Duration::from_secs(10),
-            || {
-                let log = self.log();
-                let mut of_it = log.iter().filter(|m| m.text.lines().any(|line| line == sent));
-                let done = |m: &Logged| m.sent != answered && !m.text.starts_with("SIP/2.0 100");
-                of_it.any(done).then_some(())
-            },
-        );
+        until(&format!("{} to be at its cue, after {sent:?}", self.scenario), limit, || {
+            let log = self.log();
+            let mut of_it = log.iter().filter(|m| m.text.lines().any(|line| line == sent));
+            let done = |m: &Logged| m.sent != answered && !m.text.starts_with("SIP/2.0 100");
+            of_it.any(done).then_some(())
+        });
         assert!(!self.tcp, "a cue is a datagram: give a TCP scenario pauses instead");
         let socket = UdpSocket::bind((self.ip, 0)).expect("a UDP port");
         let (ip, port, call_id) = (self.ip, self.port, &self.call_id);
@@ -307,6 +336,17 @@ impl Run {
     pub const fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+/// The dialog of a message that the line began: `to-tag` is the line's, whom the header is sent to.
+#[track_caller]
+fn dialog(message: &str) -> String {
+    let line_of = |name: &str| {
+        let line = message.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} in {message}")).trim().to_owned()
+    };
+    let tag = |name: &str| line_of(name).split_once(";tag=").expect("a tag").1.to_owned();
+    format!("{};to-tag={};from-tag={}", line_of("Call-ID: "), tag("From: "), tag("To: "))
 }
 
 /// The file of a scenario.

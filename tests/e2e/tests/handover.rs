@@ -19,27 +19,6 @@ fn talking(line: &Line) -> (Baresip, Run, Media) {
     (caller, desk, media)
 }
 
-/// The desk phone's dialog, as another phone has to name it: `to-tag` is the line's.
-fn dialog(desk: &Run) -> String {
-    let ack = desk.hears("ACK sip:", SOON);
-    let line_of = |name: &str| {
-        let line = ack.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_else(|| panic!("{name} in {ack}")).trim().to_owned()
-    };
-    let tag = |name: &str| line_of(name).split_once(";tag=").expect("a tag").1.to_owned();
-    format!("{};to-tag={};from-tag={}", line_of("Call-ID: "), tag("From: "), tag("To: "))
-}
-
-fn soft(line: &Line, scenario: &str, account: &str, host: Host, replaces: &str) -> Sipp {
-    Sipp::new(scenario)
-        .on_host(host, 5060)
-        .called("line")
-        .key("from", account)
-        .key("replaces", replaces)
-        .with("-au", account)
-        .with("-ap", &line.password(account))
-}
-
 #[test]
 fn a_soft_phone_takes_a_call_over_from_the_desk_phone() {
     let line = Line::demo().start();
@@ -47,8 +26,9 @@ fn a_soft_phone_takes_a_call_over_from_the_desk_phone() {
     let (caller, mut desk, _audio) = talking(&line);
     let host = Host::claim();
     let media = Media::open(host.ip(), Some((900.0, -12.0)));
-    let mut soft =
-        soft(&line, "take_over", "advocate-en", host, &dialog(&desk)).audio(media.port()).start(line.sip());
+    let mut soft = Sipp::other_device(&line, "advocate-en", "take_over", host, &desk.dialog())
+        .audio(media.port())
+        .start(line.sip());
     // The desk phone gets its BYE, which says that nobody hung up.
     desk.finish(SOON);
     let bye = desk.received().into_iter().find(|message| message.starts_with("BYE")).expect("a BYE");
@@ -67,13 +47,41 @@ fn a_soft_phone_takes_a_call_over_from_the_desk_phone() {
 }
 
 #[test]
+fn a_soft_phone_picks_up_what_rings_at_the_desk_phone() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let (mut desk, _silence) = Sipp::phone(&line, "advocate-en", "advocate_rings");
+    let mut caller = Baresip::caller(440.0).start();
+    caller.dial_line(&line, TOLL_FREE);
+    caller.talks(SOON);
+    caller.press("1");
+    let host = Host::claim();
+    let media = Media::open(host.ip(), Some((900.0, -12.0)));
+    let mut soft = Sipp::other_device(&line, "advocate-en", "take_over", host, &desk.early_dialog())
+        .audio(media.port())
+        .start(line.sip());
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    // RFC 3891 §3: what rang is cancelled, and is told that nobody gave up.
+    desk.finish(SOON);
+    let cancel = desk.hears("CANCEL sip:", SOON);
+    assert!(cancel.contains("Reason: SIP;cause=200;text=\"Call completed elsewhere\""), "{cancel}");
+    media.hears_tone(440.0, SOON);
+    caller.hears_tone(900.0, SOON);
+    soft.cue();
+    soft.finish(SOON);
+    until("the caller to be hung up on", SOON, || caller.has_hung_up().then_some(()));
+    events.wait("ended", 1, SOON);
+    line.api().wait_for_state("advocate-en", "wrap_up");
+}
+
+#[test]
 fn another_account_and_a_trunk_take_nothing_over() {
     let line = Line::demo().start();
     let events = line.events();
     let (mut caller, desk, media) = talking(&line);
-    let replaces = dialog(&desk);
-    let mut other =
-        soft(&line, "take_over_refused", "advocate-fr", Host::claim(), &replaces).start(line.sip());
+    let replaces = desk.dialog();
+    let mut other = Sipp::other_device(&line, "advocate-fr", "take_over_refused", Host::claim(), &replaces)
+        .start(line.sip());
     other.finish(SOON);
     // What comes from a trunk is a caller, whatever it names.
     let mut trunk = Sipp::new("caller_replaces").key("replaces", &replaces).start(line.sip());

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use havre_e2e::{Authority, Line, LineBuilder, Media, Sipp, until};
+use havre_e2e::{Authority, Host, Line, LineBuilder, Media, Sipp, until};
 
 const SOON: Duration = Duration::from_secs(8);
 const HERE: Ipv6Addr = Ipv6Addr::LOCALHOST;
@@ -185,4 +185,44 @@ fn a_caller_on_ipv6_talks_to_an_advocate_on_ipv4() {
     call.cue();
     call.finish(SOON);
     until("the advocate to be hung up on", SOON, || advocate.has_hung_up().then_some(()));
+}
+
+/// A phone that has no other address can do nothing with an offer of media at an IPv4 one.
+#[test]
+fn an_advocate_on_ipv6_is_offered_media_there_and_so_is_a_caller_who_asks_for_an_offer() {
+    let port = free_port();
+    let line = line(port, "7800-8199").start();
+    let events = line.events();
+    let at = free_port();
+    let mut registration = Sipp::registration("advocate-en", &line.password("advocate-en"), Host::claim())
+        .at_ipv6(at)
+        .key("contact", &format!("[::1]:{at}"))
+        .start((HERE, port).into());
+    registration.finish(SOON);
+    line.api().wait_for_state("advocate-en", "ready");
+    let audio = Media::open(HERE, Some((700.0, -12.0)));
+    let mut phone = Sipp::new("advocate").at_ipv6(at).audio(audio.port()).start((HERE, port).into());
+
+    let host = Host::claim();
+    let media = Media::open(host.ip(), Some((440.0, -12.0)));
+    let mut call = Sipp::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
+    until("the greeting", SOON, || media.first_packet());
+    media.press("1");
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    let offer = phone.hears("INVITE sip:", SOON);
+    assert!(offer.contains("c=IN IP6 ::1") && !offer.contains("IN IP4"), "{offer}");
+    audio.hears_tone(440.0, SOON);
+    media.hears_tone(700.0, SOON);
+    call.cue();
+    call.finish(SOON);
+    phone.finish(SOON);
+
+    let media = Media::open(HERE, None);
+    let late = Sipp::new("late_offer").at_ipv6(free_port()).audio(media.port());
+    let mut late = late.start((HERE, port).into());
+    let offer = late.hears("SIP/2.0 200", SOON);
+    assert!(offer.contains("c=IN IP6 ::1") && !offer.contains("IN IP4"), "{offer}");
+    until("the greeting", SOON, || media.first_packet());
+    late.cue();
+    late.finish(SOON);
 }

@@ -60,7 +60,7 @@ impl Crowd {
         };
         let account = self.plan.caller_account.clone();
         self.schedule(now.mono + self.plan.patience, number, Due::LosePatience);
-        self.command(CALLERS, Command::Dial { leg, target, from, sdp: Some(sdp), account }, now);
+        self.command(CALLERS, Command::Dial { leg, target, from, sdp: Some(sdp.into()), account }, now);
     }
 
     pub(super) fn on_due(&mut self, number: u32, due: Due, now: Now) {

@@ -329,7 +329,7 @@ impl World {
         self.serial += 1;
         let leg = LegId(self.serial);
         let (port, mut session) = self.session();
-        let sdp = Some(session.offer().into());
+        let sdp = Some(bytes::Bytes::from(session.offer()).into());
         let target = Target::Agent(agent.parse::<AgentId>().unwrap());
         let from = Identity { display: String::new(), user: "line".into(), host: None };
         self.legs.insert(leg, Leg { port, session, remote: None, peer: Some(caller), agent: Some(agent) });

@@ -1,7 +1,7 @@
 //! One leg's side of an SDP session, through all its offers and answers.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use zeroize::Zeroizing;
 
@@ -104,10 +104,32 @@ impl Session {
         }
     }
 
-    /// The ports are there at this address of the other family, too: whoever offers media at such a one is answered with it
-    /// (RFC 6157 §4.1.1), and offers of ours go on to name it from then on.
+    /// The ports are there at this address of the other family, too: whoever offers media at such a one, or answers with one, is
+    /// told that (RFC 6157 §4.1.1), from then on. Not for a browser, which has its candidates.
     pub fn also_at(&mut self, other: IpAddr) {
-        self.other = Some(other).filter(|other| other.is_ipv4() != self.local.addr.is_ipv4());
+        let plain = self.local.browser.is_none();
+        self.other = Some(other).filter(|other| plain && other.is_ipv4() != self.local.addr.is_ipv4());
+    }
+
+    /// From now on, as far as there is a choice: of the address that whoever is there can reach.
+    pub fn speak_to(&mut self, there: IpAddr) {
+        if let Some(other) = &mut self.other
+            && there.to_canonical().is_ipv4() == other.is_ipv4()
+        {
+            std::mem::swap(&mut self.local.addr, other);
+        }
+    }
+
+    /// Our offer, as it reads for whoever is reached over IPv4, and over IPv6. The answer shows which of the two it was.
+    pub fn offers(&mut self) -> (Vec<u8>, Vec<u8>) {
+        let over = |there: IpAddr| {
+            let mut session = self.clone();
+            session.speak_to(there);
+            session.offer()
+        };
+        let both = (over(Ipv4Addr::LOCALHOST.into()), over(Ipv6Addr::LOCALHOST.into()));
+        let _usual = self.offer();
+        both
     }
 
     /// How far we want media to flow from the next offer or answer on. To hold the far side: `SendOnly`, or
@@ -149,7 +171,7 @@ impl Session {
             }
         }
         let Choice { place, common, crypto, negotiated } = outcome?;
-        self.follow_family(theirs.media[place].connection.or(theirs.connection));
+        self.follow(theirs.media[place].connection.or(theirs.connection));
         self.crypto = crypto.into_iter().collect();
         self.formats = Formats {
             codecs: common.first_of_each().into_iter().map(|(codec, pt)| (pt, codec)).collect(),
@@ -190,6 +212,7 @@ impl Session {
             .ok_or(Rejected::NoAudio)?;
         let common = Common::of(media, &self.local);
         let mut negotiated = agree(&theirs, media, &common, self.stance(true))?;
+        let connection = media.connection.or(theirs.connection);
         // Whoever answers with keys sends what only they open, whatever the profile says.
         let must = is_secure(media) || !media.crypto.is_empty();
         negotiated.srtp = self.secure(must, |sdes| sdes.accept(&media.crypto))?.map(Box::new);
@@ -208,15 +231,16 @@ impl Session {
             if common.events.is_empty() { Vec::new() } else { self.formats.events.clone() };
         negotiated.comfort_noise &= self.formats.comfort_noise;
         negotiated.rtcp_mux &= self.rtcp_mux;
+        self.follow(connection);
         Ok(negotiated)
     }
 
-    /// Speaks of the address that the far side's can reach.
-    fn follow_family(&mut self, theirs: Option<Address>) {
-        if let (Some(Address::Ip(theirs)), Some(other)) = (theirs, &mut self.other)
-            && theirs.is_ipv4() == other.is_ipv4()
+    /// Speaks of the address that the far side's can reach. One that means nobody (held, the old way) says nothing.
+    fn follow(&mut self, theirs: Option<Address>) {
+        if let Some(Address::Ip(theirs)) = theirs
+            && !theirs.is_unspecified()
         {
-            std::mem::swap(&mut self.local.addr, other);
+            self.speak_to(theirs);
         }
     }
 

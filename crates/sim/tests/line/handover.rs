@@ -1,4 +1,4 @@
-//! An advocate who goes on with a caller on another phone of the same account (RFC 3891).
+//! An advocate who goes on with a caller, or answers one, on another phone of the same account (RFC 3891).
 
 use havre_sim::{Advocate, Caller, TOLL_FREE, World};
 
@@ -192,4 +192,78 @@ fn another_advocate_does_not_get_the_caller() {
     assert!(caller.talks() && desk.is_with_a_caller(), "{}", world.log());
     caller.hangs_up();
     world.assert_quiet();
+}
+
+/// It rings at the desk of `advocate-en`; a phone that was switched on since has not been rung.
+fn ringing() -> (World, Caller, Advocate, Advocate) {
+    let world = World::staffed_by(&["advocate-en"]);
+    let (caller, desk) = (world.caller(), world.advocate("advocate-en"));
+    caller.dials(TOLL_FREE);
+    world.advance(secs(1));
+    caller.presses('1');
+    world.advance(secs(2));
+    let soft = world.second_phone("advocate-en");
+    world.advance(secs(1));
+    (world, caller, desk, soft)
+}
+
+#[test]
+fn a_call_that_rings_at_the_desk_is_picked_up_on_the_other_phone() {
+    let (world, caller, desk, soft) = ringing();
+    soft.takes_over(desk.ringing_dialog());
+    world.advance(secs(2));
+    assert!(caller.talks() && soft.is_with_a_caller() && !desk.is_on_the_phone(), "{}", world.log());
+    assert_eq!(caller.hears().as_deref(), Some("advocate-en (2)"), "{}", world.log());
+    soft.hangs_up();
+    world.advance(secs(1));
+    assert!(!caller.is_on_the_phone() && world.happened("advocate-en", "> wrap up"), "{}", world.log());
+    world.assert_quiet();
+}
+
+#[test]
+fn of_a_phone_that_picks_up_and_one_that_answers_one_has_the_call() {
+    for after in [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 80] {
+        let (world, caller, desk, soft) = ringing();
+        soft.takes_over(desk.ringing_dialog());
+        world.advance(millis(after));
+        if desk.rings() {
+            desk.answers();
+        }
+        world.advance(secs(5));
+        let log = world.log();
+        assert!(caller.talks(), "after {after} ms\n{log}");
+        assert!(desk.is_with_a_caller() != soft.is_with_a_caller(), "after {after} ms\n{log}");
+        caller.hangs_up();
+        world.advance(secs(40));
+        assert!(!desk.is_on_the_phone() && !soft.is_on_the_phone(), "after {after} ms\n{log}");
+        world.assert_quiet();
+    }
+}
+
+#[test]
+fn a_caller_who_hangs_up_while_a_phone_picks_up_leaves_nothing_behind() {
+    for after in [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 80] {
+        let (world, caller, desk, soft) = ringing();
+        soft.takes_over(desk.ringing_dialog());
+        world.advance(millis(after));
+        caller.hangs_up();
+        world.advance(secs(40));
+        let log = world.log();
+        assert!(!desk.is_on_the_phone() && !soft.is_on_the_phone(), "after {after} ms\n{log}");
+        world.assert_quiet();
+    }
+}
+
+#[test]
+fn a_phone_that_dies_while_it_picks_up_takes_nothing_from_the_one_that_rings() {
+    let (world, caller, desk, soft) = ringing();
+    // Its 200 is never acknowledged.
+    soft.loses("ACK");
+    soft.takes_over(desk.ringing_dialog());
+    world.advance(secs(2));
+    desk.answers();
+    world.advance(secs(60));
+    assert!(caller.talks() && desk.is_with_a_caller() && !soft.is_with_a_caller(), "{}", world.log());
+    caller.hangs_up();
+    world.advance(secs(40));
 }

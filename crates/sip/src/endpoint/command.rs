@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use havre_model::{Cause, LegId, Peer};
 
-use super::{Account, Command, EndedBy, Endpoint, Event, Identity, Target};
+use super::{Account, Command, DialOffer, EndedBy, Endpoint, Event, Identity, Target};
 use crate::config::Config;
 use crate::leg::{Destination, Dialling, ForCall, Leg, Party};
 use crate::registrar::Binding;
@@ -64,7 +63,7 @@ impl Endpoint {
         leg: LegId,
         target: Target,
         from: &Identity,
-        sdp: Option<Bytes>,
+        sdp: Option<DialOffer>,
         account: Option<Account>,
     ) {
         if self.legs.contains(leg) {

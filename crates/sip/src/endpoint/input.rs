@@ -84,6 +84,32 @@ pub enum Link {
     Web(FlowOwner),
 }
 
+/// What a call of ours offers: described for whoever is reached over IPv4, and over IPv6, where one address does for neither.
+/// Which it is, is known only where each of its INVITEs leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialOffer(Box<[Bytes; 2]>);
+
+impl DialOffer {
+    /// As it reads over IPv4, and over IPv6.
+    #[must_use]
+    pub fn new(v4: Bytes, v6: Bytes) -> Self {
+        Self(Box::new([v4, v6]))
+    }
+
+    /// What goes into an INVITE that takes this path.
+    pub(crate) fn over(&self, path: Path) -> Bytes {
+        let [v4, v6] = &*self.0;
+        if path.remote.ip().to_canonical().is_ipv4() { v4.clone() } else { v6.clone() }
+    }
+}
+
+impl From<Bytes> for DialOffer {
+    /// The same for everybody.
+    fn from(sdp: Bytes) -> Self {
+        Self::new(sdp.clone(), sdp)
+    }
+}
+
 /// Where a message goes or came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
@@ -216,7 +242,7 @@ pub enum Command {
         /// Who it shall seem to come from.
         from: Identity,
         /// Our offer; `None` asks the far side for one, to be answered by `Ack`.
-        sdp: Option<Bytes>,
+        sdp: Option<DialOffer>,
         /// Answers a digest challenge of this account's realm.
         account: Option<Account>,
     },

@@ -182,8 +182,8 @@ impl Endpoint {
         attestation
     }
 
-    /// Makes a leg of it; `replaced` is the one whose place it is to take.
-    pub(super) fn admit(&mut self, call: Waiting, replaced: Option<LegId>) {
+    /// Makes a leg of it; `replaced` is the one whose place it is to take, and whether that one only rings.
+    pub(super) fn admit(&mut self, call: Waiting, replaced: Option<(LegId, bool)>) {
         let Waiting { mut inbound, origin, called, line, caller, .. } = call;
         let config = self.stack.config.clone();
         let request = &inbound.request;
@@ -231,9 +231,9 @@ impl Endpoint {
         let ringing =
             Ringing { id, party, invite: inbound, dialog, tag: tag_text(tag), asked, reliable, replaces };
         let leg = Leg::new(id, vec![tag], State::Ringing(Box::new(ringing)));
-        if let (Some(replaced), Origin::Agent(agent)) = (replaced, &origin) {
+        if let (Some((replaced, early)), Origin::Agent(agent)) = (replaced, &origin) {
             self.legs.insert(leg.owned_by(agent.clone()));
-            self.stack.emit(Event::Replacing { leg: id, replaced, offer, path });
+            self.stack.emit(Event::Replacing { leg: id, replaced, early, offer, path });
             return;
         }
         self.legs.insert(leg);

@@ -11,7 +11,7 @@ mod shed;
 #[cfg(test)]
 mod tests;
 
-pub use input::{Account, Command, FlowOwner, Identity, Input, Link, Path, Target, Transport};
+pub use input::{Account, Command, DialOffer, FlowOwner, Identity, Input, Link, Path, Target, Transport};
 pub use output::{Caller, EndedBy, Event, Origin, Output};
 
 use std::sync::Arc;

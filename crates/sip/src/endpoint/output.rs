@@ -71,13 +71,15 @@ pub enum Event {
         /// Where it came from.
         path: Path,
     },
-    /// Another device of an account wants the place of an established leg of that account (RFC 3891): to be answered or
-    /// rejected like `Incoming`. The other leg is as it was.
+    /// Another device of an account wants the place of a leg of that account, or the call that rings there (RFC 3891): to be
+    /// answered or rejected like `Incoming`. The other leg is as it was.
     Replacing {
         /// The new leg.
         leg: LegId,
         /// The one whose place it wants.
         replaced: LegId,
+        /// It is a call of ours that nobody has answered.
+        early: bool,
         /// SDP; `None` asks for our offer.
         offer: Option<Bytes>,
         /// Where it came from.

@@ -1,16 +1,15 @@
 //! Calls of ours over trunks: one address after the other, until one takes the call.
 
-use bytes::Bytes;
 use havre_model::{Cause, LegId};
 
-use super::{EndedBy, Endpoint, Event, Identity};
+use super::{DialOffer, EndedBy, Endpoint, Event, Identity};
 use crate::config::Outside;
 use crate::leg::{Dialling, Leg, Party};
 use crate::trunk::News;
 
 impl Endpoint {
     /// Calls somebody outside in the name of the line.
-    pub(super) fn dial_outside(&mut self, leg: LegId, to: Outside, line: Identity, sdp: Option<Bytes>) {
+    pub(super) fn dial_outside(&mut self, leg: LegId, to: Outside, line: Identity, sdp: Option<DialOffer>) {
         // Whatever asks for it: no INVITE leaves for a number that the configuration does not name.
         if !self.stack.config.outside.contains(&to) {
             self.stack.counters.unnamed_numbers += 1;

@@ -17,7 +17,7 @@ pub(super) const TAG: &str = "replaces";
 impl Endpoint {
     /// The account is proven. Whatever it names but does not own gets the answer of what does not exist.
     pub(super) fn on_replacing(&mut self, inbound: Inbound, agent: AgentId) {
-        let replaced = match self.replaced_by(&inbound.request.headers, &agent) {
+        let (replaced, early) = match self.replaced_by(&inbound.request.headers, &agent) {
             Ok(replaced) => replaced,
             Err((status, why)) => return self.refuse(inbound, status, why, None),
         };
@@ -25,18 +25,19 @@ impl Endpoint {
         let caller = havre_model::Pii::new(Caller { number: None, display: None });
         let since = self.stack.mono();
         let call = Waiting { inbound, origin: Origin::Agent(agent), called, line: None, caller, since };
-        self.admit(call, Some(replaced));
+        self.admit(call, Some((replaced, early)));
     }
 
-    /// §3, in its order.
-    fn replaced_by(&self, headers: &Headers, agent: &AgentId) -> Result<LegId, (u16, &'static str)> {
+    /// §3, in its order: the leg, and whether it only rings.
+    fn replaced_by(&self, headers: &Headers, agent: &AgentId) -> Result<(LegId, bool), (u16, &'static str)> {
         if headers.has(&Name::Other(JOIN.into())) {
             return Err((400, "Replaces and Join"));
         }
         let Ok(Some(replaces)) = headers.replaces() else { return Err((400, "a bad Replaces")) };
         match self.legs.named_for(agent, &replaces, self.stack.mono()) {
             Named::Leg(_) if replaces.early_only => Err((486, "Replaces for an answered call")),
-            Named::Leg(leg) => Ok(leg),
+            Named::Leg(leg) => Ok((leg, false)),
+            Named::Early(leg) => Ok((leg, true)),
             Named::Over => Err((603, "Replaces for a call that is over")),
             Named::Nothing => Err((481, "Replaces for no call")),
         }

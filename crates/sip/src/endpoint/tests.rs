@@ -190,7 +190,7 @@ impl Storm {
                     leg,
                     target,
                     from,
-                    sdp: (!c.is_multiple_of(3)).then_some(sdp),
+                    sdp: (!c.is_multiple_of(3)).then(|| sdp.into()),
                     account: Some(account),
                 }
             }

@@ -8,13 +8,14 @@ use havre_model::{CallId, Cause, LegId, Peer, TrunkDown};
 use super::credentials::{Credentials, challenge_headers};
 use super::established::{Established, Exchange};
 use super::reliable::{EarlyAnswer, EarlyDialogs};
+use super::replaced::Rung;
 use super::session::{agreed, wish};
 use super::table::tag_text;
 use super::{Leg, Party, State, cause_of, over, respond, respond_busy, sdp_of};
 use crate::Method;
 use crate::dialog::{ALLOW, Dialog, PRODUCT, own_contact, with_sdp};
 use crate::digest::Session as Digest;
-use crate::endpoint::{Account, EndedBy, Event, Identity, Path};
+use crate::endpoint::{Account, DialOffer, EndedBy, Event, Identity, Path};
 use crate::stack::{ClientId, Inbound, LegTimer, Outcome, Purpose, Stack, Timer, User};
 use crate::timer::Alarm;
 use crate::trunk::{Attempt, Manners, News, why_of};
@@ -25,7 +26,7 @@ pub(crate) struct Dialling {
     pub(super) id: LegId,
     party: Party,
     pub(super) forks: Vec<Fork>,
-    sdp: Option<Bytes>,
+    sdp: Option<DialOffer>,
     account: Option<Account>,
     rang: bool,
     /// Over trunks: how far the present one is.
@@ -74,6 +75,8 @@ pub(super) struct Fork {
     lengthened: bool,
     /// Made by provisional answers that wanted a PRACK.
     pub(super) early: EarlyDialogs,
+    /// Made by any.
+    rung: Rung,
 }
 
 #[derive(Clone, Copy)]
@@ -96,7 +99,7 @@ impl Dialling {
         from: &Identity,
         call: Option<ForCall>,
         replaces: Option<&Replaces>,
-        sdp: Option<Bytes>,
+        sdp: Option<DialOffer>,
         account: Option<Account>,
     ) -> Leg {
         if to.is_empty() {
@@ -112,7 +115,8 @@ impl Dialling {
             let tag = stack.random_u64();
             tags.push(tag);
             let from = caller(stack, to.path, from);
-            let mut invite = build(stack, &to, from, &Manners::default(), tag, sdp.clone());
+            let offer = sdp.as_ref().map(|offer| offer.over(to.path));
+            let mut invite = build(stack, &to, from, &Manners::default(), tag, offer);
             if let Some(call) = call {
                 call.write(&mut invite);
             }
@@ -123,7 +127,7 @@ impl Dialling {
             let call_id = invite.headers.call_id().unwrap_or_default().to_owned();
             let client = stack.send_request(invite, to.path, User::Leg(id, Purpose::Dial));
             stack.trace.assign(&call_id, id, peer.clone());
-            forks.push(Fork { client, to, proved: false, lengthened: false, early: EarlyDialogs::default() });
+            forks.push(Fork::new(client, to));
         }
         let (trunk, failure, update) = (None, None, None);
         let dialling = Self { id, party, forks, sdp, account, rang: false, trunk, failure, update };
@@ -131,7 +135,7 @@ impl Dialling {
     }
 
     /// To be tried over trunks, by [`Self::try_over`].
-    pub(crate) fn over_trunks(id: LegId, party: Party, sdp: Option<Bytes>) -> Self {
+    pub(crate) fn over_trunks(id: LegId, party: Party, sdp: Option<DialOffer>) -> Self {
         let trunk = Some(OverTrunk::default());
         let (forks, failure, update) = (Vec::new(), None, None);
         Self { id, party, forks, sdp, account: None, rang: false, trunk, failure, update }
@@ -141,7 +145,8 @@ impl Dialling {
     pub(super) fn try_over(mut self: Box<Self>, stack: &mut Stack, attempt: Attempt, tag: u64) -> State {
         let Attempt { trunk, uri, path, from, manners, account, answer_within, ring_within } = attempt;
         let to = Destination { uri, path, phone: false };
-        let invite = build(stack, &to, from, &manners, tag, self.sdp.clone());
+        let offer = self.sdp.as_ref().map(|offer| offer.over(path));
+        let invite = build(stack, &to, from, &manners, tag, offer);
         let call_id = invite.headers.call_id().unwrap_or_default().to_owned();
         let client = stack.send_request(invite, path, User::Leg(self.id, Purpose::Dial));
         stack.trace.assign(&call_id, self.id, Peer::Trunk(trunk));
@@ -149,13 +154,7 @@ impl Dialling {
             stack.trace.follow(&call_id, &former.call_id);
         }
         self.account = account;
-        self.forks.push(Fork {
-            client,
-            to,
-            proved: false,
-            lengthened: false,
-            early: EarlyDialogs::default(),
-        });
+        self.forks.push(Fork::new(client, to));
         let silence =
             stack.set_timer(stack.mono() + answer_within, Timer::Leg(self.id, LegTimer::TrunkSilent));
         self.trunk = Some(OverTrunk { call_id, answers: false, ring_within, silence: Some(silence) });
@@ -237,6 +236,7 @@ impl Dialling {
 
     fn on_provisional(&mut self, stack: &mut Stack, at: usize, response: &Response) {
         let fork = &mut self.forks[at];
+        fork.rung.note(&response.headers);
         if response.status == 100
             || !fork.early.acknowledge(stack, self.id, fork.client, response, fork.to.phone)
         {
@@ -280,7 +280,7 @@ impl Dialling {
         established.credentials = account.map(|account| Box::new(Credentials::new(account)));
         established.session.start(stack, id, agreed(&response.headers));
         let asked = offer.is_none();
-        established.local_sdp = offer;
+        established.local_sdp = offer.map(|offer| offer.over(fork.to.path));
         if asked {
             established.exchange = Exchange::Asked { client, seq };
         } else {
@@ -318,7 +318,7 @@ impl Dialling {
             _ => return false,
         }
         next_try(&mut invite);
-        fork.early = EarlyDialogs::default();
+        (fork.early, fork.rung) = (EarlyDialogs::default(), Rung::default());
         fork.client = stack.send_request(invite, fork.to.path, User::Leg(self.id, Purpose::Dial));
         true
     }
@@ -361,6 +361,11 @@ impl Dialling {
         over(stack, self.id, EndedBy::Us, None, cause)
     }
 
+    /// Whether it is one of its early dialogs that is named so.
+    pub(super) fn rings_as(&self, replaces: &Replaces) -> bool {
+        self.forks.iter().any(|fork| fork.rung.has(replaces))
+    }
+
     /// Most is answered by what needs no state.
     pub(super) fn on_request(mut self: Box<Self>, stack: &mut Stack, inbound: Inbound) -> State {
         match inbound.request.method {
@@ -370,6 +375,13 @@ impl Dialling {
             _ => respond(stack, &inbound, 481),
         }
         State::Dialling(self)
+    }
+}
+
+impl Fork {
+    fn new(client: ClientId, to: Destination) -> Self {
+        let (early, rung) = (EarlyDialogs::default(), Rung::default());
+        Self { client, to, proved: false, lengthened: false, early, rung }
     }
 }
 

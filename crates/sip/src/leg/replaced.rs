@@ -1,5 +1,5 @@
 //! Which leg a `Replaces` header names (RFC 3891 §3). Only legs of an account's own devices can be named, and only by
-//! that account: to anybody else there is no such dialog.
+//! that account: to anybody else there is no such dialog. One that is not answered is named only where we have called.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,10 +7,12 @@ use std::time::Duration;
 use havre_model::{AgentId, LegId, Mono};
 
 use super::{Leg, Legs, State};
-use crate::wire::Replaces;
+use crate::wire::{Headers, Malformed, NameAddr, Replaces};
 
 /// Dialogs that are over are known for so long: as long as a message stays in the network (RFC 3261 §17, 64·T1).
 const KNOWN_FOR: Duration = Duration::from_secs(32);
+/// Early dialogs of one INVITE of ours that can be named; a device has one.
+const MAX_RUNG: usize = 16;
 /// So many of them; the oldest goes first. Whoever asks for an older one hears that it is unknown.
 const MAX_FORMER: usize = 256;
 
@@ -34,11 +36,17 @@ pub(crate) struct Owner {
 #[derive(Default)]
 pub(super) struct Former(VecDeque<(Mono, Owner)>);
 
+/// Early dialogs of one INVITE of ours: of devices that ring.
+#[derive(Default)]
+pub(super) struct Rung(Vec<DialogId>);
+
 /// What a `Replaces` header names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
     /// A leg that is established.
     Leg(LegId),
+    /// A leg of a call of ours that nobody has answered.
+    Early(LegId),
     /// One that is over, or about to be.
     Over,
     /// Nothing, as far as this account may know.
@@ -59,6 +67,26 @@ impl DialogId {
 impl Owner {
     fn is(&self, agent: &AgentId, replaces: &Replaces) -> bool {
         self.agent == *agent && self.dialog.as_ref().is_some_and(|dialog| dialog.is_named_by(replaces))
+    }
+}
+
+impl Rung {
+    /// A provisional answer.
+    pub(super) fn note(&mut self, headers: &Headers) {
+        let tag = |of: Result<&NameAddr, Malformed>| of.ok()?.tag().map(Box::from);
+        let (Ok(call_id), Some(local_tag), Some(remote_tag)) =
+            (headers.call_id(), tag(headers.from()), tag(headers.to()))
+        else {
+            return;
+        };
+        let dialog = DialogId { call_id: call_id.into(), local_tag, remote_tag };
+        if self.0.len() < MAX_RUNG && !self.0.contains(&dialog) {
+            self.0.push(dialog);
+        }
+    }
+
+    pub(super) fn has(&self, replaces: &Replaces) -> bool {
+        self.0.iter().any(|dialog| dialog.is_named_by(replaces))
     }
 }
 
@@ -105,9 +133,15 @@ impl Leg {
 }
 
 impl Legs {
-    /// What `replaces` names for this account. Early dialogs are not kept as such: they are named by nothing.
+    /// What `replaces` names for this account.
     pub(crate) fn named_for(&self, agent: &AgentId, replaces: &Replaces, now: Mono) -> Named {
         let leg = self.by_tag_text(&replaces.to_tag);
+        if let Some(Leg { id, owner: Some(owner), state: State::Dialling(dialling), .. }) = leg
+            && owner.agent == *agent
+            && dialling.rings_as(replaces)
+        {
+            return Named::Early(*id);
+        }
         let leg = leg.filter(|leg| leg.owner.as_ref().is_some_and(|owner| owner.is(agent, replaces)));
         match leg {
             Some(leg) if leg.is_going_on() => Named::Leg(leg.id),
@@ -117,10 +151,14 @@ impl Legs {
         }
     }
 
-    /// The dialog of an established leg, as its owner's other device would name it to the far side.
+    /// The dialog of a leg, as its owner's other device would name it to the far side. None of one that is only dialled.
     pub(crate) fn replaces(&self, leg: LegId) -> Option<Replaces> {
-        let State::Established(established) = &self.table.get(&leg)?.state else { return None };
-        let DialogId { call_id, local_tag, remote_tag } = established.dialog.id();
+        let dialog = match &self.table.get(&leg)?.state {
+            State::Established(established) => &established.dialog,
+            State::Ringing(ringing) => &ringing.dialog,
+            State::Dialling(_) | State::Ending(_) | State::Over => return None,
+        };
+        let DialogId { call_id, local_tag, remote_tag } = dialog.id();
         Some(Replaces {
             call_id: call_id.into(),
             to_tag: remote_tag.into(),

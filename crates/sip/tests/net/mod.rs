@@ -472,6 +472,7 @@ impl Net {
         let from = self.parties[at].address.to_string();
         let target = Target::Uri { uri: uri(to_uri), path: path(transport, &from, to) };
         let from = identity("+14165550123");
+        let sdp = sdp.map(Into::into);
         self.command(at, Command::Dial { leg: LEG, target, from, sdp, account: None });
     }
 
