@@ -273,6 +273,31 @@ impl LineBuilder {
         self.with("tls.client_ca", ca).with("trunks", vec![Value::Table(trunk)])
     }
 
+    /// One person on call, `on-call`, who is rung at this number over these outbound trunks, each with its `outbound`.
+    #[must_use]
+    pub fn on_call(self, telephone: &str, trunks: &[(&str, Table)]) -> Self {
+        let table = |entries: &[(&str, Value)]| {
+            let entries = entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+            Value::Table(entries.collect())
+        };
+        let demo = table(&[("id", "demo".into()), ("sources", vec!["127.0.0.0/8"].into())]);
+        let outbound = trunks
+            .iter()
+            .map(|(id, outbound)| table(&[("id", (*id).into()), ("outbound", outbound.clone().into())]));
+        let person = table(&[
+            ("id", "on-call".into()),
+            ("password", "secret-on-call".into()),
+            ("languages", vec!["en", "fr"].into()),
+            ("roles", vec!["on_call"].into()),
+            ("phone", telephone.into()),
+        ]);
+        self.own_plan()
+            .spoiled_plan("[on_call]\nenabled = false", "[on_call]\nenabled = true")
+            .with("trunks", std::iter::once(demo).chain(outbound).collect::<Vec<_>>())
+            .with("agents", vec![person])
+            .with("console.demo_accounts", false)
+    }
+
     /// A dialplan of this test: the shipped one with `key` (as `section.key`) set.
     #[must_use]
     pub fn plan(self, key: &str, value: impl Into<Value>) -> Self {

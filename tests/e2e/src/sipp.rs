@@ -286,15 +286,10 @@ impl Run {
     /// One that comes too early ends its call with an error.
     #[track_caller]
     pub fn cue(&self) {
-        self.cue_within(Duration::from_secs(10));
-    }
-
-    /// The same, where it takes this long at most to come there.
-    #[track_caller]
-    pub fn cue_within(&self, limit: Duration) {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let scenario = std::fs::read_to_string(path(&self.scenario)).expect("the scenario is there");
         let (sent, answered) = before_cue(&scenario, self.cues.fetch_add(1, Ordering::Relaxed));
+        let limit = Duration::from_secs(10);
         until(&format!("{} to be at its cue, after {sent:?}", self.scenario), limit, || {
             let log = self.log();
             let mut of_it = log.iter().filter(|m| m.text.lines().any(|line| line == sent));

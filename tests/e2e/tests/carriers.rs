@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use havre_e2e::{Host, Line, Media, Sipp, holds_for, until};
+use havre_e2e::{Host, Line, Media, Scratch, Sipp, holds_for, until};
 use toml_value::{list, table};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -145,6 +145,107 @@ fn every_spelling_of_the_number_is_the_line_and_no_other_number_is() {
         call.finish(SOON);
     }
     Sipp::new("options").start(line.sip()).finish(SOON);
+}
+
+/// RFC 5806, RFC 7044: a toll-free number is brought by way of another, which is not ours; the first one decides.
+#[test]
+fn a_call_that_was_diverted_to_us_is_for_the_line_that_was_dialled() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let ours = "<sip:+18335550100@carrier.example>";
+    let by_way_of = "<sip:+15145559999@carrier.example>";
+    let headers = [
+        format!("Diversion: {ours};reason=unconditional"),
+        format!("Diversion: {by_way_of};reason=time-of-day, {ours};reason=unconditional"),
+        format!("History-Info: {ours};index=1, {by_way_of};index=1.1"),
+    ];
+    for (nth, more) in headers.iter().enumerate() {
+        let mut call =
+            Sipp::new("one_header_more").called("+15145559999").key("more", more).start(line.sip());
+        let (_, picked) = events.wait("picked", nth + 1, SOON);
+        assert!(!picked.to_string().contains("5145559999"), "{picked}");
+        call.cue();
+        call.finish(SOON);
+    }
+    let mut stray = Sipp::new("refused").called("+15145559999").start(line.sip());
+    stray.hears("SIP/2.0 404", SOON);
+    stray.finish(SOON);
+}
+
+/// A carrier's signature may order a flood; a call is neither refused nor told apart by it, least of all a broken one's.
+#[test]
+fn whatever_a_carrier_signed_its_caller_is_answered() {
+    let certificates = Scratch::new("certificates");
+    let line =
+        Line::demo().with("sip.identity_certificates", certificates.path().display().to_string()).start();
+    let events = line.events();
+    let info = ";info=<https://cert.example/sp.pem>;alg=ES256;ppt=shaken";
+    let tokens = ["e30.e30.c2lnbmVk", "nonsense", "eyJhbGciOiJub25lIn0.e30."];
+    for (nth, token) in tokens.into_iter().enumerate() {
+        let more = format!("Identity: {token}{info}");
+        let mut call = Sipp::new("one_header_more").key("more", &more).start(line.sip());
+        events.wait("picked", nth + 1, SOON);
+        call.cue();
+        call.finish(SOON);
+    }
+    let counted = |name: &str| line.api().metric("havre_component_events_total", name);
+    until("all of them to be counted", SOON, || {
+        (counted("identity_invalid") + counted("identity_unverifiable") >= 3.0).then_some(())
+    });
+}
+
+#[test]
+fn a_scanner_hears_nothing_and_a_carrier_may_call_itself_what_it_likes() {
+    let friend = Host::claim();
+    let line =
+        Line::demo().with("trunks", demo_trunk(&[("sources", list(&[&friend.ip().to_string()]))])).start();
+    let scanner = Sipp::new("caller").key("agent", "friendly-scanner").start(line.sip());
+    // It repeats itself, since nobody answers.
+    until("the scanner to be dropped", SOON, || {
+        (line.api().metric("havre_component_events_total", "scanners_dropped") >= 2.0).then_some(())
+    });
+    let mut known =
+        Sipp::new("caller").on_host(friend, 5060).key("agent", "friendly-scanner").start(line.sip());
+    known.hears("SIP/2.0 200", SOON);
+    known.cue();
+    known.finish(SOON);
+    assert_eq!(scanner.received(), [""; 0]);
+}
+
+/// Who guesses learns neither whether the account exists nor when it is slowed down; whoever runs the line does.
+#[test]
+fn a_guesser_of_passwords_learns_nothing_and_is_reported() {
+    let line = Line::demo().start();
+    let mut heard = Vec::new();
+    for user in ["advocate-en", "advocate-no"] {
+        let host = Host::claim();
+        let mut guesses =
+            Sipp::registration(user, "guess", host).with("-m", "8").with("-l", "1").start(line.sip());
+        // Each is challenged, and its answer refused by another challenge.
+        heard.push(until("the guesses to be answered", SOON, || {
+            let answers = guesses.received().into_iter().filter(|text| text.starts_with("SIP/2.0 401"));
+            let answers: Vec<_> = answers.map(|text| blank(&text, user)).collect();
+            (answers.len() >= 16).then_some(answers)
+        }));
+        until("SIPp to end", SOON, || (!guesses.runs()).then_some(()));
+    }
+    assert_eq!(heard[0][..16], heard[1][..16]);
+    until("both to be reported", SOON, || {
+        (line.log().matches("somebody guesses passwords of SIP accounts").count() >= 2).then_some(())
+    });
+    assert!(!line.log().contains("advocate-no"), "names that were tried are kept nowhere");
+    // Whoever knows the password and comes from elsewhere is not kept out.
+    let _host = Sipp::register(&line, "advocate-en", &line.password("advocate-en"), Host::claim());
+}
+
+/// Without what is random, or the asker's own words.
+fn blank(text: &str, user: &str) -> String {
+    let lines = text.lines().map(|line| match line.split_once("nonce=\"") {
+        Some((before, nonce)) => format!("{before}nonce={}", nonce.len()),
+        None if ["Via:", "Call-ID:", "From:"].iter().any(|name| line.starts_with(name)) => String::new(),
+        None => line.replace(user, "USER").split(";tag=").next().unwrap_or_default().to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -197,6 +197,8 @@ fn an_advocate_on_ipv6_is_offered_media_there_and_so_is_a_caller_who_asks_for_an
     let mut registration = Sipp::registration("advocate-en", &line.password("advocate-en"), Host::claim())
         .at_ipv6(at)
         .key("contact", &format!("[::1]:{at}"))
+        // SIPp leaves out the brackets.
+        .with("-auth_uri", &format!("[::1]:{port}"))
         .start((HERE, port).into());
     registration.finish(SOON);
     line.api().wait_for_state("advocate-en", "ready");

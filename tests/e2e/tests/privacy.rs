@@ -36,42 +36,91 @@ fn nothing_of_the_caller_comes_out_anywhere() {
     let (second, _microphone) = Sipp::advocate(&line, "advocate-bi");
     let mut evidence = Evidence::default();
 
-    // Greeting, talk with a real phone, its loss, waiting, talk with a second one, the end.
+    // Greeting, talk with a real phone, its loss, waiting, talk with a second one, which hands over to a third, the end.
     let (mut call, media) = canary_call(&line);
     until("the greeting", SOON, || media.first_packet());
-    evidence.look(&line, &redis, &events, "in the greeting");
+    evidence.look(&line, Some(&redis), &events, "in the greeting");
     media.press("1");
     assert_eq!(events.answered_by(1, SOON), "advocate-en");
     media.press("3");
     events.wait("key", 1, SOON);
-    evidence.look(&line, &redis, &events, "in the talk");
+    evidence.look(&line, Some(&redis), &events, "in the talk");
     first.lose_power();
     events.wait("rejoined", 1, SOON * 3);
-    evidence.look(&line, &redis, &events, "after the loss");
+    evidence.look(&line, Some(&redis), &events, "after the loss");
     assert_eq!(events.answered_by(2, SOON * 4), "advocate-bi");
+    let host = Host::claim();
+    let audio = Media::open(host.ip(), None);
+    let mut third = Sipp::other_device(&line, "advocate-bi", "take_over", host, &second.dialog())
+        .audio(audio.port())
+        .start(line.sip());
+    events.wait("agent_moved", 1, SOON);
+    audio.hears_tone(440.0, SOON);
+    evidence.look(&line, Some(&redis), &events, "after a take-over");
     send_info_and_hang_up(&mut call);
+    third.finish(SOON);
     events.wait("ended", 1, SOON);
-    evidence.look(&line, &redis, &events, "after the end");
+    evidence.look(&line, Some(&redis), &events, "after the end");
 
     // A redial, and a call that is refused.
     let (mut again, media) = canary_call(&line);
     until("the greeting", SOON, || media.first_packet());
     media.press("7");
     events.wait("joined", 2, SOON);
-    evidence.look(&line, &redis, &events, "in the redial");
+    evidence.look(&line, Some(&redis), &events, "in the redial");
     send_info_and_hang_up(&mut again);
     planted(Sipp::new("canary").called(CALL_ID)).start(line.sip()).hears("SIP/2.0 404", SOON);
-    evidence.look(&line, &redis, &events, "after a refusal");
+    evidence.look(&line, Some(&redis), &events, "after a refusal");
 
     let report = havre().args(["report", "--config"]).arg(line.config()).output().expect("havre");
     evidence.add("havre report", [report.stdout, report.stderr].concat());
     evidence.add("the event stream", events.log());
     evidence.add("the advocate's baresip", first.wire());
     evidence.add("the advocate's SIPp", second.messages());
+    evidence.add("the device that took over", third.messages());
     evidence.add("Redis' commands", commands.lock().unwrap().clone());
     line.signal(Signal::Term);
     // A phone without power is told goodbye for 32 s (RFC 3261, timer F): `node.drain` may pass.
     assert!(line.ends(SOON * 9).success());
+    evidence.add("the log", line.log());
+    evidence.add_files(line.files());
+    evidence.holds_no_canary(&call.messages());
+}
+
+/// The telephone of a person on call is on a network that is not ours, and may be answered by anybody.
+#[test]
+fn nothing_of_the_caller_goes_out_to_a_telephone() {
+    let carrier = Host::claim();
+    let mut outbound = toml::Table::new();
+    outbound.insert("peer".into(), carrier.at(5060).to_string().into());
+    outbound.insert("options_every".into(), 0.into());
+    let line = Line::demo().on_call("+14165550199", &[("carrier", outbound)]).with("log.level", "trace");
+    let mut line = line.start();
+    let events = line.events();
+    let mut evidence = Evidence::default();
+    let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
+    let mut far = Sipp::new("advocate").on_host(carrier, 5060).audio(telephone.port()).start(line.sip());
+    let (mut call, media) = canary_call(&line);
+    until("the greeting", SOON, || media.first_packet());
+    media.press("5");
+    far.hears("ACK sip:", SOON * 4);
+    evidence.look(&line, None, &events, "while the telephone is asked");
+    telephone.press("1");
+    assert_eq!(events.answered_by(1, SOON * 4), "on-call");
+    media.hears_tone(700.0, SOON);
+    media.press("3");
+    events.wait("key", 1, SOON);
+    evidence.look(&line, None, &events, "in the talk with the telephone");
+    send_info_and_hang_up(&mut call);
+    far.finish(SOON);
+    events.wait("ended", 1, SOON);
+    evidence.look(&line, None, &events, "after the end");
+    let trunk = far.messages();
+    assert!(trunk.contains("INVITE sip:+14165550199@"), "{trunk}");
+    evidence.add("the trunk of the telephone", trunk);
+    evidence.add("the event stream", events.log());
+    line.signal(Signal::Term);
+    assert!(line.ends(SOON * 2).success());
     evidence.add("the log", line.log());
     evidence.add_files(line.files());
     evidence.holds_no_canary(&call.messages());
@@ -86,8 +135,8 @@ impl Evidence {
         self.0.push((place.into(), bytes.into()));
     }
 
-    /// Everything that the API and Redis say at this stage of the call.
-    fn look(&mut self, line: &Line, redis: &Redis, events: &Events, stage: &str) {
+    /// Everything that the API and Redis, if there is one, say at this stage of the call.
+    fn look(&mut self, line: &Line, redis: Option<&Redis>, events: &Events, stage: &str) {
         let fixed = [
             "/health",
             "/ready",
@@ -97,13 +146,19 @@ impl Evidence {
             "/api/v1/queues",
             "/api/v1/calls",
             "/api/v1/agents",
+            "/api/v1/board",
+            "/api/v1/trunks",
+            "/api/v1/attempts",
         ];
-        let calls = events.calls().into_iter().map(|id| format!("/api/v1/calls/{id}"));
+        let calls = events.calls().into_iter();
+        let calls = calls.flat_map(|id| [format!("/api/v1/calls/{id}"), format!("/api/v1/calls/{id}/trace")]);
         for path in fixed.into_iter().map(str::to_owned).chain(calls) {
             let reply = line.api().get(&path);
             self.add(format!("GET {path} {stage}"), reply.head + &reply.body);
         }
-        self.add(format!("Redis {stage}"), redis.dump());
+        if let Some(redis) = redis {
+            self.add(format!("Redis {stage}"), redis.dump());
+        }
     }
 
     fn add_files(&mut self, directory: &Path) {

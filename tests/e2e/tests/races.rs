@@ -33,13 +33,40 @@ fn provisional_answers_are_repeated_until_their_prack() {
 }
 
 #[test]
-fn an_update_before_the_answer_is_taken_and_an_offer_in_it_has_to_wait() {
+fn an_update_before_the_answer_is_taken_and_an_offer_in_one_has_to_wait_for_it() {
     call(&ringing(2).start(), Sipp::new("early_update"));
 }
 
 #[test]
 fn sessions_are_as_long_as_we_take_and_are_refreshed_both_ways() {
     call(&Line::demo().start(), Sipp::new("session_timer"));
+}
+
+/// RFC 3261 §14.1: whose `Call-ID` it is not tries again after 0 to 2 s. It is us here: the caller's INVITE made the call.
+#[test]
+fn we_refresh_a_session_and_our_offer_that_met_one_is_made_again() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let mut call = Sipp::new("glare").start(line.sip());
+    events.wait("picked", 1, SOON);
+    // Of the second refusal, and of the answer to ours that comes again.
+    let acks = || call.received().iter().filter(|text| text.starts_with("ACK")).count();
+    until("the refresh to be through", Duration::from_secs(60), || (acks() == 2).then_some(()));
+    call.cue();
+    call.finish(SOON);
+    let log = call.log();
+    let of = |start: &str, sent: bool| {
+        let found = log.iter().filter(|m| m.sent == sent && m.text.starts_with(start));
+        found.map(|m| m.at).collect::<Vec<_>>()
+    };
+    let (begun, refreshes) = (of("ACK", true)[0], of("INVITE", false));
+    let (first, again) = (refreshes[0] - begun, refreshes[1] - of("SIP/2.0 491", true)[0]);
+    // Half of the 90 s.
+    assert!((44.0..47.0).contains(&first.as_secs_f64()), "the first after {first:?}");
+    assert!(again < Duration::from_millis(2_400), "the second {again:?} after its refusal");
+    assert_eq!(of("SIP/2.0 491", false).len(), 1, "theirs is refused while ours is open");
+    assert_eq!(refreshes.len(), 2);
+    events.wait("ended", 1, SOON);
 }
 
 #[test]

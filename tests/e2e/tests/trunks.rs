@@ -88,6 +88,42 @@ fn an_on_call_telephone_is_reached_over_the_trunk_that_answers() {
 }
 
 #[test]
+fn of_two_trunks_one_dies_in_the_middle_and_the_other_takes_the_next_call() {
+    let (first, second) = (Host::claim(), Host::claim());
+    let outbound = |host: &Host, priority: i64| {
+        table(&[
+            ("peer", host.at(5060).to_string().into()),
+            ("priority", priority.into()),
+            ("options_every", 0.into()),
+        ])
+    };
+    let trunks = [("first", outbound(&first, 1)), ("second", outbound(&second, 2))];
+    let line = line(&trunks, &[("agents.0.wrap_up", 1.into())]).start();
+    let events = line.events();
+    let telephones = [&first, &second].map(|host| Media::open(host.ip(), Some((700.0, -12.0))));
+    let mut fars = [first, second].into_iter().zip(&telephones).map(|(host, telephone)| {
+        Sipp::new("advocate").on_host(host, 5060).audio(telephone.port()).start(line.sip())
+    });
+    let mut fars = [fars.next().unwrap(), fars.next().unwrap()];
+    for (nth, telephone) in telephones.iter().enumerate() {
+        let (mut call, caller) = urgent_caller(&line);
+        fars[nth].hears("INVITE", ON_CALL);
+        fars[nth].hears("ACK", ON_CALL);
+        telephone.press("1");
+        assert_eq!(events.answered_by(nth + 1, ON_CALL), "on-call");
+        caller.hears_tone(700.0, SOON);
+        call.cue();
+        call.finish(SOON);
+        // The first one's program ends with its call, and nobody listens there any more: the next INVITE comes back by ICMP.
+        fars[nth].finish(SOON);
+        events.wait("ended", nth + 1, SOON);
+    }
+    assert_eq!(events.of("not_taken").len() + events.of("abandoned").len(), 0, "{}", events.log());
+    let failovers = line.api().metric("havre_component_events_total", "trunk_failovers");
+    assert!(failovers >= 1.0, "{failovers}");
+}
+
+#[test]
 fn a_registering_trunk_is_found_by_dns_and_up_and_its_loss_of_dns_is_survived() {
     let carrier = Host::claim();
     let dns = Dns::start(
@@ -266,24 +302,9 @@ fn answer(invite: &str, host: &Host, media: u16) -> String {
     head + &sdp
 }
 
-/// The demo with these outbound trunks, one person on call, and on-call phones switched on.
-fn line(trunks: &[(&str, Value)], more: &[(&str, Value)]) -> LineBuilder {
-    let demo = table(&[("id", "demo".into()), ("sources", Value::Array(vec!["127.0.0.0/8".into()]))]);
-    let outbound =
-        trunks.iter().map(|(id, outbound)| table(&[("id", (*id).into()), ("outbound", outbound.clone())]));
-    let on_call = table(&[
-        ("id", "on-call".into()),
-        ("password", "secret-on-call".into()),
-        ("languages", Value::Array(vec!["en".into(), "fr".into()])),
-        ("roles", Value::Array(vec!["on_call".into()])),
-        ("phone", TELEPHONE.into()),
-    ]);
-    let builder = Line::demo()
-        .own_plan()
-        .spoiled_plan("[on_call]\nenabled = false", "[on_call]\nenabled = true")
-        .with("trunks", std::iter::once(demo).chain(outbound).collect::<Vec<_>>())
-        .with("agents", vec![on_call])
-        .with("console.demo_accounts", false);
+/// The demo with these outbound trunks, and one person on call.
+fn line(trunks: &[(&str, Table)], more: &[(&str, Value)]) -> LineBuilder {
+    let builder = Line::demo().on_call(TELEPHONE, trunks);
     more.iter().fold(builder, |builder, (key, value)| builder.with(key, value.clone()))
 }
 
@@ -344,6 +365,6 @@ fn receive(socket: &UdpSocket) -> String {
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
-fn table(entries: &[(&str, Value)]) -> Value {
-    Value::Table(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect::<Table>())
+fn table(entries: &[(&str, Value)]) -> Table {
+    entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
 }
