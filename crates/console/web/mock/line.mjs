@@ -3,8 +3,8 @@
 const MINUTE = 60_000;
 const PROVINCES = {
   provinces: [
-    { province: "on", name_en: "Ontario", name_fr: "Ontario", law_en: "Child, Youth and Family Services Act, 2017, s 125", law_fr: "Loi de 2017 sur les services à l’enfance, à la jeunesse et à la famille, art. 125", whom_en: "A children’s aid society", whom_fr: "Une société d’aide à l’enfance", note_en: "Everyone has this duty.", note_fr: "Toute personne a ce devoir.", source: "https://www.ontario.ca/laws/statute/17c14", review: "awaiting legal review" },
-    { province: "qc", name_en: "Quebec", name_fr: "Québec", law_en: "Youth Protection Act, s 39", law_fr: "Loi sur la protection de la jeunesse, art. 39", whom_en: "The director of youth protection", whom_fr: "La direction de la protection de la jeunesse", note_en: "Everyone has this duty.", note_fr: "Toute personne a ce devoir.", source: "https://www.legisquebec.gouv.qc.ca/fr/document/lc/P-34.1", review: "awaiting legal review" },
+    { province: "on", name_en: "Ontario", name_fr: "Ontario", law_en: "Child, Youth and Family Services Act, 2017, s 125", law_fr: "Loi de 2017 sur les services à l’enfance, à la jeunesse et à la famille, art. 125", whom_en: "A children’s aid society", whom_fr: "Une société d’aide à l’enfance", note_en: "Everyone has this duty.", note_fr: "Toute personne a ce devoir.", source: "https://www.ontario.ca/laws/statute/17c14", review: "awaiting legal review" },
+    { province: "qc", name_en: "Quebec", name_fr: "Québec", law_en: "Youth Protection Act, s 39", law_fr: "Loi sur la protection de la jeunesse, art. 39", whom_en: "The director of youth protection", whom_fr: "La direction de la protection de la jeunesse", note_en: "Everyone has this duty.", note_fr: "Toute personne a ce devoir.", source: "https://www.legisquebec.gouv.qc.ca/fr/document/lc/P-34.1", review: "awaiting legal review" },
   ],
 };
 
@@ -52,7 +52,7 @@ export function calm() {
     dialplan: plan(),
     prompts: ["P1", "P2", "P3", "P6"].map((id, n) => ({
       id,
-      texts: { en: "You're still in line. Someone will be with you.", fr: "Vous êtes toujours en ligne. Quelqu'un va vous répondre." },
+      texts: { en: "You’re still in line. Someone will be with you.", fr: "Vous êtes toujours en ligne. Quelqu’un va vous répondre." },
       languages: {
         en: { file: `${id}.en.wav`, duration_ms: 3_200 + 700 * n, loudness_lufs: -19.2, source: "human", findings: [] },
         fr: { file: `${id}.fr.wav`, duration_ms: 3_900 + 700 * n, loudness_lufs: -23.8, source: "espeak", findings: n === 1 ? [{ file: `${id}.fr.wav`, line: null, key: "loudness", what: "It is 3 dB softer than the English one.", remedy: "Record it closer.", what_fr: "Il est plus faible de 3 dB que l’anglais.", remedy_fr: "Enregistrez-le de plus près." }] : [] },
@@ -85,7 +85,7 @@ export function busy() {
   const team = agents(14);
   const alarms = [
     { kind: "urgent_waiting", since: now - 34_000, call: calls[0].id, agent: null, trunk: null, language: "fr", ends: null },
-    { kind: "no_french", since: now - 4 * MINUTE, call: null, agent: null, trunk: null, language: "fr", ends: null },
+    { kind: "trunk_down", since: now - 11 * MINUTE, call: null, agent: null, trunk: "west", language: null, ends: null },
     { kind: "one_way", since: now - 20_000, call: calls[6].id, agent: null, trunk: null, language: null, ends: null },
   ];
   return { ...calm(), board: board(calls, team, alarms) };
@@ -128,7 +128,7 @@ export function agents(n) {
       roles: place % 9 === 0 ? ["advocate", "supervisor"] : ["advocate"],
       state,
       reason: state === "not_ready" ? ["break", "hard_call", "no_answer"][place % 3] : null,
-      since: now - (place * 37 + 5) * 1_000,
+      since: now - (state === "offered" ? 4 : place * 37 + 5) * 1_000,
       ends_in_ms: null,
       call: null,
     };

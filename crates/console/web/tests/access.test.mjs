@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AWAY, SIZES, UNKNOWN } from "./browser.mjs";
 import { sent, stage, until } from "./stage.mjs";
 
 const on = stage();
@@ -23,6 +24,24 @@ test("a wrong password is said without a hint, and the right one opens the desk"
   await page.waitForSelector("#user");
   assert.equal(await page.locator(".state").count(), 0);
 }));
+
+test("the strip above takes one line, and on a telephone one more for the pages at most", async (t) => {
+  const lines = (page, what) => page.locator(what).evaluateAll((all) => new Set(all.map((one) => Math.round(one.getBoundingClientRect().top / 10))).size);
+  for (const [role, hash] of [["advocate", "#/desk"], ["supervisor", "#/board"], ["operator", "#/trunks"], ["auditor", "#/audit"]]) {
+    await t.test(role, on.as([role], hash, async (page) => {
+      for (const [other, leave] of [["Français", "Sign out"], ["English", "Fermer la session"]]) {
+        await page.setViewportSize(SIZES.desk);
+        await page.getByRole("button", { name: leave }).waitFor();
+        assert.ok((await page.locator("header").boundingBox()).height < 60, leave);
+        await page.setViewportSize(SIZES.phone);
+        assert.equal(await lines(page, ".tools > *"), 1, leave);
+        const pages = await lines(page, "nav a");
+        assert.ok(pages <= (role === "operator" ? 3 : 1), `${pages} lines of pages, ${leave}`);
+        await page.getByRole("button", { name: other }).click();
+      }
+    }));
+  }
+});
 
 test("each role sees its own pages and no others", async (t) => {
   const cases = {
@@ -86,13 +105,13 @@ test("whoever came by the provider is told where they are still signed in, and h
   await page.click("text=Sign out");
   await page.waitForSelector("text=perhaps still signed in at Azure");
   assert.equal(await page.getAttribute("text=Sign out at Azure too", "href"), `${mock.base}/bye`);
-}, { set: (mock) => (provided(mock), (mock.session.password = false)) }));
+}, { set: (mock) => (provided(mock), (mock.session.password = false)), expects: [UNKNOWN] }));
 
 test("a session that ended asks to sign in again", on.as(["operator"], "#/trunks", async (page, mock) => {
   await page.waitForSelector("table");
   mock.session = null;
   await page.waitForSelector("text=Your session is over", { timeout: 8_000 });
-}));
+}, { expects: ["401 /api/v1/trunks"] }));
 
 test("a desk whose session ended asks to sign in again", on.as(["advocate"], "#/desk", async (page, mock) => {
   await page.waitForSelector(".reach.ok");
@@ -100,7 +119,7 @@ test("a desk whose session ended asks to sign in again", on.as(["advocate"], "#/
   mock.crash();
   mock.up();
   await page.waitForSelector("text=Your session is over", { timeout: 8_000 });
-}));
+}, { expects: [AWAY, /^401 \/api\/v1\/(session|desk)/] }));
 
 test("a server that is away is waited for", on.as([], "", async (page, mock) => {
   await page.waitForSelector("#user");
@@ -113,7 +132,7 @@ test("a server that is away is waited for", on.as([], "", async (page, mock) => 
   await page.fill("#password", "b");
   await page.keyboard.press("Enter");
   await page.waitForSelector(".state");
-}));
+}, { expects: [AWAY] }));
 
 test("who cannot be signed out is not shown as signed out", on.as(["operator"], "#/trunks", async (page, mock) => {
   await page.waitForSelector("table");
@@ -124,7 +143,7 @@ test("who cannot be signed out is not shown as signed out", on.as(["operator"], 
   mock.up();
   await page.click("text=Sign out");
   await page.waitForSelector("#user");
-}));
+}, { expects: [AWAY, UNKNOWN] }));
 
 test("the language changes everywhere at once and is kept with the account", on.as(["advocate"], "#/desk", async (page, mock) => {
   await page.waitForSelector("text=You are ready");

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as line from "../mock/line.mjs";
+import { AWAY } from "./browser.mjs";
 import { sent, stage, until } from "./stage.mjs";
 
 const on = stage();
@@ -145,7 +146,7 @@ test("figures that are old say so, and their return is noticed", board(async (pa
   await page.waitForSelector("text=Not live");
   mock.up();
   await page.waitForSelector("text=Not live", { state: "detached", timeout: 10_000 });
-}));
+}, { expects: [AWAY] }));
 
 test("figures of a network that lets nothing through are old, though nothing closed", board(async (page, mock) => {
   mock.mute = true;
@@ -179,7 +180,7 @@ test("what could not be read is said, and is not shown as nothing", on.as(["supe
   assert.equal(await page.locator("dialog >> text=Nothing is known any more").count(), 0);
   await page.keyboard.press("Escape");
   await page.waitForSelector("[aria-labelledby=today] >> text=Something failed on our side");
-}, { set: (mock) => (mock.broken = ["/calls/", "/today"]) }));
+}, { set: (mock) => (mock.broken = ["/calls/", "/today"]), expects: ["500 /api/v1/calls/c0000000000000007/events", "500 /api/v1/today"] }));
 
 test("a day without calls says so, unless somebody calls now", board(async (page, mock) => {
   const none = page.locator("text=No call in the last 24 hours.");

@@ -22,21 +22,43 @@ export function launch(flags = []) {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: [...FLAGS, ...flags] });
 }
 
-/** A fresh page on `base`; `faults` gets what goes wrong. */
-export async function open(browser, base, { language = "en", colorScheme = "light", size = "desk", script, hash = "", permissions = ["microphone"], /** The page's time is the test's. */ clock = false } = {}) {
+/** Whoever is not signed in asks, and is told so. */
+export const UNKNOWN = "401 /api/v1/session";
+/** A server that is away, as the browser's log tells it. */
+export const AWAY = /^net::ERR_(EMPTY_RESPONSE|CONNECTION_\w+|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING) \/api\//;
+
+/** What the browser's log says: `500 /api/v1/today`, `net::ERR_EMPTY_RESPONSE /api/v1/desk`, or the text of another error. */
+function logged(message) {
+  const failed = /the server responded with a status of (\d+)|(net::ERR_\w+)/.exec(message.text());
+  const { url } = message.location();
+  return failed && URL.canParse(url) ? `${failed[1] ?? failed[2]} ${new URL(url).pathname}` : message.text();
+}
+
+/**
+ * A fresh page on `base`; `faults` tells what went wrong. An error in the browser's log is a fault, unless the test names it
+ * in `expects` (as `logged` says it, whole or as a pattern); one that was named and did not come is a fault too.
+ */
+export async function open(browser, base, { language = "en", colorScheme = "light", size = "desk", script, hash = "", permissions = ["microphone"], expects = [], /** The page's time is the test's. */ clock = false } = {}) {
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme, locale: `${language}-CA`, permissions, reducedMotion: "reduce" });
   const page = await context.newPage();
   const faults = [];
-  page.on("console", (message) => message.type() === "error" && !/status of (40[139]|422|500)|WebSocket|ERR_EMPTY_RESPONSE|ERR_CONNECTION|ERR_SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED/.test(message.text()) && faults.push(message.text()));
+  const missing = new Set(expects);
+  page.on("console", (message) => {
+    if (message.type() !== "error") return;
+    const said = logged(message);
+    const known = expects.find((one) => (one instanceof RegExp ? one.test(said) : one === said));
+    if (known) missing.delete(known);
+    else faults.push(said);
+  });
   page.on("pageerror", (error) => faults.push(String(error.stack ?? error)));
   page.on("request", (request) => new URL(request.url()).origin !== base && !request.url().startsWith("blob:") && faults.push(`asks elsewhere: ${request.url()}`));
   if (clock) await page.clock.install();
   if (script) await page.addInitScript(script);
   await page.goto(`${base}/${hash}`);
-  page.faults = faults;
+  page.faults = () => [...faults, ...[...missing].map((one) => `expected, and did not come: ${one}`)];
   page.done = async () => {
     await context.close();
-    return faults;
+    return page.faults();
   };
   return page;
 }
@@ -50,7 +72,7 @@ export async function inspect(page) {
     found.push(`scrolls sideways by ${sideways} px: ${who}`);
   }
   // By the debugger: the page's own policy would refuse it.
-  await page.evaluate(AXE);
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
   const { violations } = await page.evaluate(([tags, rules]) => window.axe.run(document, { runOnly: tags, rules }), [RULES, ALSO]);
   for (const { id, help, nodes } of violations) found.push(`${id}: ${help}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
   return found;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { offered, talking } from "../mock/line.mjs";
+import { AWAY } from "./browser.mjs";
 import { talk } from "./scenes.mjs";
 import { FAKE_LINE } from "./sip.mjs";
 import { sent, stage, until } from "./stage.mjs";
@@ -93,7 +94,7 @@ test("a history or a province that cannot be read is said, not shown as none", d
   await page.waitForSelector("[aria-labelledby=history] >> text=Something failed on our side");
   await page.waitForSelector("[aria-labelledby=province] >> text=Something failed on our side");
   assert.equal(await page.locator("text=None yet.").count(), 0);
-}, { set: (mock) => (mock.broken = ["/history", "/provinces"]) }));
+}, { set: (mock) => (mock.broken = ["/history", "/provinces"]), expects: ["500 /api/v1/desk/history", "500 /api/v1/provinces"] }));
 
 test("the caller's voice and ours are heard", desk(async (page, mock) => {
   await talk(page, mock);
@@ -145,7 +146,7 @@ test("green only when the server sees this page too", desk(async (page, mock) =>
   await page.waitForSelector("text=the connection to Havre is lost");
   mock.up();
   await page.waitForSelector(".reach.ok", { timeout: 12_000 });
-}, { set: (mock) => mock.setDesk({ reachable: { browser: false, phones: 0, unheard: false, since: Date.now() } }) }));
+}, { set: (mock) => mock.setDesk({ reachable: { browser: false, phones: 0, unheard: false, since: Date.now() } }), expects: [AWAY] }));
 
 test("the phone registers again after its connection broke", desk(async (page) => {
   await page.waitForSelector(".reach.ok");

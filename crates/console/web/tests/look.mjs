@@ -15,7 +15,7 @@ for (const scene of SCENES) {
     Object.assign(mock, line.busy());
     await mock.listen();
     scene.set?.(mock);
-    const page = await open(browser, mock.base, { language, colorScheme, size, hash: scene.hash, script: FAKE_LINE });
+    const page = await open(browser, mock.base, { language, colorScheme, size, hash: scene.hash, script: FAKE_LINE, expects: scene.expects });
     await scene.act?.(page, mock);
     await page.waitForTimeout(700);
     await page.screenshot({ path: `${SHOTS}${scene.name}-${language}-${colorScheme}-${size}.png`, fullPage: scene.name !== "wall" });

@@ -39,7 +39,18 @@ test("a plan with faults shows them, and one that changed meanwhile is not overw
   await page.getByRole("button", { name: "Apply" }).click();
   await page.waitForSelector("text=Somebody else changed the flow");
   assert.equal(await page.inputValue("#source"), "fine\n");
-}));
+}, { expects: ["409 /api/v1/dialplan"] }));
+
+test("on a telephone the plan is read without scrolling sideways, and its drawing by keyboard", operator("#/dialplan", async (page) => {
+  await page.waitForSelector("details[open] table");
+  assert.equal(await page.locator("details table").evaluate((table) => table.scrollWidth <= table.closest(".scroll").clientWidth), true);
+  assert.deepEqual((await page.locator("details tbody tr").first().innerText()).split("\n"), ["Accueil", "Touche 1", "→ Entrer dans la file, anglais", "22 appels"]);
+  const drawing = page.getByRole("group", { name: "Le parcours des appels" });
+  await drawing.focus();
+  const before = await drawing.evaluate((one) => one.scrollLeft);
+  await page.keyboard.press("ArrowRight");
+  await until(async () => (await drawing.evaluate((one) => one.scrollLeft)) > before, "it scrolls");
+}, { size: "phone", language: "fr" }));
 
 test("faults and differences are told in the language of the page", operator("#/dialplan", async (page) => {
   await page.fill("#source", "broken\n");
@@ -62,7 +73,7 @@ test("messages play, and a bad recording is refused with its reasons", operator(
   await page.waitForSelector("text=It is empty");
   await files.first().setInputFiles({ name: "p1.wav", mimeType: "audio/wav", buffer: line.beep() });
   await page.waitForSelector("text=P1 is replaced");
-}));
+}, { expects: ["422 /api/v1/prompts/P1/en"] }));
 
 test("accounts are added, changed and removed", operator("#/accounts", async (page, mock) => {
   await page.getByRole("button", { name: "Add an account" }).click();

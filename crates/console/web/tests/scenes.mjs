@@ -1,15 +1,16 @@
 // Every page in the states that matter: what the checks walk through.
 
 import { offered, talking, commanded } from "../mock/line.mjs";
+import { AWAY, UNKNOWN } from "./browser.mjs";
 
 const as = (...roles) => (mock) => mock.signIn(roles, roles[0] === "supervisor" ? "supervisor" : roles[0] === "advocate" ? "advocate-bi" : roles[0]);
 const now = () => Date.now();
 
 export const SCENES = [
-  { name: "sign-in" },
-  { name: "sign-in-sso", set: (mock) => (mock.offer = { password: true, oidc: { name: "Azure", sign_out: null }, setup: true, demo: false }) },
-  { name: "sign-in-down", set: (mock) => (mock.offer = { password: true, oidc: { name: "Azure", sign_out: null }, setup: false, demo: false }), hash: "#/sign-in/oidc_down" },
-  { name: "setup", hash: "#/setup/good-token" },
+  { name: "sign-in", expects: [UNKNOWN] },
+  { name: "sign-in-sso", set: (mock) => (mock.offer = { password: true, oidc: { name: "Azure", sign_out: null }, setup: true, demo: false }), expects: [UNKNOWN] },
+  { name: "sign-in-down", set: (mock) => (mock.offer = { password: true, oidc: { name: "Azure", sign_out: null }, setup: false, demo: false }), hash: "#/sign-in/oidc_down", expects: [UNKNOWN] },
+  { name: "setup", hash: "#/setup/good-token", expects: [UNKNOWN] },
   { name: "desk-ready", set: as("advocate"), hash: "#/desk" },
   { name: "desk-out", set: (mock) => (as("advocate")(mock), mock.setDesk({ state: { name: "not_ready", reason: "signed_in", since: now(), until: null } })), hash: "#/desk" },
   { name: "desk-no-answer", set: (mock) => (as("advocate")(mock), mock.setDesk({ state: { name: "not_ready", reason: "no_answer", since: now() - 240_000, until: null } })), hash: "#/desk" },
@@ -28,7 +29,7 @@ export const SCENES = [
   { name: "board-calm", set: (mock) => (as("supervisor")(mock), (mock.board = { ...mock.board, calls: [], alarms: [] })), hash: "#/board" },
   { name: "board-call", set: as("supervisor"), hash: "#/board/call/c0000000000000007", act: async (page) => page.waitForSelector("dialog li") },
   { name: "board-agent", set: as("supervisor"), hash: "#/board/agent/advocate-3", act: async (page) => page.waitForSelector("dialog") },
-  { name: "board-stale", set: as("supervisor"), hash: "#/board", act: async (page, mock) => { await page.waitForSelector(".figures"); mock.crash(); await page.waitForSelector(".banner"); } },
+  { name: "board-stale", set: as("supervisor"), hash: "#/board", act: async (page, mock) => { await page.waitForSelector(".figures"); mock.crash(); await page.waitForSelector(".banner"); }, expects: [AWAY] },
   { name: "wall", set: as("supervisor"), hash: "#/wall", looks: [["fr", "dark", "wall"], ["en", "light", "desk"], ["en", "dark", "phone"]] },
   { name: "coverage", set: as("supervisor"), hash: "#/coverage", act: async (page) => page.waitForSelector(".week") },
   { name: "trunks", set: as("operator"), hash: "#/trunks" },

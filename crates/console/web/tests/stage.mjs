@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import * as line from "../mock/line.mjs";
 import { Mock } from "../mock/server.mjs";
-import { launch, open } from "./browser.mjs";
+import { launch, open, UNKNOWN } from "./browser.mjs";
 import { FAKE_LINE } from "./sip.mjs";
 
 export function stage() {
@@ -13,16 +13,16 @@ export function stage() {
   after(() => held.browser.close());
 
   /** Runs `act` on a fresh page for somebody with these roles; nobody is signed in when there are none. */
-  held.as = (roles, hash, act, { set, ...options } = {}) => async () => {
+  held.as = (roles, hash, act, { set, expects = [], ...options } = {}) => async () => {
     const mock = new Mock();
     Object.assign(mock, line.busy());
     await mock.listen();
     if (roles.length) mock.signIn(roles, roles[0] === "advocate" ? "advocate-bi" : roles[0]);
     set?.(mock);
-    const page = await open(held.browser, mock.base, { hash, script: FAKE_LINE, ...options });
+    const page = await open(held.browser, mock.base, { hash, script: FAKE_LINE, expects: roles.length ? expects : [UNKNOWN, ...expects], ...options });
     try {
       await act(page, mock);
-      assert.deepEqual(page.faults, []);
+      assert.deepEqual(page.faults(), []);
     } finally {
       await page.context().close();
       mock.close();

@@ -28,6 +28,11 @@ export function word(group: string, name: string): string {
   return key in texts ? t(key as Key) : name;
 }
 
+/** The same in the middle of a sentence, where French writes the name of a language small. */
+export function inside(text: string): string {
+  return tongue.current === "fr" ? text.toLocaleLowerCase("fr-CA") : text;
+}
+
 /** One or many, as the language counts: in French nothing is singular too. */
 export function count(n: number, one: Key, many: Key): string {
   return t(tongue.current === "fr" ? (n < 2 ? one : many) : n === 1 ? one : many, n);
@@ -54,6 +59,12 @@ export function moment(at: number): string {
   return `${date.toLocaleDateString(`${tongue.current}-CA`, { day: "numeric", month: "short" })}, ${clock(at)}`;
 }
 
+/** The same after "since": depuis 13 h 05, depuis le 3 mars, 13 h 05. */
+export function start(at: number): string {
+  const said = moment(at);
+  return tongue.current === "fr" && said !== clock(at) ? `le ${said}` : said;
+}
+
 /** A running time: 0:07, 12:40, 1:02:03. */
 export function running(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -77,7 +88,12 @@ export function number(value: number, digits = 0): string {
 
 export function percent(part: number, of: number): string {
   if (!of) return "–";
-  return (part / of).toLocaleString(`${tongue.current}-CA`, { style: "percent" });
+  return share(part / of);
+}
+
+/** A part of one, in percent: 95%, 95 %. */
+export function share(part: number, digits = 0): string {
+  return part.toLocaleString(`${tongue.current}-CA`, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 function two(n: number): string {

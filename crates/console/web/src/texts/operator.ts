@@ -36,6 +36,9 @@ export const operator = {
   "plan.key": ["Key", "Touche"],
   "plan.to": ["To", "Vers"],
   "plan.taken": ["Taken since {0}", "Pris depuis {0}"],
+  // Beside a number, where the table has no heads.
+  "plan.calls_one": ["call", "appel"],
+  "plan.calls_many": ["calls", "appels"],
   "plan.edit": ["Change the flow", "Modifier le parcours"],
   "plan.steps": ["Check first: you see what callers would notice. Only what was checked can be applied; calls in progress keep the old flow.", "Vérifiez d’abord : vous verrez ce que les personnes remarqueraient. Seul ce qui a été vérifié peut être appliqué; les appels en cours gardent l’ancien parcours."],
   "plan.source": ["Source (TOML)", "Source (TOML)"],
