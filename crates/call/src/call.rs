@@ -414,6 +414,11 @@ impl Call {
         self.stage = Stage::Waiting { since: now.mono };
         let (language, risk) = (self.walk.language(), self.risk);
         self.event(What::Joined { language, risk }, now);
+        // Chosen with the key that led into the line: whoever is offered the call has to know.
+        let mode = self.walk.mode();
+        if mode != havre_model::Mode::default() {
+            self.event(What::Mode(mode), now);
+        }
         self.join(None);
     }
 

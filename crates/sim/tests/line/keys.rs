@@ -50,11 +50,29 @@ fn in_the_greeting() {
         ('1', &["> joined: en, standard", "hears P2 en"]),
         ('2', &["> joined: fr, standard", "hears P2 fr"]),
         ('3', &["> joined: other, standard", "hears P3 en"]),
-        ('5', &["> joined: unknown, urgent", "hears P5 en", "> supervisors alerted", "hears P5 fr"]),
+        (
+            '5',
+            &[
+                "> joined: unknown, urgent",
+                "> mode full silent",
+                "hears P5 en",
+                "> supervisors alerted",
+                "hears P5 fr",
+            ],
+        ),
         ('7', &["> joined: unknown, information", "hears P3 en"]),
-        ('0', &["> joined: unknown, standard", "hears waiting"]),
-        ('*', &["> joined: unknown, standard", "hears tick"]),
-        ('#', &["> joined: unknown, standard", "hears P2n en", "hears P2n fr", "hears waiting"]),
+        ('0', &["> joined: unknown, standard", "> mode no_messages", "hears waiting"]),
+        ('*', &["> joined: unknown, standard", "> mode tick", "hears tick"]),
+        (
+            '#',
+            &[
+                "> joined: unknown, standard",
+                "> mode full discreet",
+                "hears P2n en",
+                "hears P2n fr",
+                "hears waiting",
+            ],
+        ),
         // Ignored without a word: the prompt goes on.
         ('8', &["hears P1.2 fr", "hears P1.3 es", "hears P1.4 en"]),
         ('9', &["hears P1.2 fr", "hears P1.3 es", "hears P1.4 en"]),
