@@ -17,8 +17,12 @@ pub(crate) use desks::{Desks, call_of, desk_of};
 pub(crate) use keys::{KeyNews, Keys};
 pub(crate) use wall::{Seen, Wall};
 
-/// A wall is told at most this often. Faster than anybody reads, slow enough for a storm.
+/// In the long run a wall is told at most this often: slow enough for a storm, in which what fifty viewers are told is what
+/// the console costs.
 const WALL_EVERY: Duration = Duration::from_millis(100);
+/// After a pause of as many times that, so many more may follow at once: what happens now and then, even in the busiest hour of
+/// a line, is not held back by what happened just before.
+const WALL_BURST: u32 = 4;
 
 /// Everything that screens look at.
 #[derive(Debug, Default)]
@@ -33,13 +37,14 @@ pub(crate) async fn feed(
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let mut next_wall = Instant::now();
+    let mut pace = Pace { next: Instant::now() };
     let mut owed = true;
     loop {
-        if owed && next_wall <= Instant::now() {
+        let now = Instant::now();
+        if owed && pace.next <= now {
             let snapshot = Arc::clone(&snapshots.borrow());
             screens.wall.update(snapshot);
-            next_wall = Instant::now() + WALL_EVERY;
+            pace.spend(now);
             owed = false;
         }
         tokio::select! {
@@ -51,9 +56,22 @@ pub(crate) async fn feed(
                 screens.desks.update(&snapshot);
                 owed = true;
             }
-            () = sleep_until(next_wall), if owed => {}
+            () = sleep_until(pace.next), if owed => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
+    }
+}
+
+/// When a wall may be told again.
+struct Pace {
+    next: Instant,
+}
+
+impl Pace {
+    /// It is told now.
+    fn spend(&mut self, now: Instant) {
+        let spared = now.checked_sub(WALL_EVERY * WALL_BURST).unwrap_or(now);
+        self.next = self.next.max(spared) + WALL_EVERY;
     }
 }
 
@@ -61,4 +79,45 @@ pub(crate) async fn feed(
 fn frame(event: &str, data: &impl serde::Serialize) -> axum::body::Bytes {
     let data = serde_json::to_string(data).unwrap_or_default();
     format!("event: {event}\ndata: {data}\n\n").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often the line publishes while it changes.
+    const TICK: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn what_happens_now_and_then_is_told_at_once() {
+        // Eight a second, in twos and threes, as the busiest hour of five hundred advocates is.
+        let held = told((0..80).map(|n| TICK * (n * 5 / 2) + TICK * (n % 3)), Duration::from_secs(10));
+        assert!(held.iter().all(Duration::is_zero), "{held:?}");
+    }
+
+    #[test]
+    fn a_storm_is_told_ten_times_a_second_and_holds_nothing_back_for_longer() {
+        let held = told((0..200).map(|n| TICK * n), Duration::from_secs(10));
+        assert!((100..=100 + WALL_BURST as usize + 1).contains(&held.len()), "{}", held.len());
+        assert!(held.iter().all(|held| *held < WALL_EVERY), "{held:?}");
+    }
+
+    /// How long each telling was held back, of changes that are published at these times after a pause.
+    fn told(published: impl Iterator<Item = Duration>, end: Duration) -> Vec<Duration> {
+        let start = Instant::now();
+        let mut pace = Pace { next: start - WALL_EVERY * WALL_BURST };
+        let mut published: Vec<_> = published.map(|at| start + at).collect();
+        published.sort();
+        let (mut held, mut place) = (Vec::new(), 0);
+        while let Some(first) = published.get(place).copied() {
+            let now = pace.next.max(first);
+            if now >= start + end {
+                break;
+            }
+            held.push(now - first);
+            pace.spend(now);
+            place = published.partition_point(|at| *at <= now);
+        }
+        held
+    }
 }
