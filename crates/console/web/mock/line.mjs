@@ -184,6 +184,10 @@ export function commanded(command) {
 
 export function checked(source) {
   if (source.includes("broken")) return { findings: [{ file: "dialplan", line: 3, key: "menu", what: "This key leads nowhere.", remedy: "Name a node that exists.", what_fr: "Cette touche ne mène nulle part.", remedy_fr: "Nommez un menu qui existe." }], difference: [], longest_to_queue_ms: null, good: false };
+  if (source.includes("many")) {
+    const heard = ["hears P1", "hears P2", "hears P3", "hears P4", "hears P5"];
+    return { good: true, findings: [], difference: Array.from({ length: 100 }, (_, n) => ({ path: `hotline: ${n}`, path_fr: `hotline : ${n}`, more: 0, before: heard, before_fr: heard, after: heard.slice(1), after_fr: heard.slice(1) })), longest_to_queue_ms: 18_000 };
+  }
   return { good: true, findings: [], difference: [{ path: "hotline: no key", path_fr: "hotline : aucune touche", more: 0, before: ["hears P1", "joins after 18 s"], before_fr: ["entend P1", "entre après 18 s"], after: ["hears P1", "joins after 12 s"], after_fr: ["entend P1", "entre après 12 s"] }, { path: "hotline: 7", path_fr: "hotline : 7", more: 3, before: [], before_fr: [], after: ["joins as information"], after_fr: ["entre comme information"] }], longest_to_queue_ms: 18_000 };
 }
 

@@ -52,6 +52,18 @@ test("on a telephone the plan is read without scrolling sideways, and its drawin
   await until(async () => (await drawing.evaluate((one) => one.scrollLeft)) > before, "it scrolls");
 }, { size: "phone", language: "fr" }));
 
+test("a difference of a hundred ways is read in six, and in all when asked for", operator("#/dialplan", async (page) => {
+  await page.fill("#source", "many\n");
+  await page.getByRole("button", { name: "Check" }).click();
+  const ways = page.locator("[role=status] tbody tr");
+  await until(async () => (await ways.count()) === 6, "six");
+  assert.match(await ways.first().innerText(), /hears P1; hears P2; hears P3\s+2 more steps\s+hears P2; hears P3; hears P4\s+1 more step\s*$/);
+  await ways.first().locator("summary").first().click();
+  await page.waitForSelector("text=hears P4; hears P5");
+  await page.getByRole("button", { name: "Show all 100 ways" }).click();
+  await until(async () => (await ways.count()) === 100, "all");
+}));
+
 test("faults and differences are told in the language of the page", operator("#/dialplan", async (page) => {
   await page.fill("#source", "broken\n");
   await page.getByRole("button", { name: "Vérifier" }).click();
