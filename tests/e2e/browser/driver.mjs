@@ -97,6 +97,8 @@ async function load(context, url) {
   page.faults = [];
   /** What the server said to it: its JSON, and its SIP. */
   page.told = [];
+  // A fault of the server's; 503 is none: the line says so while it is busy or ends.
+  page.on("response", (response) => response.status() >= 500 && response.status() !== 503 && page.faults.push(`${response.status()} ${response.url()}`));
   page.on("pageerror", (error) => page.faults.push(String(error.stack ?? error)));
   page.on("request", (request) => new URL(request.url()).host !== host && !request.url().startsWith("blob:") && page.faults.push(`asks elsewhere: ${request.url()}`));
   page.on("dialog", (dialog) => {
@@ -162,6 +164,14 @@ const COMMANDS = {
   click: ({ page, what, ms }) => pages[page].click(what, { timeout: ms }).then(() => true),
   press: ({ page, key }) => pages[page].keyboard.press(key).then(() => true),
   go: ({ page, hash }) => pages[page].evaluate((hash) => void (location.hash = hash), hash).then(() => true),
+  /** Its size, its colours, and by its own button its language. */
+  async look({ page, language, dark, width, height, ms }) {
+    const one = pages[page];
+    await one.setViewportSize({ width, height });
+    await one.emulateMedia({ colorScheme: dark ? "dark" : "light" });
+    if ((await one.getAttribute("html", "lang")) !== `${language}-CA`) await one.click(`header button[lang=${language}-CA]`, { timeout: ms });
+    await one.waitForSelector(`html[lang=${language}-CA]`, { timeout: ms });
+  },
   reload: ({ page }) => pages[page].reload().then(() => true),
   /** Cuts the phone's connection, and nothing else. */
   cut: ({ page }) => pages[page].evaluate(() => window.sockets.filter((one) => one.readyState === WebSocket.OPEN && new URL(one.url).pathname === "/sip").map((one) => one.close()).length),
@@ -211,22 +221,27 @@ const COMMANDS = {
   async inspect({ page }) {
     const sideways = await pages[page].evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     const moving = await pages[page].evaluate(() => document.getAnimations().map((one) => `moves: ${one.animationName ?? one.transitionProperty}`));
-    await pages[page].evaluate(AXE);
+    if (!(await pages[page].evaluate(() => "axe" in window))) await pages[page].evaluate(AXE);
     const { violations } = await pages[page].evaluate(([tags, rules]) => window.axe.run(document, { runOnly: tags, rules }), [RULES, ALSO]);
     const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target).join(" | ")}`);
     return [...(sideways > 0 ? [`scrolls sideways by ${sideways} px`] : []), ...moving, ...found];
   },
 };
 
-console.log(JSON.stringify({ ready: browser.version() }));
-for await (const line of createInterface({ input: process.stdin })) {
-  const { does, ...given } = JSON.parse(line);
-  if (does === "end") break;
+/** Answers by the command's number: while one page works, another may be told something. */
+async function carryOut({ does, number, ...given }) {
   try {
-    console.log(JSON.stringify({ ok: (await COMMANDS[does](given)) ?? null }));
+    console.log(JSON.stringify({ number, ok: (await COMMANDS[does](given)) ?? null }));
   } catch (error) {
-    console.log(JSON.stringify({ error: String(error) }));
+    console.log(JSON.stringify({ number, error: String(error) }));
   }
+}
+
+console.log(JSON.stringify({ number: 0, ok: browser.version() }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  if (command.does === "end") break;
+  void carryOut(command);
 }
 await browser.close();
 // Its input is still open, and would keep it.

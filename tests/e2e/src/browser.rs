@@ -1,9 +1,12 @@
 //! A real browser: Debian's Chromium with a microphone that hears a tone, driven through `browser/driver.mjs` by playwright.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -16,18 +19,21 @@ const SECONDS: usize = 10;
 const RATE: u32 = 48_000;
 /// How long a page may take for anything that it does by itself.
 const SOON: Duration = Duration::from_secs(15);
+/// A page's width and height where nothing is said of them.
+const DESK: (u32, u32) = (1_280, 860);
+const HELD: &str = "nobody panics with it held";
 
-/// A running Chromium.
+/// A running Chromium. Several threads may each drive a page of their own.
 pub struct Browser {
-    pipes: Mutex<Pipes>,
+    to: Mutex<ChildStdin>,
+    waiting: Arc<Waiting>,
+    last: AtomicU64,
     child: Child,
     _files: Scratch,
 }
 
-struct Pipes {
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
+/// Who waits for the answer to which command.
+type Waiting = Mutex<HashMap<u64, mpsc::Sender<Value>>>;
 
 /// A page in a browser of its own (cookies are not shared with other pages).
 pub struct Page<'a> {
@@ -93,16 +99,30 @@ impl Browser {
             .expect("node; `make e2e` installs it");
         let to = child.stdin.take().expect("stdin is piped");
         let from = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut pipes = Pipes { to, from };
-        let ready = pipes.answer();
-        assert!(ready["ready"].is_string(), "Chromium did not start: {ready}");
-        Self { pipes: Mutex::new(pipes), child, _files: files }
+        let waiting = Arc::<Waiting>::default();
+        let (up, ready) = mpsc::channel();
+        waiting.lock().expect(HELD).insert(0, up);
+        let told = Arc::clone(&waiting);
+        thread::spawn(move || {
+            for line in from.lines().map_while(Result::ok) {
+                let answer: Value =
+                    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+                let number = answer["number"].as_u64().unwrap_or_default();
+                if let Some(asked) = told.lock().expect(HELD).remove(&number) {
+                    let _ = asked.send(answer);
+                }
+            }
+            // Whoever still waits hears that nothing will come.
+            told.lock().expect(HELD).clear();
+        });
+        ready.recv().expect("Chromium did not start");
+        Self { to: Mutex::new(to), waiting, last: AtomicU64::new(0), child, _files: files }
     }
 
     /// Opens the console of `line`.
     #[must_use]
     pub fn open(&self, line: &Line, look: Look) -> Page<'_> {
-        let (width, height) = look.size.unwrap_or((1_280, 860));
+        let (width, height) = look.size.unwrap_or(DESK);
         let language = if look.french { "fr" } else { "en" };
         let number = self.ask(&json!({
             "does": "open", "url": line.console(), "language": language, "dark": look.dark,
@@ -135,9 +155,17 @@ impl Browser {
     }
 
     fn try_ask(&self, command: &Value) -> Result<Value, String> {
-        let mut pipes = self.pipes.lock().expect("nobody panics with it held");
-        writeln!(pipes.to, "{command}").and_then(|()| pipes.to.flush()).map_err(|error| error.to_string())?;
-        let mut answer = pipes.answer();
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, answer) = mpsc::channel();
+        self.waiting.lock().expect(HELD).insert(number, sender);
+        let mut command = command.clone();
+        command["number"] = number.into();
+        let sent = {
+            let mut to = self.to.lock().expect(HELD);
+            writeln!(to, "{command}").and_then(|()| to.flush())
+        };
+        sent.map_err(|error| error.to_string())?;
+        let mut answer = answer.recv().map_err(|_| "the driver ended".to_owned())?;
         match answer["error"].as_str() {
             Some(error) => Err(error.to_owned()),
             None => Ok(answer["ok"].take()),
@@ -148,23 +176,14 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         // The driver closes Chromium when its input ends; whatever happens, neither outlives the test.
-        let Ok(pipes) = self.pipes.get_mut() else { return };
-        let _ = writeln!(pipes.to, "{}", json!({ "does": "end" }));
+        let Ok(to) = self.to.get_mut() else { return };
+        let _ = writeln!(to, "{}", json!({ "does": "end" }));
         let start = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < SOON {
             std::thread::sleep(Duration::from_millis(5));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-impl Pipes {
-    fn answer(&mut self) -> Value {
-        let mut line = String::new();
-        let read = self.from.read_line(&mut line).expect("the driver's answer");
-        assert!(read > 0, "the driver ended");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"))
     }
 }
 
@@ -224,6 +243,17 @@ impl<'a> Page<'a> {
     #[track_caller]
     pub fn go(&self, hash: &str) {
         self.ask(json!({ "does": "go", "hash": hash }));
+    }
+
+    /// Changes its size, its colours, and by its own button its language.
+    #[track_caller]
+    pub fn looks(&self, look: Look) {
+        let (width, height) = look.size.unwrap_or(DESK);
+        let language = if look.french { "fr" } else { "en" };
+        self.ask(json!({
+            "does": "look", "language": language, "dark": look.dark, "width": width, "height": height,
+            "ms": SOON.as_millis() as u64,
+        }));
     }
 
     /// Loads it again.

@@ -217,30 +217,32 @@ fn every_page_is_accessible_and_walked_by_keyboard_in_both_languages_and_colours
         ("operator", &["trunks", "dialplan", "prompts", "accounts", "audit"]),
     ];
     let _caller = Caller::dials(&line, "1");
-    for (user, names) in pages {
-        for (french, dark, size) in
-            [(false, false, None), (true, true, None), (true, false, Some((360, 740)))]
-        {
-            let page = browser.sign_in(&line, user, Look { french, dark, size });
-            for name in names {
-                page.go(&format!("#/{name}"));
-                page.waits_for("main :is(h1, h2, table)");
-                let look = format!(
-                    "{}{}{}",
-                    if french { "-fr" } else { "-en" },
-                    if dark { "-dark" } else { "" },
-                    if size.is_some() { "-360" } else { "" }
-                );
-                page.is_accessible(&format!("{name}{look}"));
-                if !french {
-                    // It loads the page again, and goes through it.
-                    page.is_walked();
+    let looks = [
+        ("en", Look::default()),
+        ("fr-dark", Look { french: true, dark: true, size: None }),
+        ("fr-360", Look { french: true, dark: false, size: Some((360, 740)) }),
+    ];
+    let (line, browser) = (&line, &browser);
+    std::thread::scope(|scope| {
+        for (user, names) in pages {
+            scope.spawn(move || {
+                let page = browser.sign_in(line, user, Look::default());
+                for (called, look) in looks {
+                    page.looks(look);
+                    for name in names {
+                        page.go(&format!("#/{name}"));
+                        page.waits_for("main :is(h1, h2, table)");
+                        page.is_accessible(&format!("{name}-{called}"));
+                        if !look.french {
+                            // It loads the page again, and goes through it.
+                            page.is_walked();
+                        }
+                    }
                 }
-            }
-            page.is_faultless();
-            page.close();
+                page.is_faultless();
+            });
         }
-    }
+    });
 }
 
 const SECOND: Duration = Duration::from_secs(1);
