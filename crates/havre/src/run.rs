@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::line::Running;
 use crate::load::{self, Loaded};
+use crate::logging::Lost;
 use crate::people::{self, Kept};
 use crate::tls::Certificates;
 use crate::watch::{Published, Watcher};
@@ -53,7 +54,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    logging::init(loaded.config.log_json, &loaded.config.log_level)?;
+    let log = logging::init(loaded.config.log_json, &loaded.config.log_level)?;
     forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -61,10 +62,10 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(loaded, args.config))
+    runtime.block_on(serve(loaded, args.config, log.lost()))
 }
 
-async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+async fn serve(loaded: Loaded, path: Option<PathBuf>, lost: Lost) -> anyhow::Result<ExitCode> {
     let clock = Clock::new();
     let (ack_sender, acks) = mpsc::channel(ACKS);
     let store = open_store(&loaded.config, ack_sender).await?;
@@ -92,6 +93,7 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>) -> anyhow::Result<ExitCode
         trunks,
         Arc::clone(&tls_counters),
         tls.clone(),
+        lost,
     );
     tokio::spawn(async move { watched.watch().await });
 

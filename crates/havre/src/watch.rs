@@ -16,6 +16,8 @@ use havre_tls::Tls;
 use tokio::sync::watch;
 use tracing::{Span, info, info_span, warn};
 
+use crate::logging::Lost;
+
 /// Counters are gathered once in this many ticks (of 50 ms).
 const MEASURE_EVERY: u32 = 4;
 
@@ -63,6 +65,7 @@ pub(crate) struct Watcher {
     ticks: u32,
     tls_counters: Arc<TlsCounters>,
     tls: Tls,
+    lost: Lost,
 }
 
 impl Watcher {
@@ -73,6 +76,7 @@ impl Watcher {
         trunks: Vec<TrunkId>,
         tls_counters: Arc<TlsCounters>,
         tls: Tls,
+        lost: Lost,
     ) -> Self {
         let measures = Measures { store_up: true, ..Measures::default() };
         Self {
@@ -87,6 +91,7 @@ impl Watcher {
             ticks: 0,
             tls_counters,
             tls,
+            lost,
         }
     }
 
@@ -262,7 +267,7 @@ impl Observer for Watcher {
             self.published.snapshot.send_replace(Arc::new(self.board.snapshot(now)));
         }
         if second {
-            self.measures.counters = gather(switch, media, &self.records, &self.tls_counters);
+            self.measures.counters = gather(switch, media, &self.records, &self.tls_counters, &self.lost);
             self.measures.traffic = switch.sip().traffic().collect();
             self.measures.trunk_errors = self
                 .trunks
@@ -275,7 +280,13 @@ impl Observer for Watcher {
     }
 }
 
-fn gather(switch: &Switch, media: &MediaThreads, records: &Records, tls: &TlsCounters) -> Vec<Counter> {
+fn gather(
+    switch: &Switch,
+    media: &MediaThreads,
+    records: &Records,
+    tls: &TlsCounters,
+    lost: &Lost,
+) -> Vec<Counter> {
     let named = |component: &'static str| {
         move |(name, value): (&'static str, u64)| Counter { component, name, value }
     };
@@ -289,5 +300,6 @@ fn gather(switch: &Switch, media: &MediaThreads, records: &Records, tls: &TlsCou
         .chain(media.counters().into_iter().map(named("media")))
         .chain(records.counters().iter().map(named("record")))
         .chain(tls.iter().map(named("tls")))
+        .chain([("lines_lost", lost.lines())].map(named("log")))
         .collect()
 }

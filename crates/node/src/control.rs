@@ -112,6 +112,7 @@ impl Control {
             delays: RefCell::new(HashMap::new()),
             lag: Cell::new(Duration::ZERO),
             load: Cell::new(Duration::ZERO),
+            together: Cell::new(false),
         });
         for (address, socket) in &core.udp {
             tokio::task::spawn_local(udp::read(Rc::clone(&core), *address, Rc::clone(socket)));
@@ -185,7 +186,10 @@ async fn listen_to_media(core: Rc<Core>) {
     loop {
         let event = std::future::poll_fn(|cx| core.plane.borrow_mut().media_events.poll_recv(cx)).await;
         let Some(event) = event else { return };
-        core.on_media(event);
+        core.together(|| {
+            core.on_media(event);
+            core.catch_up();
+        });
     }
 }
 
@@ -210,6 +214,8 @@ pub(crate) struct Core {
     lag: Cell<Duration>,
     /// What the switch was told of both.
     load: Cell<Duration>,
+    /// Whether more steps follow at once.
+    together: Cell<bool>,
 }
 
 fn tell_all(waiting: &RefCell<Vec<oneshot::Sender<()>>>) {
@@ -231,6 +237,15 @@ struct Plane {
 }
 
 impl Core {
+    /// Several steps, after which the data plane hears of all of them at once.
+    pub(crate) fn together<T>(&self, steps: impl FnOnce() -> T) -> T {
+        self.together.set(true);
+        let done = steps();
+        self.together.set(false);
+        self.plane.borrow().media.wake();
+        done
+    }
+
     /// Tells the switch, and does what it says.
     pub(crate) fn step(self: &Rc<Self>, input: Input<'_>) {
         self.guarded(|plane, now| plane.switch.handle_input(input, now));
@@ -263,7 +278,9 @@ impl Core {
     /// Tells the switch of the longest wait of all.
     fn report_load(self: &Rc<Self>) {
         let longest = self.delays.borrow().values().copied().max().unwrap_or_default();
-        let load = longest.max(self.lag.get());
+        // In milliseconds: what changes within one is not worth a step.
+        let load =
+            Duration::from_millis(longest.max(self.lag.get()).as_millis().try_into().unwrap_or(u64::MAX));
         // A thread that has nothing to do says so once.
         if load != self.load.replace(load) {
             self.step(Input::Load { delay: load });
@@ -294,6 +311,9 @@ impl Core {
             let before = plane.switch.poll_timeout();
             act(plane, now);
             self.drain(plane, now);
+            if !self.together.get() {
+                plane.media.wake();
+            }
             if plane.switch.poll_timeout() != before {
                 self.wake.notify_one();
             }
@@ -350,7 +370,7 @@ impl Core {
                     havre_media::Command::Open { leg, .. } => Some(*leg),
                     _ => None,
                 };
-                if plane.media.command(shard, command).is_err()
+                if plane.media.queue(shard, command).is_err()
                     && let Some(leg) = opening
                 {
                     plane.switch.handle_input(Input::Media(MediaInput::OpenFailed { leg }), now);

@@ -1,10 +1,10 @@
 //! Which new call is admitted first when there is more to do than can be done: measured load, and a waiting room.
 //!
 //! The shell says how long what arrives has to wait ([`Input::Load`](crate::endpoint::Input)). While that is short, a call
-//! is admitted as it comes and nothing here is looked at. Above [`HIGH`] calls wait in a room of bounded size, from which
-//! a few are let in every millisecond, after everything that belongs to calls in progress; whoever is not let in within
-//! [`PATIENCE`], or finds the room full, is refused. The room is also the hysteresis: only when it is empty and the
-//! delay is below [`LOW`] are calls admitted as they come again.
+//! is admitted as it comes and nothing here is looked at. Above [`HIGH`] calls wait in a room, from which they are let in at
+//! the [pace](pace) that leaves time for everything that belongs to calls in progress. The room holds whom it lets in
+//! within [`WAIT`]; whoever finds it full, or is not let in within [`PATIENCE`] all the same, is refused. The room is also
+//! the hysteresis: only when it is empty and the delay is below [`LOW`] are calls admitted as they come again.
 //!
 //! Nobody is refused for a number. Calls of one that calls again and again wait behind all others, and only while
 //! others wait.
@@ -19,6 +19,9 @@ use crate::endpoint::{Caller, Origin};
 use crate::stack::{Inbound, Key};
 use crate::timer::Alarm;
 
+mod pace;
+use pace::Pace;
+
 /// What arrives waits so long that new calls must: a twentieth of what a carrier waits before it repeats an INVITE (T1) is
 /// still nothing that anybody notices, a tenth is where queues begin to grow.
 pub(crate) const HIGH: Duration = Duration::from_millis(50);
@@ -27,14 +30,14 @@ pub(crate) const LOW: Duration = Duration::from_millis(10);
 /// Longest wait in the room, what was waited before included: a refusal is there within 500 ms, before the INVITE comes
 /// again, though the thread be late.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
-/// How often somebody is let in, and how many then where reading keeps up: more than one core can serve, so that the pace
-/// is set by the shell, which deals with everything else in between.
+/// Whom there is no place for within this time is told so at once: that costs a tenth of what it costs to let them wait
+/// and to refuse them then.
+const WAIT: Duration = Duration::from_millis(100);
+/// How often somebody is let in.
 pub(crate) const EVERY: Duration = Duration::from_millis(1);
-const AT_ONCE: usize = 16;
-/// While what arrives has to wait: reading it comes first, since among it are the BYEs of calls that were let in.
-const FEW: usize = 2;
-/// Calls that wait: those of a fifth of a second at 5,000 a second.
+/// Calls that wait: at most those of [`WAIT`] at 10,000 a second, and some at any pace.
 pub(crate) const MAX_WAITING: usize = 1_024;
+const MIN_WAITING: usize = 64;
 
 /// Calls of one number within [`FLOOD_WITHIN`] from which on they stand behind all others. Redialling for a free line at
 /// once and again stays below.
@@ -67,8 +70,9 @@ pub(crate) struct Admission {
     loaded: bool,
     /// What was measured last.
     delay: Duration,
+    pace: Pace,
     /// In the order in which they are let in.
-    room: BTreeMap<(Standing, u64), Waiting>,
+    room: BTreeMap<(Standing, u64), Box<Waiting>>,
     /// What repetitions of them look like.
     places: HashMap<Key, (Standing, u64)>,
     count: u64,
@@ -83,6 +87,7 @@ impl Admission {
         Self {
             loaded: false,
             delay: Duration::ZERO,
+            pace: Pace::new(Mono::default()),
             room: BTreeMap::new(),
             places: HashMap::new(),
             count: 0,
@@ -101,14 +106,16 @@ impl Admission {
     }
 
     /// What arrives now has waited this long. True if calls have to wait from now on.
-    pub(crate) fn on_load(&mut self, delay: Duration) -> bool {
+    pub(crate) fn on_load(&mut self, delay: Duration, now: Mono) -> bool {
         self.delay = delay;
         let begins = !self.loaded && delay >= HIGH;
         if begins {
             self.loaded = true;
+            self.pace = Pace::new(now);
         } else if delay <= LOW && self.room.is_empty() {
             self.loaded = false;
         }
+        self.pace.saw(delay);
         begins
     }
 
@@ -121,12 +128,17 @@ impl Admission {
     /// would have to give theirs up.
     pub(crate) fn is_closed(&self) -> bool {
         let last = self.room.last_key_value().map(|((standing, _), _)| *standing);
-        self.loaded && self.room.len() >= MAX_WAITING && last == Some(Standing::Ordinary)
+        self.loaded && self.room.len() >= self.places() && last == Some(Standing::Ordinary)
     }
 
-    /// How many are let in at once.
-    pub(crate) fn at_once(&self) -> usize {
-        if self.delay > LOW { FEW } else { AT_ONCE }
+    /// How many may wait.
+    fn places(&self) -> usize {
+        self.pace.within(WAIT).clamp(MIN_WAITING, MAX_WAITING)
+    }
+
+    /// How many are let in now.
+    pub(crate) fn due(&mut self, now: Mono) -> usize {
+        self.pace.due(now)
     }
 
     /// Whether this INVITE waits already.
@@ -140,12 +152,12 @@ impl Admission {
     }
 
     /// Takes a call into the room. Gives back the one that there is no place for: the last of those who stand last.
-    pub(crate) fn enter(&mut self, standing: Standing, waiting: Waiting) -> Option<Waiting> {
+    pub(crate) fn enter(&mut self, standing: Standing, waiting: Waiting) -> Option<Box<Waiting>> {
         self.count += 1;
         let place = (standing, self.count);
         self.places.insert(waiting.inbound.reply.key(), place);
-        self.room.insert(place, waiting);
-        if self.room.len() <= MAX_WAITING {
+        self.room.insert(place, Box::new(waiting));
+        if self.room.len() <= self.places() {
             return None;
         }
         let (_, last) = self.room.pop_last()?;
@@ -154,14 +166,14 @@ impl Admission {
     }
 
     /// The next to be let in.
-    pub(crate) fn next(&mut self) -> Option<Waiting> {
+    pub(crate) fn next(&mut self) -> Option<Box<Waiting>> {
         let (_, first) = self.room.pop_first()?;
         self.places.remove(&first.inbound.reply.key());
         Some(first)
     }
 
     /// One who has waited for too long.
-    pub(crate) fn overdue(&mut self, now: Mono) -> Option<Waiting> {
+    pub(crate) fn overdue(&mut self, now: Mono) -> Option<Box<Waiting>> {
         // Of each standing the first has waited longest.
         let first = |standing| self.room.range((standing, 0)..).next();
         let ordinary = first(Standing::Ordinary);
@@ -172,11 +184,11 @@ impl Admission {
     }
 
     /// Its CANCEL came.
-    pub(crate) fn cancel(&mut self, key: Key) -> Option<Waiting> {
+    pub(crate) fn cancel(&mut self, key: Key) -> Option<Box<Waiting>> {
         self.leave(*self.places.get(&key)?)
     }
 
-    fn leave(&mut self, place: (Standing, u64)) -> Option<Waiting> {
+    fn leave(&mut self, place: (Standing, u64)) -> Option<Box<Waiting>> {
         let waiting = self.room.remove(&place)?;
         self.places.remove(&waiting.inbound.reply.key());
         Some(waiting)
@@ -234,10 +246,11 @@ mod tests {
     #[test]
     fn the_measure_has_two_thresholds() {
         let mut admission = Admission::new([1; 32]);
-        assert!(!admission.on_load(HIGH - Duration::from_millis(1)) && !admission.is_loaded());
-        assert!(admission.on_load(HIGH) && admission.is_loaded());
-        assert!(!admission.on_load(LOW + Duration::from_millis(1)) && admission.is_loaded());
-        assert!(!admission.on_load(LOW) && !admission.is_loaded());
+        let mut on_load = |delay| (admission.on_load(delay, at(0)), admission.is_loaded());
+        assert_eq!(on_load(HIGH - Duration::from_millis(1)), (false, false));
+        assert_eq!(on_load(HIGH), (true, true));
+        assert_eq!(on_load(LOW + Duration::from_millis(1)), (false, true));
+        assert_eq!(on_load(LOW), (false, false));
     }
 
     #[test]

@@ -15,13 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use havre_bench::Section;
+use havre_bench::{Section, pin};
 use havre_media::sdp::{BrowserFar, Direction, EventFormat, Fingerprint, Negotiated, OpusParameters, Setup};
 use havre_media::{Codec, Command, Face, IceLocal, rtp};
 use havre_model::LegId;
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads, ShardEvent};
-use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::{Pid, gettid};
 use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc_dtls::crypto::Certificate;
@@ -350,13 +349,6 @@ fn socket() -> UdpSocket {
     let socket = UdpSocket::bind((IP, 0)).unwrap();
     socket.set_nonblocking(true).unwrap();
     socket
-}
-
-/// Keeps a thread on one core.
-fn pin(thread: Pid, core: usize) {
-    let mut set = CpuSet::new();
-    set.set(core).unwrap();
-    sched_setaffinity(thread, &set).unwrap();
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {

@@ -1,10 +1,12 @@
 //! The table of results, `tests/bench/RESULTS.md`: one section per program that measures, each replaced by its own runs;
-//! and the messages of a carrier.
+//! the messages of a carrier; and the cores and sockets that measurements are made with.
 #![allow(clippy::print_stdout, reason = "figures are for people")]
 
 mod carrier;
+mod machine;
 
 pub use carrier::{Answer, Carrier};
+pub use machine::{drops, pin, pin_process, widen};
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

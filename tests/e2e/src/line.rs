@@ -1,5 +1,6 @@
 //! A running havre: the demo profile on an address of its own.
 
+use std::io::{PipeReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -370,6 +371,19 @@ impl LineBuilder {
         line
     }
 
+    /// Starts it with a log that nobody reads, into a pipe that is full already.
+    #[must_use]
+    pub fn start_unread(self) -> (Line, PipeReader) {
+        let config = self.files.write("havre.toml", self.table.to_string());
+        let (unread, mut pipe) = std::io::pipe().expect("a pipe");
+        let stderr = pipe.try_clone().expect("a second end").into();
+        std::thread::spawn(move || while pipe.write_all(&[b'.'; 4_096]).is_ok() {});
+        let process = Process::spawn_with("havre", &mut command(&config, self.files.path()), stderr);
+        let mut line = Line { process, files: self.files, host: self.host, config, table: self.table };
+        line.is_ready();
+        (line, unread)
+    }
+
     /// Starts it, expects it to refuse, and gives what it printed. Asserts that no port opens meanwhile.
     #[track_caller]
     #[must_use]
@@ -395,9 +409,13 @@ impl LineBuilder {
 }
 
 fn run(config: &Path, directory: &Path) -> Process {
+    Process::spawn("havre", &mut command(config, directory))
+}
+
+fn command(config: &Path, directory: &Path) -> Command {
     let mut command = havre();
     command.args(["run", "--config"]).arg(config).current_dir(directory);
-    Process::spawn("havre", &mut command)
+    command
 }
 
 fn shipped_plan_text() -> String {

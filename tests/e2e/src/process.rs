@@ -37,12 +37,13 @@ pub enum Signal {
 impl Process {
     /// Starts `command`; `name` is for people.
     pub fn spawn(name: &str, command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| {
+        Self::spawn_with(name, command, Stdio::piped())
+    }
+
+    /// As [`Process::spawn`], with its standard error somewhere else.
+    pub fn spawn_with(name: &str, command: &mut Command, stderr: Stdio) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap_or_else(|e| {
                 panic!(
                     "cannot start {name} ({:?}): {e}; `make test` installs what is missing",
                     command.get_program()

@@ -55,6 +55,19 @@ fn a_frozen_phone_is_found_out_by_a_probe_and_the_caller_hears_sound_from_three_
 }
 
 #[test]
+fn a_log_that_nobody_reads_keeps_no_caller_waiting() {
+    let (line, _unread) = Line::demo().with("log.level", "debug").start_unread();
+    let events = line.events();
+    let advocate = line.advocate("advocate-en", 700.0);
+    let (mut call, media) = carrier_call(&line);
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    media.hears_tone(700.0, SOON);
+    advocate.hears_tone(440.0, SOON);
+    call.cue();
+    call.finish(SOON);
+}
+
+#[test]
 fn a_muted_phone_that_answers_the_probe_is_alive() {
     let line = Line::demo().start();
     let events = line.events();

@@ -26,6 +26,13 @@ pub(super) struct Line {
 impl Line {
     /// Hands a command over, or gives it back: the thread is far behind. One that ended takes everything, and does nothing.
     pub(super) fn offer(&self, command: Command) -> Result<(), Command> {
+        let taken = self.queue(command);
+        self.wake();
+        taken
+    }
+
+    /// The same for one who will [wake](Self::wake) the thread soon.
+    pub(super) fn queue(&self, command: Command) -> Result<(), Command> {
         let queued = self.shared.queued.fetch_add(1, Ordering::AcqRel);
         let taken = if matches!(command, Command::Open { .. }) && queued >= MAX_COMMANDS_FOR_NEW_LEGS {
             Err(TrySendError::Full(command))
@@ -36,11 +43,14 @@ impl Line {
             self.shared.queued.fetch_sub(1, Ordering::AcqRel);
             Counters::count_from_outside(&self.shared.counters.commands_refused);
         }
-        // A thread that cannot be woken looks by itself within a second.
-        let _ = self.waker.wake();
         match taken {
             Err(TrySendError::Full(command)) => Err(command),
             Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
         }
+    }
+
+    pub(super) fn wake(&self) {
+        // A thread that cannot be woken looks by itself within a second.
+        let _ = self.waker.wake();
     }
 }

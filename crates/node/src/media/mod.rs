@@ -12,6 +12,7 @@ mod ports;
 mod sockets;
 mod thread;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -151,6 +152,8 @@ pub struct MediaThreads {
 #[derive(Debug)]
 struct Running {
     line: Line,
+    /// Something was queued for it since it was last woken.
+    told: Cell<bool>,
     /// `None` once joined.
     thread: Option<JoinHandle<()>>,
 }
@@ -248,6 +251,22 @@ impl MediaThreads {
         running.line.offer(command).map_err(|_| Refused)
     }
 
+    /// As [`command`](Self::command), for one who has more to say: the shard hears of it by [`wake`](Self::wake). To wake
+    /// a thread costs more than most of what it is woken for.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn queue(&self, shard: usize, command: Command) -> Result<(), Refused> {
+        let running = self.threads.get(shard).ok_or(Refused)?;
+        running.told.set(true);
+        running.line.queue(command).map_err(|_| Refused)
+    }
+
+    /// Wakes the shards that something was queued for.
+    pub fn wake(&self) {
+        self.threads.iter().filter(|running| running.told.take()).for_each(|running| running.line.wake());
+    }
+
     /// What the threads and their shards counted, summed.
     #[must_use]
     pub fn counters(&self) -> BTreeMap<&'static str, u64> {
@@ -281,7 +300,7 @@ impl Running {
         let thread = Thread::new(poll, clock, orders, Arc::clone(&shared), plane);
         let thread =
             std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
-        Ok(Self { line: Line { commands, waker, shared }, thread: Some(thread) })
+        Ok(Self { line: Line { commands, waker, shared }, told: Cell::new(false), thread: Some(thread) })
     }
 }
 

@@ -81,7 +81,7 @@ impl Endpoint {
         while let Some(overdue) = self.admission.overdue(self.stack.mono()) {
             self.turn_away(&overdue);
         }
-        for _ in 0..self.admission.at_once() {
+        for _ in 0..self.admission.due(self.stack.mono()) {
             let Some(call) = self.admission.next() else { break };
             if !self.has_room() {
                 self.turn_away(&call);
@@ -89,7 +89,7 @@ impl Endpoint {
                 // The same call by another way, let in while this one waited.
                 self.stack.respond_stateless(&call.inbound, 482);
             } else {
-                self.admit(call, None);
+                self.admit(*call, None);
             }
         }
         self.arm_admission();

@@ -84,7 +84,7 @@ impl Endpoint {
                 self.trunks.on_resolved(&mut self.stack, &question, answer);
             }
             Input::Load { delay } => {
-                self.stack.counters.overloads += u64::from(self.admission.on_load(delay));
+                self.stack.counters.overloads += u64::from(self.admission.on_load(delay, self.stack.mono()));
             }
             Input::Command(command) => self.on_command(command),
         }

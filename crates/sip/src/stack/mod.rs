@@ -278,8 +278,10 @@ impl Stack {
             hash.update([0]);
         }
         let digest = hash.finalize();
-        // The letter keeps these tags apart from those of dialogs, which are hexadecimal only.
-        digest.iter().take(8).fold(String::from("x"), |tag, byte| format!("{tag}{byte:02x}"))
+        // The letter keeps these tags apart from those of dialogs, which are hexadecimal only, and of answers with state.
+        let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or('0');
+        let digits = digest.iter().take(8).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        std::iter::once('x').chain(digits).collect()
     }
 
     /// Hands bytes to the shell, over a connection that is open, being opened, or opened now.

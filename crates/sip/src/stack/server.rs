@@ -116,10 +116,14 @@ impl Servers {
 
     /// The same of a hop alone, if its branch says all; whether the hop is stamped makes no difference.
     fn via_key(&self, via: &Via, method: Method) -> Option<Key> {
+        Some(self.hop_key(via, via.unique_branch()?, method))
+    }
+
+    fn hop_key(&self, hop: &Via, branch: &str, method: Method) -> Key {
         let mut hash = self.hashing.build_hasher();
         method_name(method).hash(&mut hash);
-        (via.unique_branch()?, &via.host, via.port.unwrap_or(5060)).hash(&mut hash);
-        Some(Key(hash.finish()))
+        (branch, &hop.host, hop.port.unwrap_or(5060)).hash(&mut hash);
+        Key(hash.finish())
     }
 
     /// What merged requests share (RFC 3261 §8.2.2.2). Inside a dialog nothing merges.
@@ -231,8 +235,8 @@ impl Stack {
     }
 
     /// What an INVITE over this hop (or its ACK) is looked up by; `None` if its branch does not say.
-    pub(crate) fn invite_key(&self, via: &Via) -> Option<Key> {
-        self.servers.via_key(via, Method::Invite)
+    pub(crate) fn invite_key(&self, hop: &Via, branch: &str) -> Key {
+        self.servers.hop_key(hop, branch, Method::Invite)
     }
 
     /// Whether the transaction is here, or was lately.
@@ -301,7 +305,12 @@ impl Stack {
 
     /// The response of [`Self::respond_stateless`], to be added to. It may be a stranger's, who is not told what we are.
     pub(crate) fn stateless(&self, inbound: &Inbound, status: u16) -> Response {
-        inbound.request.respond(status, Some(&self.stateless_tag(&inbound.request)))
+        let mut tag = self.stateless_tag(&inbound.request);
+        if inbound.reply.server.is_some() {
+            // Its ACK is waited for.
+            tag.replace_range(..1, "y");
+        }
+        inbound.request.respond(status, Some(&tag))
     }
 
     /// The answer that the lexer gives to what it could not read.

@@ -8,10 +8,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use memchr::memchr;
 
 use super::check::judge;
 use super::cseq::method_from_token;
 use super::error::{KEEP_ALIVE, Malformed, ParseError};
+use super::glimpse::has_tag;
 use super::headers::latin1;
 use super::limits::{MAX_HEAD, MAX_HEADERS, MAX_LINE, MAX_MESSAGE, MAX_URI};
 use super::{Headers, Message, Name, Uri, scan};
@@ -56,14 +58,23 @@ pub fn begins_call(bytes: &[u8]) -> bool {
 
 /// Whether `To` has a tag: what comes behind such a request, a BYE say, must not overtake it.
 fn is_in_dialog(bytes: &[u8]) -> bool {
-    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-    lines.take_while(|line| !line.is_empty()).any(|line| {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
-        let (name, value) = line.split_at(colon);
+    let mut rest = bytes;
+    while let Some(end) = memchr(b'\n', rest) {
+        let line = rest[..end].trim_ascii_end();
+        rest = &rest[end + 1..];
+        if line.is_empty() {
+            return false;
+        }
+        if !matches!(line[0], b't' | b'T') {
+            continue;
+        }
+        let Some((name, value)) = memchr(b':', line).map(|colon| line.split_at(colon)) else { continue };
         let name = name.trim_ascii_end();
-        (name.eq_ignore_ascii_case(b"To") || name.eq_ignore_ascii_case(b"t"))
-            && value.windows(5).any(|part| part.eq_ignore_ascii_case(b";tag="))
-    })
+        if (name.eq_ignore_ascii_case(b"To") || name.eq_ignore_ascii_case(b"t")) && has_tag(value) {
+            return true;
+        }
+    }
+    false
 }
 
 /// What the head says, as far as it can be read.
@@ -130,7 +141,7 @@ pub(crate) const fn unended(len: usize) -> Problem {
 /// [`MAX_HEAD`] bytes, from `from` on.
 pub(crate) fn find_head_end(bytes: &[u8], from: usize) -> Option<usize> {
     let window = &bytes[..bytes.len().min(MAX_HEAD)];
-    let found = window.get(from..)?.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let found = memchr::memmem::find(window.get(from..)?, b"\r\n\r\n")?;
     Some(from + found + 2)
 }
 
@@ -245,8 +256,7 @@ impl Head {
         if line.len() > MAX_LINE {
             return Err(Problem::fatal(513, "header too long"));
         }
-        let colon =
-            line.iter().position(|b| *b == b':').ok_or(Problem::fatal(400, "header without colon"))?;
+        let colon = memchr(b':', line).ok_or(Problem::fatal(400, "header without colon"))?;
         let name = std::str::from_utf8(&line[..colon]).map_or("", |name| name.trim_end_matches([' ', '\t']));
         if !scan::is_token(name) {
             return Err(Problem::fatal(400, "header name"));
@@ -333,7 +343,7 @@ impl Iterator for Lines<'_> {
 fn find_crlf(bytes: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
-        let at = from + bytes.get(from..)?.iter().position(|byte| *byte == b'\r')?;
+        let at = from + memchr(b'\r', bytes.get(from..)?)?;
         if bytes.get(at + 1) == Some(&b'\n') {
             return Some(at);
         }

@@ -29,18 +29,21 @@ impl Params {
     /// Reads one `name[=value]`: space around `=` is allowed (RFC 3261 §25.1, EQUAL). An empty value is not, but is
     /// found in the field (`;rport=`), and can only be meant as none.
     pub(crate) fn push_part(&mut self, part: &str) -> Result<(), Malformed> {
+        let (name, value) = Self::sound(part, self.0.len())?;
+        self.0.push((name.into(), value.map(Into::into)));
+        Ok(())
+    }
+
+    /// Name and value of a part, if they may stand behind `count` others.
+    pub(crate) fn sound(part: &str, count: usize) -> Result<(&str, Option<&str>), Malformed> {
         let (name, value) = match part.split_once('=') {
             Some((name, value)) => (scan::trim(name), Some(scan::trim(value))),
             None => (part, None),
         };
         let sound = scan::is_token(name)
             && value.is_none_or(|value| value.is_empty() || is_value(value))
-            && self.0.len() < MAX_PARAMS;
-        if !sound {
-            return Err(Malformed("parameter"));
-        }
-        self.0.push((name.into(), value.map(Into::into)));
-        Ok(())
+            && count < MAX_PARAMS;
+        if sound { Ok((name, value)) } else { Err(Malformed("parameter")) }
     }
 
     /// For URIs, whose parameter characters differ from a header's.

@@ -1,6 +1,6 @@
 //! `Via` (RFC 3261 §20.42, RFC 3581).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use super::error::Malformed;
@@ -57,6 +57,50 @@ impl Via {
         Ok(via)
     }
 
+    /// What tells the transaction of a plain value (nothing quoted): its hop without parameters, and its `branch` if that
+    /// says all. Its other parameters are not looked at.
+    pub(crate) fn glimpse(text: &str) -> Option<(Self, &str)> {
+        if memchr::memchr2(b'"', b'<', text.as_bytes()).is_some() {
+            return None;
+        }
+        let mut parts = text.split(';');
+        let hop = Self::parse_hop(scan::trim(parts.next()?)).ok()?;
+        let (_, branch) = parts
+            .filter_map(|part| part.split_once('='))
+            .find(|(name, _)| scan::trim(name).eq_ignore_ascii_case("branch"))?;
+        Some((hop, unique(scan::trim(branch))?))
+    }
+
+    /// Appends what [`Self::stamped`] makes of a plain value whose hop this is ([`Self::glimpse`]), without reading it into
+    /// anything. Where an answer goes, or `None` if the value is not sound.
+    pub(crate) fn stamp_text(&self, text: &str, source: SocketAddr, out: &mut String) -> Option<SocketAddr> {
+        // Writing into a string does not fail.
+        let _ = write!(out, "SIP/2.0/{} {}", self.transport.as_str(), self.host);
+        if let Some(port) = self.port {
+            let _ = write!(out, ":{port}");
+        }
+        let (mut rport, mut count) = (false, 0);
+        for part in text.split(';').skip(1) {
+            let (name, value) = Params::sound(scan::trim(part), count).ok()?;
+            count += 1;
+            if name.eq_ignore_ascii_case("received") {
+                continue;
+            }
+            out.extend([";", name]);
+            if name.eq_ignore_ascii_case("rport") && !rport {
+                rport = true;
+                let _ = write!(out, "={}", source.port());
+            } else if let Some(value) = value {
+                out.extend(["=", value]);
+            }
+        }
+        if rport || self.host.ip() != Some(source.ip()) {
+            let _ = write!(out, ";received={}", source.ip());
+        }
+        let port = if rport { source.port() } else { self.port.unwrap_or(self.transport.port()) };
+        Some(SocketAddr::new(source.ip(), port))
+    }
+
     /// What of a malformed value is enough to answer it: its hop, and the parameters that are sound (RFC 4475,
     /// badinv01).
     pub(crate) fn salvage(text: &str) -> Option<Self> {
@@ -93,10 +137,7 @@ impl Via {
     /// (§17.2.3; RFC 4475, badbranch).
     #[must_use]
     pub fn unique_branch(&self) -> Option<&str> {
-        self.branch().filter(|branch| {
-            let (cookie, rest) = branch.split_at_checked(MAGIC_COOKIE.len()).unwrap_or(("", ""));
-            cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty()
-        })
+        self.branch().and_then(unique)
     }
 
     /// `received`, brackets around IPv6 tolerated.
@@ -115,16 +156,21 @@ impl Via {
     /// `rport` filled if it asked (§18.2.1, RFC 3581 §4). What the sender wrote there itself is replaced.
     #[must_use]
     pub fn stamped(&self, source: SocketAddr) -> Self {
-        let mut via = self.clone();
-        via.params.remove("received");
+        self.clone().into_stamped(source)
+    }
+
+    /// The same of a hop that is needed for nothing else.
+    #[must_use]
+    pub fn into_stamped(mut self, source: SocketAddr) -> Self {
+        self.params.remove("received");
         let asked = self.params.has("rport");
         if asked {
-            via.params.set("rport", &source.port().to_string());
+            self.params.set("rport", &source.port().to_string());
         }
         if asked || self.host.ip() != Some(source.ip()) {
-            via.params.set("received", &source.ip().to_string());
+            self.params.set("received", &source.ip().to_string());
         }
-        via
+        self
     }
 
     /// Where a response goes over an unreliable transport, from a stamped `Via` (§18.2.2, RFC 3581 §4; `maddr` is
@@ -132,12 +178,21 @@ impl Via {
     #[must_use]
     pub fn reply_to(&self) -> Option<SocketAddr> {
         let ip = self.received().or_else(|| self.host.ip())?;
-        let default = if self.transport == ViaTransport::Tls { 5061 } else { 5060 };
-        Some(SocketAddr::new(ip, self.rport().or(self.port).unwrap_or(default)))
+        Some(SocketAddr::new(ip, self.rport().or(self.port).unwrap_or(self.transport.port())))
     }
 }
 
+fn unique(branch: &str) -> Option<&str> {
+    let (cookie, rest) = branch.split_at_checked(MAGIC_COOKIE.len())?;
+    (cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty()).then_some(branch)
+}
+
 impl ViaTransport {
+    /// Where it is spoken if nothing is said.
+    fn port(&self) -> u16 {
+        if *self == Self::Tls { 5061 } else { 5060 }
+    }
+
     fn from_token(text: &str) -> Option<Self> {
         const KNOWN: [ViaTransport; 6] = [
             ViaTransport::Udp,
@@ -181,7 +236,46 @@ impl fmt::Display for Via {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{Rng as _, SeedableRng};
+
     use super::*;
+
+    #[test]
+    fn what_is_stamped_as_text_is_what_is_stamped_as_read() {
+        let source = "192.0.2.9:5080".parse().unwrap();
+        let values = [
+            "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKa;rport",
+            "SIP/2.0/UDP host.example.com;received=10.0.0.1;branch=z9hG4bKa;rport=7;x",
+            "SIP / 2.0 / TLS [2001:db8::1] ; branch = z9hG4bKa ; ttl=1 ; rport ; RPORT",
+        ];
+        let mut random = ChaCha8Rng::from_seed([6; 32]);
+        let mut agreed = 0;
+        for round in 0..100_000 {
+            let mut text = values[round % 3].as_bytes().to_vec();
+            for _ in 0..random.next_u32() % 3 {
+                let at = random.next_u32() as usize % text.len();
+                match random.next_u32() % 3 {
+                    0 => text[at] = b" ;=:/,.rR10[]\"<"[random.next_u32() as usize % 15],
+                    1 => drop(text.remove(at)),
+                    _ => text.extend_from_within(at..),
+                }
+            }
+            let text = String::from_utf8(text).unwrap();
+            let Some((hop, branch)) = Via::glimpse(&text) else { continue };
+            let mut out = String::new();
+            let to = hop.stamp_text(&text, source, &mut out);
+            match Via::parse(&text).map(|via| via.into_stamped(source)) {
+                Ok(via) => {
+                    assert_eq!((out.as_str(), to), (via.to_string().as_str(), via.reply_to()), "{text}");
+                    assert_eq!(via.unique_branch(), Some(branch), "{text}");
+                    agreed += 1;
+                }
+                Err(_) => assert_eq!(to, None, "{text}"),
+            }
+        }
+        assert!(agreed > 50_000, "{agreed}");
+    }
 
     #[test]
     fn space_and_ipv6_are_read() {

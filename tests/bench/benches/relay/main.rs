@@ -22,9 +22,8 @@ use std::time::Duration;
 
 use bare::Legs;
 use engine::Engine;
-use havre_bench::Section;
+use havre_bench::{Section, pin};
 use load::{Load, Tally};
-use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::{Pid, gettid};
 
 const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 44, 0, 1));
@@ -265,13 +264,6 @@ impl Drop for Bare {
         self.stop.store(true, Ordering::Relaxed);
         let _ = self.handle.take().map(JoinHandle::join);
     }
-}
-
-/// Keeps a thread on one core.
-fn pin(thread: Pid, core: usize) {
-    let mut set = CpuSet::new();
-    set.set(core).expect("a core that exists");
-    sched_setaffinity(thread, &set).expect("a thread may be pinned");
 }
 
 /// The thread of this process that has a name.

@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use havre_bench::{Answer, Carrier};
+use havre_bench::{Answer, Carrier, drops, widen};
+use havre_e2e::Line;
 
 /// Half a second, then a second, and so on (RFC 3261 §17.1.1.2); a caller who hears nothing for longer has given up.
 const REPEATS: [Duration; 3] =
@@ -18,6 +19,8 @@ const BURST: usize = 256;
 /// Calls that are owed and placed in one go; a generator that owes more has given out.
 const CATCH_UP: usize = 256;
 const MAX_OPEN: usize = 400_000;
+/// Receive buffer, in bytes: answers of some seconds, so that what is lost is lost by the line.
+const BUFFER: usize = 256 << 20;
 
 /// What came of the calls of one step.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +28,9 @@ pub(crate) struct Tally {
     /// Calls that were to be placed, and calls that were.
     pub(crate) due: u64,
     pub(crate) offered: u64,
-    /// INVITE, 200, ACK, BYE, 200.
+    /// INVITE, 200, ACK, BYE, 200: in all, and while calls were placed.
     pub(crate) completed: u64,
+    pub(crate) in_time: u64,
     /// Answered with a refusal.
     pub(crate) refused: u64,
     /// Without any final answer, or without an answer to their BYE.
@@ -36,12 +40,19 @@ pub(crate) struct Tally {
     pub(crate) answers: Vec<f32>,
     pub(crate) refusals: Vec<f32>,
     pub(crate) took: Duration,
+    /// Processor time of the line meanwhile, in microseconds.
+    pub(crate) micros: f64,
 }
 
 impl Tally {
-    /// Completed calls a second.
+    /// Calls completed a second while calls were placed: what is caught up with afterwards does not count.
     pub(crate) fn goodput(&self) -> f64 {
-        self.completed as f64 / self.took.as_secs_f64()
+        self.in_time as f64 / self.took.as_secs_f64()
+    }
+
+    /// Percent of a core that the line was busy.
+    pub(crate) fn busy(&self) -> f64 {
+        self.micros / self.took.as_micros() as f64 * 100.0
     }
 
     /// Milliseconds within which this share of what was answered or refused was.
@@ -66,7 +77,8 @@ struct Call {
 }
 
 /// Everybody who calls.
-pub(crate) struct Crowd {
+pub(crate) struct Crowd<'a> {
+    line: &'a Line,
     socket: UdpSocket,
     carrier: Carrier,
     next: u64,
@@ -78,20 +90,27 @@ pub(crate) struct Crowd {
     asked: u32,
 }
 
-impl Crowd {
-    pub(crate) fn new(from: SocketAddr, line: SocketAddr) -> Self {
+impl<'a> Crowd<'a> {
+    pub(crate) fn new(from: SocketAddr, line: &'a Line) -> Self {
         let socket = UdpSocket::bind(from).expect("a UDP port");
         socket.set_nonblocking(true).expect("a socket may be nonblocking");
+        widen(&socket, BUFFER);
         let at = socket.local_addr().expect("a bound socket has an address");
         Self {
+            line,
             socket,
-            carrier: Carrier { at, line },
+            carrier: Carrier { at, line: line.sip() },
             next: 0,
             open: HashMap::new(),
             repeats: [const { VecDeque::new() }; REPEATS.len()],
             buffer: vec![0; 8_192],
             asked: 1,
         }
+    }
+
+    /// Datagrams that were lost because nobody read them in time: by the line, and here.
+    pub(crate) fn dropped(&self) -> (u64, u64) {
+        (drops(self.carrier.line), drops(self.carrier.at))
     }
 
     /// Calls that stay up. They are answered before this returns.
@@ -175,7 +194,7 @@ impl Crowd {
     }
 
     fn run(&mut self, for_: Duration, mut owed: impl FnMut(Duration, usize) -> usize) -> Tally {
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), self.line.cpu_micros());
         let mut tally = Tally::default();
         let held = self.open.len();
         let mut debt = 0;
@@ -185,6 +204,8 @@ impl Crowd {
             let over = elapsed >= for_;
             if over && tally.took.is_zero() {
                 tally.took = elapsed;
+                tally.in_time = tally.completed;
+                tally.micros = self.line.cpu_micros() - before;
             }
             if over && (self.open.len() <= held || elapsed > for_ + PATIENCE) {
                 break;

@@ -1,8 +1,8 @@
 //! More calls than the line can take, and junk: what is served all the same, what is lost, and how soon it is over.
 //!
 //! The line's capacity is measured first, with a fixed number of calls open at all times. Then calls come at multiples of
-//! it, whatever becomes of them, while a hundred calls stay up. Line and generator share the machine: a generator that
-//! falls behind says so. Everything is bounded in time: about three minutes; with `--long` twelve, ten of which are junk;
+//! it, whatever becomes of them, while a hundred calls stay up. The line has one core, all its threads on it, and the
+//! generator another: a generator that falls behind says so. Everything is bounded in time: about three minutes; with `--long` twelve, ten of which are junk;
 //! with `--quick` one, whose figures are written nowhere.
 #![allow(clippy::print_stdout, reason = "figures are for people")]
 
@@ -13,9 +13,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crowd::{Crowd, Tally};
-use havre_bench::Section;
+use havre_bench::{Section, pin, pin_process};
 use havre_e2e::{Line, repository};
 use junk::Junk;
+use nix::unistd::gettid;
 use toml::{Table, Value};
 
 /// Calls that stay up all the while.
@@ -30,6 +31,7 @@ const JUNK_RATE: u32 = 2_000;
 const GENUINE: f64 = 20.0;
 
 fn main() {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let asked = |name: &str| std::env::args().any(|argument| argument == name);
     let (long, quick) = (asked("--long"), asked("--quick"));
     let step = Duration::from_secs(if quick { 3 } else { 12 });
@@ -43,7 +45,7 @@ fn main() {
     let mut section = Section::new(
         "Overload",
         "`cargo bench -p havre-e2e --bench overload` (`-- --long` for ten minutes of junk): the whole program with the demo \
-         profile, its record and its log, and a generator of INVITE, 200, ACK, BYE on the same machine (UDP, loopback), \
+         profile, its record and its log, on one core, and a generator of INVITE, 200, ACK, BYE on another (UDP, loopback), \
          which repeats what is not answered after 0.5, 1 and 2 s. Goodput is complete calls; its target is a share of the \
          capacity in the first row.",
     );
@@ -52,15 +54,17 @@ fn main() {
     carrier.insert("sources".into(), vec!["127.45.0.0/16"].into());
     let line =
         Line::demo().with("trunks", vec![Value::Table(carrier)]).with("rtp.ports", "2000-65534").start();
+    // After the section has counted the cores: a pinned thread sees one.
+    pin_process(line.pid(), 0);
+    pin(gettid(), cores - 1);
     let address = line.sip();
     let from = SocketAddr::from((Ipv4Addr::new(127, 45, 0, 1), 0));
-    let mut crowd = Crowd::new(from, address);
+    let mut crowd = Crowd::new(from, &line);
     println!("capacity, {WINDOW} calls open at all times ...");
     crowd.closed(WINDOW, Duration::from_secs(3));
-    let before = line.cpu_micros();
     let free = crowd.closed(WINDOW, step);
     let capacity = free.goodput();
-    let micros = (line.cpu_micros() - before) / free.completed.max(1) as f64;
+    let micros = free.micros / free.in_time.max(1) as f64;
     let staying = crowd.establish(STAYING);
     section.table(&[
         "offered",
@@ -73,13 +77,27 @@ fn main() {
         "INVITE to 503, p99 ms",
         "INVITEs and BYEs repeated",
         "calls that stayed, lost",
+        "core, %",
         "memory, MiB",
     ]);
     row(&mut section, "capacity", &free, capacity, None, "-", line.memory());
     let mut notes = Vec::new();
     for (times, target) in STEPS {
         println!("{times} x {capacity:.0} calls/s ...");
+        let before = crowd.dropped();
         let tally = crowd.at_rate(capacity * times, step);
+        let after = crowd.dropped();
+        if std::env::var_os("HAVRE_COUNTERS").is_some() {
+            let text = line.api().get("/metrics").body;
+            text.lines()
+                .filter(|l| {
+                    ["glances", "overload", "delayed", "edge_ref", "absorbed", "ports", "full"]
+                        .iter()
+                        .any(|k| l.contains(k))
+                        && !l.starts_with('#')
+                })
+                .for_each(|l| println!("   {l}"));
+        }
         let recovery = recover(&mut crowd, capacity);
         let lost = crowd.lost(&staying);
         row(
@@ -96,11 +114,14 @@ fn main() {
             None => println!("not calm after {RECOVERY:?}"),
         }
         notes.push(format!(
-            "After {times} x: {}; {:.1} % of the calls due were placed by the generator.",
+            "After {times} x: {}; {:.1} % of the calls due were placed by the generator; datagrams dropped unread: {} by the \
+             line, {} by the generator.",
             recovery.map_or("**not calm within 10 s**".to_owned(), |after| {
                 format!("calm again in {:.1} s (target: ≤ 10 s)", after.as_secs_f64())
             }),
             100.0 * tally.offered as f64 / tally.due.max(1) as f64,
+            after.0 - before.0,
+            after.1 - before.1,
         ));
     }
     notes.iter().for_each(|note| section.say(note));
@@ -114,7 +135,7 @@ fn main() {
 }
 
 /// How long it takes until half of what the line can do is answered without a refusal again.
-fn recover(crowd: &mut Crowd, capacity: f64) -> Option<Duration> {
+fn recover(crowd: &mut Crowd<'_>, capacity: f64) -> Option<Duration> {
     let start = Instant::now();
     while start.elapsed() < RECOVERY {
         let began = start.elapsed();
@@ -128,7 +149,7 @@ fn recover(crowd: &mut Crowd, capacity: f64) -> Option<Duration> {
 }
 
 /// Junk, and what genuine callers notice of it.
-fn storm(section: &mut Section, crowd: &mut Crowd, line: &Line, address: SocketAddr, for_: Duration) {
+fn storm(section: &mut Section, crowd: &mut Crowd<'_>, line: &Line, address: SocketAddr, for_: Duration) {
     println!("{JUNK_RATE} junk messages/s for {for_:?} ...");
     let memory = |line: &Line| line.memory() as f64 / f64::from(1 << 20);
     let (start, junk) = (memory(line), Junk::start(address, JUNK_RATE));
@@ -187,6 +208,7 @@ fn row(
         format!("{:.1}", Tally::percentile(&tally.refusals, 0.99)),
         tally.repeats.to_string(),
         lost.to_owned(),
+        format!("{:.0}", tally.busy()),
         format!("{:.0}", memory as f64 / f64::from(1 << 20)),
     ]);
 }

@@ -1,0 +1,135 @@
+//! How many calls a second are let in while calls wait: as many as leave time to read what arrives.
+//!
+//! Nobody can say beforehand what a call costs on this machine, at this hour, beside all else that it does. So the pace is
+//! found, as TCP finds its own: a little more while what arrives is read at once, a good part less while it has to wait
+//! (Chiu and Jain, "Analysis of the increase and decrease algorithms for congestion avoidance", 1989). What must not wait
+//! are the BYEs of calls that were let in, and the INVITEs that are to be refused before they come again.
+
+use std::time::Duration;
+
+use havre_model::Mono;
+
+use super::LOW;
+
+/// Calls a second with which it begins, its least and its most. Even the least is more than any hour of the line; the most
+/// is more than a core can serve, and then the shell sets the pace.
+const START: u64 = 2_000;
+const SLOWEST: u64 = 100;
+const FASTEST: u64 = 16_000;
+/// How often it is changed, by the shortest wait in between: a queue that stays counts, not one that a moment's work of
+/// another thread leaves (Nichols and Jacobson, "Controlling queue delay", 2012).
+const STEP: Duration = Duration::from_millis(20);
+/// What is saved up while the thread was late: no more than a burst, or what it was late for grows.
+const MOST_AT_ONCE: u64 = 16;
+/// Nothing waits: there is time for many more.
+const NONE: Duration = Duration::from_millis(1);
+const NANOS: u64 = 1_000_000_000;
+
+/// See the module's page.
+pub(super) struct Pace {
+    /// Calls a second.
+    rate: u64,
+    /// Billionths of a call that may be let in.
+    credit: u64,
+    /// How long what arrives has to wait, and the shortest that it had to since the pace was changed.
+    delay: Duration,
+    least: Duration,
+    /// When the credit was counted, and the pace changed last.
+    counted: Mono,
+    changed: Mono,
+}
+
+impl Pace {
+    /// The pace of whoever begins to have too much to do.
+    pub(super) const fn new(now: Mono) -> Self {
+        let delay = Duration::MAX;
+        Self { rate: START, credit: 0, delay, least: delay, counted: now, changed: now }
+    }
+
+    /// What arrives now has to wait so long.
+    pub(super) fn saw(&mut self, delay: Duration) {
+        self.delay = delay;
+        self.least = self.least.min(delay);
+    }
+
+    /// How many may be let in now.
+    pub(super) fn due(&mut self, now: Mono) -> usize {
+        if now.since(self.changed) >= STEP {
+            self.changed = now;
+            let rate = if self.least > LOW {
+                self.rate * 15 / 16
+            } else if self.least > NONE {
+                self.rate + self.rate / 64
+            } else {
+                self.rate + self.rate / 8
+            };
+            self.rate = rate.clamp(SLOWEST, FASTEST);
+            self.least = self.delay;
+        }
+        let elapsed = u64::try_from(now.since(self.counted).as_nanos()).unwrap_or(u64::MAX);
+        self.counted = now;
+        let credit = self.credit.saturating_add(self.rate.saturating_mul(elapsed));
+        let due = (credit / NANOS).min(MOST_AT_ONCE);
+        self.credit = if due == MOST_AT_ONCE { 0 } else { credit % NANOS };
+        usize::try_from(due).unwrap_or(0)
+    }
+
+    /// Calls that are let in within this time at this pace.
+    pub(super) fn within(&self, time: Duration) -> usize {
+        usize::try_from(u128::from(self.rate) * time.as_nanos() / u128::from(NANOS)).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls that are let in within a second of turns of `turn` milliseconds.
+    fn second(pace: &mut Pace, start: u64, turn: usize, delay: impl Fn(u64) -> Duration) -> usize {
+        let turns = (start..start + 1_000).step_by(turn).map(|at| {
+            pace.saw(delay(at));
+            pace.due(Mono::from_start(Duration::from_millis(at)))
+        });
+        turns.sum()
+    }
+
+    #[test]
+    fn it_grows_while_reading_keeps_up_and_falls_while_it_does_not() {
+        let mut pace = Pace::new(Mono::from_start(Duration::ZERO));
+        let first = second(&mut pace, 0, 1, |_| Duration::ZERO);
+        assert!((2_500..16_000).contains(&first), "{first}");
+        let next = second(&mut pace, 1_000, 1, |_| Duration::ZERO);
+        assert!(next > first && next <= 16_000, "{next}");
+        let behind = second(&mut pace, 2_000, 1, |_| LOW * 2);
+        assert!(behind < next / 2, "{behind}");
+        second(&mut pace, 3_000, 1, |_| LOW * 2);
+        let last = second(&mut pace, 4_000, 1, |_| LOW * 2);
+        assert!((99..=101).contains(&last), "{last}: never nobody");
+    }
+
+    #[test]
+    fn waits_that_pass_do_not_count() {
+        let mut pace = Pace::new(Mono::from_start(Duration::ZERO));
+        let first = second(&mut pace, 0, 1, |at| if at % 20 < 15 { LOW * 4 } else { LOW });
+        let next = second(&mut pace, 1_000, 1, |at| if at % 20 < 15 { LOW * 4 } else { LOW });
+        assert!(next > first, "{first} {next}");
+    }
+
+    #[test]
+    fn a_thread_that_is_late_lets_no_crowd_in() {
+        let mut pace = Pace::new(Mono::from_start(Duration::ZERO));
+        assert_eq!(pace.due(Mono::from_start(Duration::from_secs(60))), 16);
+        assert_eq!(pace.due(Mono::from_start(Duration::from_secs(60))), 0);
+    }
+
+    #[test]
+    fn how_often_it_is_asked_does_not_matter() {
+        let let_in = |turn| {
+            let mut pace = Pace::new(Mono::from_start(Duration::ZERO));
+            // In turn too late and in time: about the same pace for all.
+            second(&mut pace, 0, turn, |at| if at / 20 % 5 == 0 { LOW * 2 } else { Duration::ZERO })
+        };
+        let (often, seldom) = (let_in(1), let_in(5));
+        assert!(often.abs_diff(seldom) < often / 10, "{often} {seldom}");
+    }
+}
