@@ -32,10 +32,10 @@ pub(crate) const LOW: Duration = Duration::from_millis(10);
 pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
 /// Whom there is no place for within this time is told so at once: that costs a tenth of what it costs to let them wait
 /// and to refuse them then.
-const WAIT: Duration = Duration::from_millis(100);
+const WAIT: Duration = Duration::from_millis(150);
 /// How often somebody is let in.
 pub(crate) const EVERY: Duration = Duration::from_millis(1);
-/// Calls that wait: at most those of [`WAIT`] at 10,000 a second, and some at any pace.
+/// Calls that wait: at most those of [`WAIT`] at 7,000 a second, and some at any pace.
 pub(crate) const MAX_WAITING: usize = 1_024;
 const MIN_WAITING: usize = 64;
 

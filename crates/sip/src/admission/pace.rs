@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use havre_model::Mono;
 
-use super::LOW;
-
 /// Calls a second with which it begins, its least and its most. Even the least is more than any hour of the line; the most
 /// is more than a core can serve, and then the shell sets the pace.
 const START: u64 = 2_000;
@@ -23,6 +21,8 @@ const STEP: Duration = Duration::from_millis(20);
 const MOST_AT_ONCE: u64 = 16;
 /// Nothing waits: there is time for many more.
 const NONE: Duration = Duration::from_millis(1);
+/// A queue that grows.
+const BEHIND: Duration = Duration::from_millis(5);
 const NANOS: u64 = 1_000_000_000;
 
 /// See the module's page.
@@ -56,12 +56,11 @@ impl Pace {
     pub(super) fn due(&mut self, now: Mono) -> usize {
         if now.since(self.changed) >= STEP {
             self.changed = now;
-            let rate = if self.least > LOW {
-                self.rate * 15 / 16
-            } else if self.least > NONE {
-                self.rate + self.rate / 64
-            } else {
-                self.rate + self.rate / 8
+            let rate = match self.least {
+                least if least > BEHIND * 4 => self.rate * 3 / 4,
+                least if least > BEHIND => self.rate * 15 / 16,
+                least if least > NONE => self.rate + self.rate / 64,
+                _ => self.rate + self.rate / 8,
             };
             self.rate = rate.clamp(SLOWEST, FASTEST);
             self.least = self.delay;
@@ -100,18 +99,18 @@ mod tests {
         assert!((2_500..16_000).contains(&first), "{first}");
         let next = second(&mut pace, 1_000, 1, |_| Duration::ZERO);
         assert!(next > first && next <= 16_000, "{next}");
-        let behind = second(&mut pace, 2_000, 1, |_| LOW * 2);
+        let behind = second(&mut pace, 2_000, 1, |_| BEHIND * 2);
         assert!(behind < next / 2, "{behind}");
-        second(&mut pace, 3_000, 1, |_| LOW * 2);
-        let last = second(&mut pace, 4_000, 1, |_| LOW * 2);
+        second(&mut pace, 3_000, 1, |_| BEHIND * 2);
+        let last = second(&mut pace, 4_000, 1, |_| BEHIND * 2);
         assert!((99..=101).contains(&last), "{last}: never nobody");
     }
 
     #[test]
     fn waits_that_pass_do_not_count() {
         let mut pace = Pace::new(Mono::from_start(Duration::ZERO));
-        let first = second(&mut pace, 0, 1, |at| if at % 20 < 15 { LOW * 4 } else { LOW });
-        let next = second(&mut pace, 1_000, 1, |at| if at % 20 < 15 { LOW * 4 } else { LOW });
+        let first = second(&mut pace, 0, 1, |at| if at % 20 < 15 { BEHIND * 4 } else { BEHIND });
+        let next = second(&mut pace, 1_000, 1, |at| if at % 20 < 15 { BEHIND * 4 } else { BEHIND });
         assert!(next > first, "{first} {next}");
     }
 
@@ -127,9 +126,9 @@ mod tests {
         let let_in = |turn| {
             let mut pace = Pace::new(Mono::from_start(Duration::ZERO));
             // In turn too late and in time: about the same pace for all.
-            second(&mut pace, 0, turn, |at| if at / 20 % 5 == 0 { LOW * 2 } else { Duration::ZERO })
+            second(&mut pace, 0, turn, |at| if at / 20 % 3 == 0 { BEHIND * 2 } else { BEHIND })
         };
         let (often, seldom) = (let_in(1), let_in(5));
-        assert!(often.abs_diff(seldom) < often / 10, "{often} {seldom}");
+        assert!(often.abs_diff(seldom) < often / 5, "{often} {seldom}");
     }
 }
