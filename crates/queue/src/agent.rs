@@ -47,6 +47,8 @@ pub(crate) struct Agent {
     pub(crate) state: State,
     /// A live contact is known. Without one an agent is signed out as soon as the present talk or answer is over.
     pub(crate) reachable: bool,
+    /// A telephone outside can be rung, as far as is known.
+    pub(crate) telephone: bool,
     /// Nothing was ever heard of the phone in the last talk: until something is, no contact counts as a live one.
     pub(crate) unheard: bool,
     /// The phone is in use for something else until then at most.
@@ -130,11 +132,17 @@ impl Agent {
             profile,
             state: State::SignedOut { before: None },
             reachable: false,
+            telephone: false,
             unheard: false,
             busy_until: Mono::ZERO,
             retired: false,
             told: AgentState::SignedOut,
         }
+    }
+
+    /// Whether there is anything to ring. Who has an unheard page is rung there, and so not at all.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.reachable || self.telephone && !self.unheard
     }
 
     /// The state as everyone may see it. A claim that the store has not granted is not yet an offer.

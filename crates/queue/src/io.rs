@@ -24,6 +24,14 @@ pub enum Input {
         /// Whether there is one.
         yes: bool,
     },
+    /// A telephone outside can be rung for the agent, or none any more. It has no registration, and nothing that happens at it
+    /// (no answer, a lost talk) says that it is gone: only this does.
+    Telephone {
+        /// Whose.
+        agent: AgentId,
+        /// Whether there is one.
+        yes: bool,
+    },
     /// Nothing was ever heard of the agent's phone in a talk that it answered: it sits in a network that lets no media
     /// through, and its proofs count for nothing until something is heard of it (`no`). Say [`Self::Reachable`] after that.
     Unheard {

@@ -12,7 +12,6 @@ use crate::caller::end_of;
 use crate::io::Output;
 use crate::label;
 use crate::leg::{Leg, Part, Role};
-use crate::outside::why_of_telephone;
 use crate::switch::Switch;
 
 /// The SIP user that offers come from: the line, never a caller.
@@ -144,9 +143,7 @@ impl Switch {
             }
             (sip::Event::Ended { by, cause, .. }, Part::Offered { .. }) => {
                 if let Some(ended) = self.forget_leg(leg) {
-                    let outside = self.rings_outside(&ended);
-                    let why = if outside { why_of_telephone(cause) } else { why_of(by, cause) };
-                    self.on_offer_ended(ended, why, now);
+                    self.on_offer_ended(ended, why_of(by, cause), now);
                 }
             }
             (event, Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked) => {

@@ -23,20 +23,17 @@ const BETWEEN_QUESTIONS: Duration = Duration::from_secs(2);
 const BEFORE_QUESTION: Duration = Duration::from_millis(500);
 
 impl Switch {
-    /// A telephone has no registration: its owner is there as long as a trunk leads to it.
-    pub(crate) fn say_who_is_reachable(&mut self, now: Now) {
-        let mut owners: Vec<AgentId> = self.outsiders.phones.keys().cloned().collect();
+    /// Whose telephone a trunk leads to; `former` had one.
+    pub(crate) fn say_who_has_a_telephone(&mut self, former: impl Iterator<Item = AgentId>, now: Now) {
+        let mut owners: Vec<AgentId> = self.outsiders.phones.keys().cloned().chain(former).collect();
         // The table has no order of its own, and runs must repeat.
         owners.sort_unstable();
+        owners.dedup();
         for agent in owners {
-            let yes = self.has_telephone(&agent) || self.sip.is_reachable(&agent);
-            self.queue.handle_input(queue::Input::Reachable { agent, yes }, now);
+            let outside = self.outsiders.phones.get(&agent);
+            let yes = outside.is_some_and(|outside| self.sip.can_reach(&outside.group));
+            self.queue.handle_input(queue::Input::Telephone { agent, yes }, now);
         }
-    }
-
-    /// Whether a telephone of this agent can be rung, as far as is known.
-    pub(crate) fn has_telephone(&self, agent: &AgentId) -> bool {
-        self.outsiders.phones.get(agent).is_some_and(|outside| self.sip.can_reach(&outside.group))
     }
 
     /// Whose name a call to the outside is placed in: a number of the line. Never the caller's.
@@ -156,11 +153,3 @@ const QUESTION: PlayId = PlayId(1);
 const BRIEFING: PlayId = PlayId(2);
 const THANKS: PlayId = PlayId(3);
 const WORD: PlayId = PlayId(4);
-
-/// Why a telephone outside did not answer. It has no registration to lose: whatever the reason, it may be rung again.
-pub(crate) const fn why_of_telephone(cause: Cause) -> WithdrawReason {
-    match cause {
-        Cause::Declined => WithdrawReason::Declined,
-        _ => WithdrawReason::NoAnswer,
-    }
-}

@@ -325,10 +325,8 @@ impl Switch {
             }
             sip::Event::Trunk { trunk, health } => {
                 self.outputs.push_back(Output::Trunk { trunk, health });
-                self.say_who_is_reachable(now);
+                self.say_who_has_a_telephone(std::iter::empty(), now);
             }
-            // Whose telephone outside can be rung is there without any other.
-            sip::Event::Unregistered { agent } if self.has_telephone(&agent) => {}
             sip::Event::Unregistered { agent } => {
                 self.queue.handle_input(queue::Input::Reachable { agent, yes: false }, now);
             }
@@ -508,16 +506,13 @@ impl Switch {
         self.ring_first = ring_first;
         self.srtp = srtp;
         self.set_agents(agents, now);
-        for agent in former.phones.into_keys().filter(|agent| !self.outsiders.phones.contains_key(agent)) {
-            let yes = self.sip.is_reachable(&agent);
-            self.queue.handle_input(queue::Input::Reachable { agent, yes }, now);
-        }
+        self.say_who_has_a_telephone(former.phones.into_keys(), now);
     }
 
     fn set_agents(&mut self, agents: Vec<AgentProfile>, now: Now) {
         self.agents = agents.iter().map(|profile| (profile.id.clone(), profile.clone())).collect();
         self.queue.handle_input(queue::Input::Agents(agents), now);
-        self.say_who_is_reachable(now);
+        self.say_who_has_a_telephone(std::iter::empty(), now);
     }
 
     /// Whether an agent's media is to be SRTP.

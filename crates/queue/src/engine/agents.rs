@@ -69,9 +69,28 @@ impl Engine {
             return;
         }
         agent.reachable = true;
-        if let State::SignedOut { before } = agent.state {
+        self.sign_in(id, now);
+    }
+
+    fn sign_in(&mut self, id: &AgentId, now: Now) {
+        if let Some(agent) = self.agents.get_mut(id)
+            && let State::SignedOut { before } = agent.state
+        {
             let rest = agent.on_proof(before, now);
             self.settle(id, rest, now.mono, now);
+        }
+    }
+
+    /// A trunk leads to the agent's telephone, or none does.
+    pub(super) fn on_telephone(&mut self, id: &AgentId, yes: bool, now: Now) {
+        let Some(agent) = self.agents.get_mut(id) else {
+            self.counters.unknown_agents += 1;
+            return;
+        };
+        agent.telephone = yes;
+        match agent.is_there() {
+            true => self.sign_in(id, now),
+            false => self.sign_out(id, now),
         }
     }
 
@@ -82,6 +101,13 @@ impl Engine {
             return;
         };
         agent.reachable = false;
+        if !agent.is_there() {
+            self.sign_out(id, now);
+        }
+    }
+
+    fn sign_out(&mut self, id: &AgentId, now: Now) {
+        let Some(agent) = self.agents.get(id) else { return };
         match agent.state {
             State::Resting { rest, .. } => self.settle(id, rest, now.mono, now),
             State::Claimed { offer, .. } | State::Offered { offer, .. }
@@ -102,6 +128,8 @@ impl Engine {
         agent.unheard = yes;
         if yes {
             self.on_loss(id, now);
+        } else if agent.is_there() {
+            self.sign_in(id, now);
         }
     }
 
@@ -182,7 +210,7 @@ impl Engine {
         let settled = rest.settled(&agent.profile, now);
         // A pause belongs to the state in which it was given.
         let ask_from = if settled == rest { ask_from } else { now.mono };
-        agent.state = if agent.reachable {
+        agent.state = if agent.is_there() {
             State::Resting { rest: settled, ask_from }
         } else {
             State::SignedOut { before: Some((settled, now.mono)) }

@@ -133,9 +133,9 @@ impl Engine {
             ),
         }
         let signed_out = matches!(agent.state, State::SignedOut { .. });
-        ensure!(!(signed_out && agent.reachable), "{id} is signed out with a live phone");
+        ensure!(!(signed_out && agent.is_there()), "{id} is signed out with a live phone");
         if let State::Resting { rest, .. } = &agent.state {
-            ensure!(agent.reachable && !agent.retired, "{id} rests without a phone or an account");
+            ensure!(agent.is_there() && !agent.retired, "{id} rests without a phone or an account");
             let deadline = self.timers.at(&Timer::Agent(id.clone()));
             ensure!(
                 rest.until().is_none_or(|until| deadline.is_some_and(|at| at <= until)),

@@ -72,6 +72,7 @@ impl Engine {
             Input::Agents(profiles) => self.on_agents(profiles, now),
             Input::Reachable { agent, yes: true } => self.on_proof(&agent, now),
             Input::Reachable { agent, yes: false } => self.on_loss(&agent, now),
+            Input::Telephone { agent, yes } => self.on_telephone(&agent, yes, now),
             Input::Unheard { agent, yes } => self.on_unheard(&agent, yes, now),
             Input::Busy { agent, yes } => self.on_busy(&agent, yes, now),
             Input::Command { agent, command, reply } => {

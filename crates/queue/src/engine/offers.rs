@@ -256,6 +256,8 @@ impl Engine {
         let (rest, ask_from) = match after {
             Aftermath::None => (back, now.mono),
             Aftermath::HeldElsewhere => (back, now.mono + CLAIM_AGAIN),
+            // The way there failed this once; the telephone is where it was.
+            Aftermath::Unreachable if agent.telephone => (back, again),
             Aftermath::Unreachable => {
                 agent.reachable = false;
                 (back, now.mono)

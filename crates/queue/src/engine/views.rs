@@ -96,7 +96,7 @@ fn agent_view(agent: &Agent) -> AgentView<'_> {
     AgentView {
         profile: &agent.profile,
         state: agent.told,
-        reachable: agent.reachable,
+        reachable: agent.is_there(),
         unheard: agent.unheard,
         then,
     }

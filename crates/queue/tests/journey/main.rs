@@ -13,5 +13,6 @@ mod property;
 mod reserve;
 mod store;
 mod take;
+mod telephone;
 mod two_nodes;
 mod world;

@@ -146,6 +146,11 @@ impl World {
         self.input(Input::Reachable { agent: id(name), yes: false });
     }
 
+    /// Whether a telephone outside can be rung.
+    pub(crate) fn telephone(&mut self, name: &str, yes: bool) {
+        self.input(Input::Telephone { agent: id(name), yes });
+    }
+
     /// Whether it is so that nothing was ever heard of the phone.
     pub(crate) fn unheard(&mut self, name: &str, yes: bool) {
         self.input(Input::Unheard { agent: id(name), yes });
