@@ -85,6 +85,28 @@ fn nothing_but_checks_is_taken_from_strangers() {
 }
 
 #[test]
+fn a_hello_that_overtakes_the_checks_is_answered_when_it_comes_again() {
+    let mut plane = Plane::start_with([127, 77, 1, 5], 20_000..=20_019, Some(19_000..=19_000), 1);
+    let mut browser = Browser::invited(&mut plane, A);
+    assert!(!browser.shakes_hands(None, Duration::from_millis(300)), "no path was checked");
+    plane.wait_for("dropped_stranger", 1);
+    browser.checks();
+    assert!(browser.goes_on(PATIENCE));
+    plane.wait_for("dtls_done", 1);
+}
+
+#[test]
+fn a_handshake_in_small_pieces_is_put_together() {
+    let mut plane = Plane::start_with([127, 77, 1, 6], 20_000..=20_019, Some(19_000..=19_000), 1);
+    let mut browser = Browser::invited(&mut plane, A);
+    browser.fragment = 50;
+    browser.checks();
+    assert!(browser.shakes_hands(None, PATIENCE));
+    let counters = plane.media.counters();
+    assert_eq!((counters["dtls_done"], counters["dtls_failed"]), (1, 0));
+}
+
+#[test]
 fn legs_for_browsers_need_a_port() {
     let mut plane = Plane::start([127, 77, 1, 4], 20_000..=20_019, 1);
     plane.command(Command::Open { leg: A, face: Face::Browser });

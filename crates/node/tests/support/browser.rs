@@ -41,6 +41,8 @@ pub(crate) struct Browser {
     checks: u64,
     srtp: Option<(Context, Context)>,
     sequence: u16,
+    /// Bytes of a message of the handshake that it sends in one record, as long as nothing is encrypted.
+    pub(crate) fragment: usize,
 }
 
 impl Browser {
@@ -73,7 +75,19 @@ impl Browser {
         let negotiated = Box::new(session.accept(answer.as_bytes()).unwrap());
         plane.command(Command::Configure { leg, negotiated });
         let dtls = Endpoint::new(socket.local_addr().unwrap(), Default::default(), None);
-        Self { socket, gateway, leg, ice, dtls, certificate, theirs, checks: 0, srtp: None, sequence: 0 }
+        Self {
+            socket,
+            gateway,
+            leg,
+            ice,
+            dtls,
+            certificate,
+            theirs,
+            checks: 0,
+            srtp: None,
+            sequence: 0,
+            fragment: usize::MAX,
+        }
     }
 
     /// Checks the path until it is answered.
@@ -107,10 +121,17 @@ impl Browser {
             .build(true, None)
             .unwrap();
         self.dtls.connect(Instant::now(), self.gateway, config.into(), None).unwrap();
+        self.goes_on(patience)
+    }
+
+    /// Goes on with the handshake that was begun.
+    pub(crate) fn goes_on(&mut self, patience: Duration) -> bool {
         let (start, mut buffer) = (Instant::now(), [0; 2_048]);
         while start.elapsed() < patience {
             while let Some(datagram) = self.dtls.poll_transmit() {
-                self.socket.send_to(&datagram.message, self.gateway).unwrap();
+                for part in fragments(&datagram.message, self.fragment) {
+                    self.socket.send_to(&part, self.gateway).unwrap();
+                }
             }
             if let Ok(length) = self.socket.recv(&mut buffer)
                 && (20..64).contains(&buffer[0])
@@ -213,6 +234,42 @@ impl Browser {
         FINGERPRINT.add_to(&mut message).unwrap();
         message.raw
     }
+}
+
+/// The records of a datagram (RFC 6347 §4.1), each a datagram of its own; messages of the handshake that are longer than
+/// `most` in several (§4.2.3). Record numbers are spread out, so that each part has its own.
+fn fragments(datagram: &[u8], most: usize) -> Vec<Vec<u8>> {
+    if most == usize::MAX {
+        return vec![datagram.to_vec()];
+    }
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
+    let (mut parts, mut rest) = (Vec::new(), datagram);
+    while !rest.is_empty() {
+        let (record, behind) = rest.split_at(13 + number(&rest[11..13]) as usize);
+        rest = behind;
+        let (head, body) = record.split_at(13);
+        if number(&head[3..5]) > 0 {
+            parts.push(record.to_vec());
+            continue;
+        }
+        let bodies: Vec<Vec<u8>> = if head[0] == 22 {
+            let (header, message) = body.split_at(12);
+            assert_eq!(header[1..4], header[9..12], "one whole message in a record");
+            let part = |(at, part): (usize, &[u8])| {
+                let (offset, length) = ((at * most) as u32, part.len() as u32);
+                [&header[..6], &offset.to_be_bytes()[1..], &length.to_be_bytes()[1..], part].concat()
+            };
+            message.chunks(most).enumerate().map(part).collect()
+        } else {
+            vec![body.to_vec()]
+        };
+        for (at, body) in bodies.iter().enumerate() {
+            let sequence = (number(&head[5..11]) * 64 + at as u64).to_be_bytes();
+            let length = (body.len() as u16).to_be_bytes();
+            parts.push([&head[..5], &sequence[2..], &length, body].concat());
+        }
+    }
+    parts
 }
 
 fn fingerprint(der: &[u8]) -> Fingerprint {
