@@ -113,32 +113,38 @@ impl<'a> Crowd<'a> {
         (drops(self.carrier.line), drops(self.carrier.at))
     }
 
-    /// Calls that stay up. They are answered before this returns.
+    /// Calls that stay up. They are answered before this returns; one that is refused (the ports of the calls before rest
+    /// for a while) is placed again.
     pub(crate) fn establish(&mut self, count: usize) -> Vec<u64> {
         let mut calls = Vec::new();
-        for _ in 0..count {
+        let start = Instant::now();
+        while calls.len() < count {
             let call = self.place(Instant::now());
-            let start = Instant::now();
-            let mut answered = false;
-            while !answered {
-                assert!(start.elapsed() < PATIENCE, "the line does not answer");
+            let mut told = None;
+            while told.is_none() {
+                assert!(start.elapsed() < PATIENCE * 2, "the line does not answer");
                 self.wait(Duration::from_millis(1));
                 let mut tally = Tally::default();
                 self.read_one(
                     &mut |crowd, answer| {
-                        if answer.status == 200 && answer.call == call {
+                        if answer.method != "INVITE" || answer.call != call || answer.status < 200 {
+                            return;
+                        }
+                        told = Some(answer.status == 200);
+                        if answer.status == 200 {
                             crowd.send(&crowd.carrier.ack(call, answer.to));
                             if let Some(known) = crowd.open.get_mut(&call) {
                                 known.stage = Stage::Up;
                                 known.to = answer.to.into();
                             }
-                            answered = true;
                         }
                     },
                     &mut tally,
                 );
             }
-            calls.push(call);
+            if told == Some(true) {
+                calls.push(call);
+            }
         }
         calls
     }
