@@ -87,17 +87,6 @@ fn main() {
         let before = crowd.dropped();
         let tally = crowd.at_rate(capacity * times, step);
         let after = crowd.dropped();
-        if std::env::var_os("HAVRE_COUNTERS").is_some() {
-            let text = line.api().get("/metrics").body;
-            text.lines()
-                .filter(|l| {
-                    ["glances", "overload", "delayed", "edge_ref", "absorbed", "ports", "full"]
-                        .iter()
-                        .any(|k| l.contains(k))
-                        && !l.starts_with('#')
-                })
-                .for_each(|l| println!("   {l}"));
-        }
         let recovery = recover(&mut crowd, capacity);
         let lost = crowd.lost(&staying);
         row(
