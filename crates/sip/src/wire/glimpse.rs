@@ -59,11 +59,13 @@ impl<'a> Glimpse<'a> {
                 return plain.then_some(Self { method, via, more_vias, from, to, call_id, cseq });
             }
             let text = plain(bytes)?;
-            // A fold begins with a space, and has its colon anywhere: the name is none then.
+            // A fold begins with a space, and may have a colon anywhere.
+            if matches!(bytes, [b' ' | b'\t' | b':', ..]) {
+                return None;
+            }
             let (name, value) = text.split_at_checked(memchr(b':', bytes)?)?;
             let (name, value) = (name.trim_ascii_end(), value[1..].trim_ascii());
             let place = match name.as_bytes() {
-                [b' ' | b'\t', ..] => return None,
                 [b'v' | b'V', ..] if is(name, "Via", "v") => {
                     // A list of hops in one line.
                     if value.contains(',') {
@@ -197,6 +199,8 @@ mod tests {
             ("Call-ID: one\r\n", "Call-ID: one\r\nCall-ID: two\r\n"),
             ("Call-ID: one\r\n", "Call-ID: one\r\n two\r\n"),
             ("Call-ID: one\r\n", "Call-ID: one\r\n two: three\r\n"),
+            // Found by fuzzing.
+            ("Call-ID: one\r\n", "Call-ID: one\r\n : two\r\n"),
             ("Call-ID: one", "Call-ID:"),
             ("Call-ID: one", "Call-ID: o\0ne"),
             ("Call-ID: one", "Call-ID: o\rne"),

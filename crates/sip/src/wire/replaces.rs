@@ -24,7 +24,7 @@ impl Replaces {
         const WRONG: Malformed = Malformed("Replaces");
         let (call_id, params) = text.split_once(';').ok_or(WRONG)?;
         let (call_id, params) = (scan::trim(call_id), Params::parse(params)?);
-        if call_id.is_empty() || call_id.contains([' ', '\t', ',']) {
+        if call_id.is_empty() || call_id.contains(|c: char| c == ' ' || c == ',' || c.is_control()) {
             return Err(WRONG);
         }
         let tag = |name: &str| {
@@ -73,6 +73,8 @@ mod tests {
     #[test]
     fn what_does_not_name_one_dialog_is_malformed() {
         for text in [
+            // Found by fuzzing: no header can hold it.
+            "a\r\nb;to-tag=1;from-tag=2",
             "",
             "a@b",
             "a@b;to-tag=1",
