@@ -182,16 +182,18 @@ fn what_belongs_to_a_call_is_never_taken_for_a_new_one() {
     net.send(CARRIER, HAVRE, &waits.replace("INVITE", "CANCEL"));
     net.run(ms(25));
     assert_eq!(net.party(at).endpoint.counters().received, received + 1_100 + 4);
-    let answers: Vec<u16> = net
-        .received(CARRIER)
-        .iter()
-        .filter(|text| header(text, "Call-ID") == "call-250")
-        .map(|text| status(text))
-        .collect();
-    assert_eq!(answers, [487, 200]);
+    let of_waiting = |text: &String| header(text, "Call-ID") == "call-250";
+    let answers: Vec<String> = net.received(CARRIER).into_iter().filter(of_waiting).collect();
+    assert_eq!(answers.iter().map(|text| status(text)).collect::<Vec<_>>(), [487, 200]);
+    // This refusal has state: its ACK is no stray one, and ends its repetitions.
+    let over = waits.replacen("INVITE", "ACK", 1).replace("1 INVITE", "1 ACK");
+    let to = format!("To: {}", header(&waits, "To"));
+    assert!(over.contains(&to));
+    net.send(CARRIER, HAVRE, &over.replace(&to, &format!("To: {}", header(&answers[0], "To"))));
     net.run(secs(5));
     let again = net.received(CARRIER);
     assert!(!again.iter().any(|text| header(text, "Call-ID") == "call-5000"), "the ACK was heard");
+    assert!(!again.iter().any(of_waiting), "this one, too");
 }
 
 #[test]
