@@ -150,7 +150,7 @@ test("the language changes everywhere at once and is kept with the account", on.
   await page.click("text=Français");
   await page.waitForSelector("text=Vous êtes disponible");
   assert.equal(await page.getAttribute("html", "lang"), "fr-CA");
-  assert.match(await page.textContent("section[aria-labelledby=history]"), /\d{1,2} h \d\d/);
+  assert.match(await page.textContent("section[aria-labelledby=history]"), /\d{1,2}\u00a0h\u00a0\d\d/);
   await until(() => sent(mock, "PUT /api/v1/session/language")?.language === "fr", "kept");
 }));
 

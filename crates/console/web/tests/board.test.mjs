@@ -63,7 +63,7 @@ test("a certificate that ends says when, and leaves with its renewal", board(asy
   mock.change({ alarms: [certificate("certificate_soon", ends), certificate("certificate_urgent", ends), certificate("certificate_expired", Date.now() - 1_000)] });
   const grave = page.locator("[aria-label=Alarms] li.grave");
   await until(async () => (await grave.count()) === 2, "what cannot wait is red");
-  const day = new Date(ends).toLocaleDateString("en-CA", { day: "numeric", month: "short" });
+  const day = new Date(ends).toLocaleDateString("en-CA", { day: "numeric", month: "short" }).replace(" ", "\u00a0");
   const said = await page.locator("[aria-label=Alarms] li").allTextContents();
   assert.ok(said.filter((text) => text.includes(`ends: ${day}`)).length === 2 && said.some((text) => text.includes("ended: ")), said.join("\n"));
   mock.change({ alarms: [], calls: { gone: mock.board.calls.map((call) => call.id) } });
@@ -122,6 +122,26 @@ for (const language of ["en", "fr"]) {
     assert.deepEqual(wide, []);
     assert.equal(await page.locator("[aria-labelledby=service] thead th").count(), 5, "languages go across");
     assert.match(await page.textContent("[aria-labelledby=service]"), language === "en" ? /below target.*above target/s : /sous la cible.*hors cible/s);
+  }, { size: "phone", language }));
+}
+
+for (const language of ["en", "fr"]) {
+  test(`on a telephone a call's row is as high as what it says (${language})`, board(async (page, mock) => {
+    const mode = { silent: true, discreet: true, sound: "full" };
+    const much = { mode, media_flowing: false, interpreter_needed: true, tty: true, attention: "paged", ringing: ["advocate-3"] };
+    mock.change({ calls: { set: [line.call(50, "fr", "urgent", "waiting", Date.now() - 1_000_000, much)] } });
+    await until(async () => /ATS|TTY/.test(await rows(page).first().textContent()), "it comes");
+    const heights = await rows(page).evaluateAll((all) => all.map((row) => {
+      const boxes = [...row.querySelectorAll("[role=cell]")].filter((cell) => cell.textContent).map((cell) => cell.getBoundingClientRect());
+      const [top, bottom] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))];
+      return { row: row.clientHeight, said: bottom - top, what: row.textContent };
+    }));
+    for (const { row, said, what } of heights) assert.ok(row >= said && row - said < 45, `${row} px for ${said}: ${what}`);
+    assert.ok(heights[0].row > heights[2].row + 60, JSON.stringify(heights));
+    // The last row is reached, whatever the heights before it.
+    await page.locator("[aria-labelledby=calls] .window").evaluate((one) => (one.scrollTop = one.scrollHeight));
+    const all = await page.locator("[aria-labelledby=calls] [role=table]").getAttribute("aria-rowcount");
+    await until(async () => (await rows(page).last().getAttribute("aria-rowindex")) === all, "the last row");
   }, { size: "phone", language }));
 }
 

@@ -29,6 +29,9 @@ test("states change by button and by key", desk(async (page, mock) => {
   await page.waitForSelector(".state.wrap_up");
   await page.keyboard.press("r");
   await until(() => sent(mock, "PUT /api/v1/desk/state")?.command === "end_wrap_up", "wrap-up ended");
+  // One that ends by itself says so.
+  mock.setDesk({ state: { name: "wrap_up", reason: null, since: Date.now(), until: Date.now() + 40_000 } });
+  await page.waitForSelector("text=/You are called again in \\d+.s/");
 }));
 
 test("an offer is answered by key, talked in, and ended in two steps", desk(async (page, mock) => {

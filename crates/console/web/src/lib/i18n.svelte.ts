@@ -41,22 +41,22 @@ export function count(n: number, one: Key, many: Key): string {
 /** A time of day: 1:05 p.m., 13 h 05. */
 export function clock(at: number): string {
   const date = new Date(at);
-  if (tongue.current === "fr") return `${date.getHours()} h ${two(date.getMinutes())}`;
-  return date.toLocaleTimeString("en-CA", { hour: "numeric", minute: "2-digit" });
+  if (tongue.current === "fr") return bound(`${date.getHours()} h ${two(date.getMinutes())}`);
+  return bound(date.toLocaleTimeString("en-CA", { hour: "numeric", minute: "2-digit" }));
 }
 
 /** The same with seconds. */
 export function exactly(at: number): string {
   const date = new Date(at);
-  if (tongue.current === "fr") return `${clock(at)} min ${two(date.getSeconds())} s`;
-  return date.toLocaleTimeString("en-CA", { hour: "numeric", minute: "2-digit", second: "2-digit" });
+  if (tongue.current === "fr") return bound(`${clock(at)} min ${two(date.getSeconds())} s`);
+  return bound(date.toLocaleTimeString("en-CA", { hour: "numeric", minute: "2-digit", second: "2-digit" }));
 }
 
 /** The day, when it is not today, and the time. */
 export function moment(at: number): string {
   const date = new Date(at);
   if (date.toDateString() === new Date().toDateString()) return clock(at);
-  return `${date.toLocaleDateString(`${tongue.current}-CA`, { day: "numeric", month: "short" })}, ${clock(at)}`;
+  return `${bound(date.toLocaleDateString(`${tongue.current}-CA`, { day: "numeric", month: "short" }))}, ${clock(at)}`;
 }
 
 /** The same after "since": depuis 13 h 05, depuis le 3 mars, 13 h 05. */
@@ -94,6 +94,11 @@ export function percent(part: number, of: number): string {
 /** A part of one, in percent: 95%, 95 %. */
 export function share(part: number, digits = 0): string {
   return part.toLocaleString(`${tongue.current}-CA`, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** On one line. */
+function bound(text: string): string {
+  return text.replace(/\s/g, "\u00a0");
 }
 
 function two(n: number): string {

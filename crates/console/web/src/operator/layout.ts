@@ -65,7 +65,7 @@ export function drawn(nodes: Node[], edges: Edge[]): Drawing {
         const bend = (to.y - y) * 0.55;
         d += `C${x} ${y + bend} ${to.x} ${to.y - bend} ${to.x} ${to.y}`;
         // The label stands where the lines are furthest apart: at the end that fewer of them share.
-        const far = out.length > into.length ? 0.78 : out.length < into.length ? 0.24 : 0.5;
+        const far = out.length > into.length ? 0.68 : out.length < into.length ? 0.24 : 0.5;
         if (step === 0 && last) label = { x: curve(x, x, to.x, to.x, far), y: curve(y, y + bend, to.y - bend, to.y, far) + 4 };
         // One that passes a layer has a place of its own there.
         else if (step === 0) label = { x: to.x, y: box.y + box.height / 2 - 4 };

@@ -18,7 +18,7 @@ export const shell = {
   sign_out: ["Sign out", "Fermer la session"],
   no_identity: [
     "Havre knows no caller’s name or number: the line keeps none.",
-    "Havre ne connaît ni nom ni numéro : la ligne n’en garde aucun.",
+    "Havre ne connaît ni le nom ni le numéro des personnes qui appellent : la ligne n’en garde aucun.",
   ],
 
   "page.desk": ["My desk", "Mon poste"],
