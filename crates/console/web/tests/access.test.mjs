@@ -121,6 +121,18 @@ test("a desk whose session ended asks to sign in again", on.as(["advocate"], "#/
   await page.waitForSelector("text=Your session is over", { timeout: 8_000 });
 }, { expects: [AWAY, /^401 \/api\/v1\/(session|desk)/] }));
 
+test("an empty field is said in the page's language, and filling it in is enough", on.as([], "", async (page) => {
+  const said = () => page.$eval("#user", (field) => field.validationMessage);
+  for (const [language, words] of [["English", "Fill in this field."], ["Français", "Remplissez ce champ."]]) {
+    if (language === "Français") await page.getByRole("button", { name: language }).click();
+    await page.click("main button[type=submit]");
+    assert.equal(await said(), words);
+    await page.fill("#user", "a");
+    assert.equal(await said(), "");
+    await page.fill("#user", "");
+  }
+}));
+
 test("a server that is away is waited for", on.as([], "", async (page, mock) => {
   await page.waitForSelector("#user");
   mock.crash();

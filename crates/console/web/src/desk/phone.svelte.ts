@@ -68,21 +68,23 @@ export class Phone {
       session_timers: true,
       user_agent: "Havre console",
     });
-    ua.on("connecting", () => (this.wire = "connecting"));
-    ua.on("connected", () => (this.wire = "open"));
-    ua.on("disconnected", () => this.#disconnected());
-    ua.on("registered", () => {
+    // One that was given up takes up to two seconds to end, and says so: by then that is nobody's news.
+    const current = <Told extends unknown[]>(then: (...told: Told) => void) => (...told: Told) => this.#ua === ua && then(...told);
+    ua.on("connecting", current(() => (this.wire = "connecting")));
+    ua.on("connected", current(() => (this.wire = "open")));
+    ua.on("disconnected", current(() => this.#disconnected()));
+    ua.on("registered", current(() => {
       this.registered = true;
       if (this.ending) this.#session?.terminate();
-    });
-    ua.on("unregistered", () => (this.registered = false));
-    ua.on("registrationFailed", () => {
+    }));
+    ua.on("unregistered", current(() => (this.registered = false)));
+    ua.on("registrationFailed", current(() => {
       this.registered = false;
       this.#later(() => this.#ua === ua && ua.isConnected() && ua.register(), 3_000);
-    });
-    ua.on("newRTCSession", (event: IncomingRTCSessionEvent | OutgoingRTCSessionEvent) => {
+    }));
+    ua.on("newRTCSession", current((event: IncomingRTCSessionEvent | OutgoingRTCSessionEvent) => {
       if (event.session.direction === "incoming") this.#incoming(event as IncomingRTCSessionEvent);
-    });
+    }));
     this.#ua = ua;
     this.wire = "connecting";
     ua.start();

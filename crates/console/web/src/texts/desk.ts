@@ -134,6 +134,7 @@ export const desk = {
   "key.title": ["The caller’s keys: 1\u00a0=\u00a0Yes\u00a0/\u00a0Oui, 2\u00a0=\u00a0No\u00a0/\u00a0Non", "Touches de la personne : 1\u00a0=\u00a0Oui\u00a0/\u00a0Yes, 2\u00a0=\u00a0Non\u00a0/\u00a0No"],
   "key.none": ["No key yet.", "Pas encore de touche."],
   "key.other": ["Key {0}", "Touche {0}"],
+  "key.silent": ["Key 5: cannot speak?", "Touche 5 : ne peut pas parler?"],
   "key.all": ["Earlier keys, the latest first", "Touches précédentes, la plus récente d’abord"],
   "key.said": ["The caller says: {0}", "La personne dit : {0}"],
 

@@ -9,6 +9,7 @@ export const shell = {
   close: ["Close", "Fermer"],
   said: ["Notice", "Avis"],
   save: ["Save", "Enregistrer"],
+  "field.missing": ["Fill in this field.", "Remplissez ce champ."],
   yes: ["Yes", "Oui"],
   no: ["No", "Non"],
   theme: ["Colours:", "Couleurs :"],
