@@ -17,6 +17,7 @@ mod http;
 mod line;
 mod linphone;
 mod media;
+pub mod message;
 mod process;
 mod record;
 mod redis;

@@ -274,7 +274,8 @@ impl LineBuilder {
         self.with("tls.client_ca", ca).with("trunks", vec![Value::Table(trunk)])
     }
 
-    /// One person on call, `on-call`, who is rung at this number over these outbound trunks, each with its `outbound`.
+    /// One person on call, `on-call`, who is rung at this number over these outbound trunks, each with its `outbound`. For an
+    /// urgent caller that is after a second: no test need wait for it.
     #[must_use]
     pub fn on_call(self, telephone: &str, trunks: &[(&str, Table)]) -> Self {
         let table = |entries: &[(&str, Value)]| {
@@ -292,8 +293,11 @@ impl LineBuilder {
             ("roles", vec!["on_call"].into()),
             ("phone", telephone.into()),
         ]);
-        self.own_plan()
-            .spoiled_plan("[on_call]\nenabled = false", "[on_call]\nenabled = true")
+        let steps = shipped_plan()["widening"]["urgent"].as_array().expect("steps").clone();
+        let others = steps.into_iter().filter(|step| step["step"].as_str() != Some("on_call"));
+        let first = table(&[("at", 1.into()), ("step", "on_call".into())]);
+        let urgent: Vec<_> = std::iter::once(first).chain(others).collect();
+        self.plans(&[("on_call.enabled", true.into()), ("widening.urgent", urgent.into())])
             .with("trunks", std::iter::once(demo).chain(outbound).collect::<Vec<_>>())
             .with("agents", vec![person])
             .with("console.demo_accounts", false)
@@ -302,10 +306,18 @@ impl LineBuilder {
     /// A dialplan of this test: the shipped one with `key` (as `section.key`) set.
     #[must_use]
     pub fn plan(self, key: &str, value: impl Into<Value>) -> Self {
+        self.plans(&[(key, value.into())])
+    }
+
+    /// The same with several keys set.
+    #[must_use]
+    fn plans(self, changes: &[(&str, Value)]) -> Self {
         let mut plan = shipped_plan();
         // Its own tests say what the shipped plan does.
         plan.remove("test");
-        put(&mut plan, key, value.into());
+        for (key, value) in changes {
+            put(&mut plan, key, value.clone());
+        }
         let path = self.files.write("dialplan.toml", plan.to_string());
         self.with("dialplan.file", path.display().to_string())
     }

@@ -172,6 +172,30 @@ fn a_call_that_was_diverted_to_us_is_for_the_line_that_was_dialled() {
     stray.finish(SOON);
 }
 
+/// RFC 3323: whoever withholds the number has not called before, whatever the carrier knows (RFC 3325).
+#[test]
+fn a_caller_who_asks_for_privacy_is_not_remembered() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let asserted = "P-Asserted-Identity: <tel:+14165550177>";
+    let withheld = format!("Privacy: id\r\n      {asserted}");
+    let calls =
+        [(&*withheld, "standard"), (&withheld, "standard"), (asserted, "standard"), (asserted, "elevated")];
+    for (nth, (more, risk)) in calls.into_iter().enumerate() {
+        let host = Host::claim();
+        let media = Media::open(host.ip(), None);
+        let call = Sipp::new("one_header_more").on_host(host, 5060).audio(media.port());
+        let mut call = call.key("from", "anonymous").key("more", more).start(line.sip());
+        until("the greeting", SOON, || media.first_packet());
+        media.press("1");
+        let (_, joined) = events.wait("joined", nth + 1, SOON);
+        assert_eq!(joined["risk"].as_str(), Some(risk), "call {nth}: {joined}");
+        call.cue();
+        call.finish(SOON);
+        events.wait("ended", nth + 1, SOON);
+    }
+}
+
 /// A carrier's signature may order a flood; a call is neither refused nor told apart by it, least of all a broken one's.
 #[test]
 fn whatever_a_carrier_signed_its_caller_is_answered() {

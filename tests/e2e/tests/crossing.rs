@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use havre_e2e::message::{header, status};
 use havre_e2e::{Host, Line, TOLL_FREE, until};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -218,18 +219,8 @@ impl Call {
     }
 }
 
-/// Of a response; 0 of a request.
-fn status(text: &str) -> u16 {
-    text.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)?.parse().ok()).unwrap_or(0)
-}
-
 fn cseq(text: &str) -> &str {
     header(text, "CSeq")
-}
-
-fn header<'a>(text: &'a str, name: &str) -> &'a str {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    line.unwrap_or_else(|| panic!("no {name} in {text}"))
 }
 
 fn contact(text: &str) -> &str {

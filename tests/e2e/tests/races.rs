@@ -89,6 +89,27 @@ fn both_hang_up_at_once() {
     assert!(line.ends(SOON).success(), "{}", line.log());
 }
 
+/// How it really crosses is in `crossing.rs`: SIPp reads what is there before it writes.
+#[test]
+fn a_cancel_that_meets_the_200_undoes_nothing() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let mut call = Sipp::new("cancel_meets_200").seeing_repetitions().start(line.sip());
+    call.finish(SOON);
+    let (_, ended) = events.wait("ended", 1, SOON);
+    assert_eq!(ended["cause"].as_str(), Some("caller_hung_up"), "{ended}");
+    until("nothing to be left", SOON, || line.api().calls().is_empty().then_some(()));
+}
+
+#[test]
+fn a_bye_on_the_heels_of_a_reinvite_ends_the_call() {
+    let line = Line::demo().start();
+    let events = line.events();
+    Sipp::new("reinvite_bye").over_tcp().start(line.sip()).finish(SOON);
+    events.wait("ended", 1, SOON);
+    until("nothing to be left", SOON, || line.api().calls().is_empty().then_some(()));
+}
+
 #[test]
 fn a_fork_that_answers_second_is_acknowledged_and_ended() {
     advocate("advocate_forks");

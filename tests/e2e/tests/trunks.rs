@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use havre_e2e::message::{header, md5, response};
 use havre_e2e::{Authority, Baresip, Dns, Host, Line, LineBuilder, Media, Sipp, TlsServer, holds_for, until};
 use toml::{Table, Value};
 
@@ -85,6 +86,50 @@ fn an_on_call_telephone_is_reached_over_the_trunk_that_answers() {
     far.finish(SOON);
     let failovers = line.api().metric("havre_component_events_total", "trunk_failovers");
     assert!(failovers >= 1.0, "{failovers}");
+}
+
+#[test]
+fn a_telephone_is_reached_past_a_full_trunk_through_a_challenge_and_an_announcement() {
+    let (full, carrier) = (Host::claim(), Host::claim());
+    let outbound = |host: &Host, priority: i64| {
+        table(&[
+            ("peer", host.at(5060).to_string().into()),
+            ("user", "havre".into()),
+            ("password", "carrier-secret".into()),
+            ("realm", "carrier.test".into()),
+            ("priority", priority.into()),
+            ("options_every", 0.into()),
+        ])
+    };
+    let line = line(&[("full", outbound(&full, 1)), ("carrier", outbound(&carrier, 2))], &[]).start();
+    let events = line.events();
+    let mut no_room = Sipp::new("no_room").on_host(full, 5060).start(line.sip());
+    let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
+    let mut far = Sipp::new("telephone").on_host(carrier, 5060).audio(telephone.port()).start(line.sip());
+    let (mut call, caller) = urgent_caller(&line);
+    no_room.finish(ON_CALL);
+    let proven = far.hears("\nProxy-Authorization: Digest ", SOON);
+    let proof = header(&proven, "Proxy-Authorization");
+    let part = |name: &str| {
+        let (_, rest) = proof.split_once(&format!("{name}=")).unwrap_or_else(|| panic!("no {name}: {proof}"));
+        rest.trim_start_matches('"').split(['"', ',']).next().unwrap_or_default().to_owned()
+    };
+    let (secret, asked) = (md5("havre:carrier.test:carrier-secret"), md5(&format!("INVITE:{}", part("uri"))));
+    let counted = ["nonce", "nc", "cnonce", "qop"].map(part).join(":");
+    assert_eq!(part("response"), md5(&format!("{secret}:{counted}:{asked}")), "{proof}");
+    // What is announced before the answer is nobody's voice, and the telephone rings on.
+    let heard = caller.tone(Duration::from_millis(500)).map(|tone| tone.hz);
+    assert!(heard.is_none_or(|hz| (hz - 700.0).abs() > 50.0), "the caller hears the telephone: {heard:?} Hz");
+    let acks = || far.received().iter().filter(|text| text.starts_with("ACK")).count();
+    until("the telephone to be answered", SOON, || (acks() == 2).then_some(()));
+    telephone.press("1");
+    assert_eq!(events.answered_by(1, ON_CALL), "on-call");
+    caller.hears_tone(700.0, SOON);
+    telephone.hears_tone(440.0, SOON);
+    call.cue();
+    call.finish(SOON);
+    far.finish(SOON);
+    assert_eq!(events.of("offered").len(), 1, "{}", events.log());
 }
 
 #[test]
@@ -214,10 +259,57 @@ fn a_trunk_over_tls_is_called_by_its_name_and_never_under_another() {
     call.finish(SOON);
     let bye = far.message();
     assert!(bye.starts_with("BYE sip:telephone@"), "{bye}");
-    far.send(&String::from_utf8_lossy(&ok(&bye)));
+    far.send(&response(&bye, "200 OK", ""));
     let refused = line.api().metric("havre_component_events_total", "certificates_refused");
     assert!(refused >= 1.0, "{refused}");
     assert!(line.log().contains("the peer's certificate is not accepted"), "the log says why");
+}
+
+/// RFC 5923: nobody listens where the carrier's name leads, and the INVITE comes all the same.
+#[test]
+fn a_carrier_is_called_back_over_the_connection_that_it_opened() {
+    let carrier = Host::claim();
+    let authority = Authority::new();
+    let dns = Dns::start(
+        &[("_sips._tcp.sip.carrier.test", 10, 5061, "edge.carrier.test")],
+        &[("edge.carrier.test", carrier.ip())],
+    );
+    let outbound = table(&[
+        ("peer", "sip.carrier.test".into()),
+        ("transport", "tls".into()),
+        ("options_every", 0.into()),
+    ]);
+    let more = [
+        ("sip.dns", Value::Array(vec![dns.address().into()])),
+        ("trunks.1.certificate", "sip.carrier.test".into()),
+        ("tls.client_ca", authority.path().display().to_string().into()),
+    ];
+    let line = line(&[("carrier", outbound)], &more).secure(&authority).start();
+    let events = line.events();
+    let identity = authority.issue("carrier", &["sip.carrier.test"]);
+    let mut far =
+        authority.connect(carrier.ip().into(), line.sip_tls(), Some(&identity)).expect("TLS is open");
+    let (here, there) = (carrier.at(5061), line.sip_tls());
+    far.send(&format!(
+        "OPTIONS sip:{there} SIP/2.0\r\nVia: SIP/2.0/TLS {here};branch=z9hG4bKalive;alias\r\nMax-Forwards: 70\r\n\
+         From: <sip:{here}>;tag=alive\r\nTo: <sip:{there}>\r\nCall-ID: alive@{here}\r\nCSeq: 1 OPTIONS\r\n\
+         Content-Length: 0\r\n\r\n"
+    ));
+    assert!(far.message().starts_with("SIP/2.0 200 "));
+    let (mut call, caller) = urgent_caller(&line);
+    let invite = far.message();
+    assert!(invite.starts_with(&format!("INVITE sip:{TELEPHONE}@sip.carrier.test;")), "{invite}");
+    let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
+    far.send(&answer(&invite, &carrier, telephone.port()));
+    assert!(far.message().starts_with("ACK "));
+    telephone.press("1");
+    assert_eq!(events.answered_by(1, ON_CALL), "on-call");
+    caller.hears_tone(700.0, SOON);
+    call.cue();
+    call.finish(SOON);
+    let bye = far.message();
+    far.send(&response(&bye, "200 OK", ""));
+    assert!(bye.starts_with("BYE sip:telephone@"), "{bye}");
 }
 
 #[test]
@@ -292,7 +384,7 @@ fn answer(invite: &str, host: &Host, media: u16) -> String {
         "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {media} RTP/AVP 0 101\r\n\
          a=rtpmap:101 telephone-event/8000\r\n"
     );
-    let head = String::from_utf8_lossy(&ok(invite)).replace(
+    let head = response(invite, "200 OK", "").replace(
         "Content-Length: 0\r\n\r\n",
         &format!(
             "Contact: <sip:telephone@{ip}:5061;transport=tls>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n",
@@ -333,7 +425,8 @@ impl Answering {
             let mut buffer = [0; 4_096];
             while !ended.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                    let _ = socket.send_to(&ok(&String::from_utf8_lossy(&buffer[..length])), from);
+                    let request = String::from_utf8_lossy(&buffer[..length]);
+                    let _ = socket.send_to(response(&request, "200 OK", "").as_bytes(), from);
                 }
             }
         });
@@ -345,17 +438,6 @@ impl Answering {
         self.end.store(true, Ordering::Relaxed);
         self.thread.join().expect("the thread ends");
     }
-}
-
-/// 200, with what it has of the request.
-fn ok(request: &str) -> Vec<u8> {
-    let copied = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
-    let mut response = "SIP/2.0 200 OK\r\n".to_owned();
-    for row in request.lines().filter(|row| copied.iter().any(|name| row.starts_with(name))) {
-        let tag = if row.starts_with("To:") { ";tag=carrier" } else { "" };
-        response += &format!("{row}{tag}\r\n");
-    }
-    (response + "Content-Length: 0\r\n\r\n").into_bytes()
 }
 
 fn receive(socket: &UdpSocket) -> String {
