@@ -193,6 +193,11 @@ impl Call {
         self.walk.mode()
     }
 
+    /// What has to be known before the first word to this caller.
+    pub fn briefing(&self) -> impl Iterator<Item = dialplan::Notice> + use<> {
+        dialplan::Notice::briefing(self.language(), self.risk, self.mode())
+    }
+
     /// The outside says something.
     pub fn handle_input(&mut self, input: Input, now: Now) {
         if matches!(self.stage, Stage::Ended { .. }) {

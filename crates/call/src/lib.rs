@@ -10,9 +10,11 @@ mod input;
 mod output;
 mod redial;
 mod talk;
+pub mod telephone;
 
 pub use call::{Arrival, Call, Stage};
 pub use input::{End, Input};
 pub use output::Output;
 pub use redial::Redial;
 pub use talk::Talk;
+pub use telephone::Telephone;

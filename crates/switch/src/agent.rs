@@ -11,7 +11,7 @@ use havre_sip as sip;
 use crate::caller::end_of;
 use crate::io::Output;
 use crate::label;
-use crate::leg::{Leg, Part, Role};
+use crate::leg::{Begins, Leg, Part, Role};
 use crate::switch::Switch;
 
 /// The SIP user that offers come from: the line, never a caller.
@@ -42,19 +42,14 @@ impl Switch {
         let role = Role::Agent { call, agent: agent.clone(), browser, part };
         self.offers.insert(offer, leg);
         let srtp = self.srtp_of(agent);
-        self.add_leg(leg, Leg::new(shard, role, srtp));
+        self.add_leg(leg, Leg::new(shard, role, srtp, Begins::Dial));
         self.tell_call(call, CallInput::Offered { offer, agent: agent.clone(), kind }, now);
     }
 
-    /// Its sockets are bound: ring, or answer.
+    /// Its sockets are bound: ring.
     pub(crate) fn dial_agent(&mut self, leg: LegId, now: Now) {
         let Some(entry) = self.legs.get_mut(&leg) else { return };
         let Role::Agent { call, ref agent, browser, part } = entry.role else { return };
-        match part {
-            Part::Replacing => return self.answer_replacing(leg, now),
-            Part::PickingUp => return self.answer_picking_up(leg, now),
-            _ => {}
-        }
         let agent = agent.clone();
         let interpreter = matches!(part, Part::Offered { interpreter: true, .. });
         let Some((v4, v6)) = entry.session().map(havre_media::sdp::Session::offers) else { return };
@@ -114,12 +109,12 @@ impl Switch {
             {
                 self.on_taken_over(leg, now);
             }
-            (sip::Event::Confirmed { sdp, .. }, Part::PickingUp)
+            (sip::Event::Confirmed { sdp, .. }, Part::PickingUp { offer, rings })
                 if self.take_answer(leg, sdp.as_deref(), now) =>
             {
-                self.on_picked_up(leg, now);
+                self.on_picked_up(leg, offer, rings, now);
             }
-            (sip::Event::NotConfirmed { .. }, Part::Replacing | Part::PickingUp) => {
+            (sip::Event::NotConfirmed { .. }, Part::Replacing | Part::PickingUp { .. }) => {
                 self.fail_agent_leg(leg, Cause::AgentLost, now);
             }
             (sip::Event::Detached { .. }, Part::Talking) => self.on_detached(leg, call, now),
@@ -137,18 +132,13 @@ impl Switch {
                 self.forget_leg(leg);
                 self.on_not_taken_over(leg, now);
             }
-            (sip::Event::Ended { .. }, Part::PickingUp) => {
-                self.forget_leg(leg);
-                self.pick_ups.remove(&leg);
-            }
+            (sip::Event::Ended { .. }, Part::PickingUp { .. }) => drop(self.forget_leg(leg)),
             (sip::Event::Ended { by, cause, .. }, Part::Offered { .. }) => {
                 if let Some(ended) = self.forget_leg(leg) {
                     self.on_offer_ended(ended, why_of(by, cause), now);
                 }
             }
-            (event, Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked) => {
-                self.on_asked_event(leg, &event, now);
-            }
+            (event, Part::Outside(telephone)) => self.on_outside_event(leg, telephone, &event, now),
             _ => {}
         }
     }
@@ -166,12 +156,7 @@ impl Switch {
                 self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
             }
             Part::Returning => self.on_returned(leg, now),
-            Part::Asked { .. }
-            | Part::Briefed { .. }
-            | Part::Thanked
-            | Part::Replacing
-            | Part::PickingUp
-            | Part::Talking => {}
+            Part::Outside(_) | Part::Replacing | Part::PickingUp { .. } | Part::Talking => {}
         }
     }
 
@@ -261,7 +246,7 @@ impl Switch {
             }
             Role::Agent { part: Part::Returning, .. } => self.on_not_returned(leg, sip::EndedBy::Us),
             Role::Agent { part: Part::Replacing, .. } => self.on_not_taken_over(leg, now),
-            Role::Agent { part: Part::PickingUp, .. } => drop(self.pick_ups.remove(&leg)),
+            Role::Agent { part: Part::PickingUp { .. }, .. } => {}
             // No port of ours is no fault of the phone: it is asked again soon, as after a refused claim.
             _ if cause == Cause::Overloaded => self.on_offer_ended(ended, WithdrawReason::Claimed, now),
             _ => self.on_offer_ended(ended, WithdrawReason::Unreachable, now),

@@ -11,7 +11,7 @@ use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
 
 use crate::io::Output;
-use crate::leg::{Agreed, Leg, Role};
+use crate::leg::{Agreed, Begins, Leg, Role};
 use crate::switch::{Entry, Switch};
 
 impl Switch {
@@ -38,8 +38,8 @@ impl Switch {
         let call = Call::new(arrival, Arc::clone(&self.plan), &mut self.redial, now);
         let library = Arc::clone(&self.library);
         self.calls.insert(id, Box::new(Entry { call, leg, library }));
-        let role = Role::Caller { call: id, offer };
-        self.legs.insert(leg, Leg::new(self.shard_of(id.0), role, srtp));
+        let role = Role::Caller { call: id };
+        self.legs.insert(leg, Leg::new(self.shard_of(id.0), role, srtp, Begins::Answer(offer)));
         self.sip.belongs(leg, id);
         self.carry_call(id, now);
     }

@@ -7,7 +7,7 @@ use havre_model::{AgentCommand, AgentId, Cause, LegId, Now, PlayId, Spoken};
 use havre_queue as queue;
 use havre_sip as sip;
 
-use crate::leg::{Leg, Role};
+use crate::leg::{Begins, Leg, Role};
 use crate::switch::Switch;
 
 /// `*44`: hear my state.
@@ -40,8 +40,6 @@ pub(crate) struct Feature {
     pub(crate) agent: AgentId,
     /// It was dialled in a browser.
     pub(crate) browser: bool,
-    /// The SDP offer of the INVITE.
-    pub(crate) offer: Option<Bytes>,
     reader: Spoken,
     /// What is set; `None` hears the state.
     asks: Option<AgentCommand>,
@@ -74,10 +72,12 @@ impl Switch {
         let asks = AgentCommand::ALL.into_iter().find(|command| code_of(*command) == code);
         let state = self.queue.agent(agent).map(|view| view.state);
         let says = state.map_or(Confirmation::Failed, Confirmation::State);
-        let feature =
-            Feature { agent: agent.clone(), browser, offer, reader, asks, says, tests: code == TEST_CALL };
+        let feature = Feature { agent: agent.clone(), browser, reader, asks, says, tests: code == TEST_CALL };
         let srtp = self.srtp_of(agent);
-        self.add_leg(leg, Leg::new(self.shard_of(leg.0), Role::Feature(feature), srtp));
+        self.add_leg(
+            leg,
+            Leg::new(self.shard_of(leg.0), Role::Feature(feature), srtp, Begins::Answer(offer)),
+        );
         if let Some(command) = asks {
             // The endpoint's ids of incoming legs have the top bit set, which the API's replies never have.
             self.queue

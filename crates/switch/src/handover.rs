@@ -10,22 +10,12 @@ use havre_model::{AgentId, Cause, LegId, Now, OfferId};
 use havre_queue as queue;
 use havre_sip as sip;
 
-use crate::leg::{Leg, Part, Role};
+use crate::leg::{Begins, Leg, Part, Role};
 use crate::returning::{Former, Returning};
 use crate::switch::Switch;
 
 /// RFC 3261 §21.4.27: another one is on its way into the same talk, or the talk is about to begin.
 const PENDING: u16 = 491;
-
-/// What a device wants that has called for a call that rings on another one.
-#[derive(Debug)]
-pub(crate) struct PickUp {
-    offer: OfferId,
-    /// The leg that rings.
-    rings: LegId,
-    /// The SDP offer of its INVITE; `None` asks for ours.
-    sdp: Option<Bytes>,
-}
 
 impl Switch {
     /// A device of the account whose leg `rings` is would answer that call.
@@ -45,22 +35,14 @@ impl Switch {
             return;
         };
         let (shard, call, agent, offer) = (*shard, *call, agent.clone(), *offer);
-        self.pick_ups.insert(leg, PickUp { offer, rings, sdp });
         let srtp = self.srtp_of(&agent);
-        let role = Role::Agent { call, agent, browser: web, part: Part::PickingUp };
-        self.add_leg(leg, Leg::new(shard, role, srtp));
+        let role = Role::Agent { call, agent, browser: web, part: Part::PickingUp { offer, rings } };
+        self.add_leg(leg, Leg::new(shard, role, srtp, Begins::Answer(sdp)));
         self.sip.belongs(leg, call);
     }
 
-    /// Sockets are bound: answer.
-    pub(crate) fn answer_picking_up(&mut self, leg: LegId, now: Now) {
-        let sdp = self.pick_ups.get_mut(&leg).and_then(|pick_up| pick_up.sdp.take());
-        self.answer_invite(leg, sdp, now);
-    }
-
     /// It has acknowledged our answer: the offer is answered by it, unless that is over, or another device was first.
-    pub(crate) fn on_picked_up(&mut self, leg: LegId, now: Now) {
-        let Some(PickUp { offer, rings, .. }) = self.pick_ups.remove(&leg) else { return };
+    pub(crate) fn on_picked_up(&mut self, leg: LegId, offer: OfferId, rings: LegId, now: Now) {
         let rung = match self.legs.get(&rings).map(|leg| &leg.role) {
             Some(Role::Agent { part: part @ Part::Offered { .. }, .. }) => Some(*part),
             _ => None,
@@ -90,10 +72,10 @@ impl Switch {
             self.command_sip(sip::Command::Reject { leg, status: PENDING }, now);
             return;
         };
-        self.returning.insert(agent.clone(), Returning::taking_over(call, leg, replaced, offer));
+        self.returning.insert(agent.clone(), Returning::taking_over(call, leg, replaced));
         let srtp = self.srtp_of(&agent);
         let role = Role::Agent { call, agent, browser: web, part: Part::Replacing };
-        self.add_leg(leg, Leg::new(shard, role, srtp));
+        self.add_leg(leg, Leg::new(shard, role, srtp, Begins::Answer(offer)));
         self.sip.belongs(leg, call);
     }
 
@@ -104,13 +86,6 @@ impl Switch {
         };
         let caller = self.calls.get(call).and_then(|entry| self.legs.get(&entry.leg))?;
         (!self.returning.contains_key(agent)).then(|| (*call, agent.clone(), caller.shard))
-    }
-
-    /// Sockets are bound: answer.
-    pub(crate) fn answer_replacing(&mut self, leg: LegId, now: Now) {
-        let waiting = self.returning.values_mut().find(|returning| returning.is_by(leg));
-        let offer = waiting.and_then(Returning::take_offer);
-        self.answer_invite(leg, offer, now);
     }
 
     /// It has acknowledged our answer: now it is the one.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+use havre_call::Telephone;
 use havre_media::Codec;
 use havre_media::sdp::{self, Srtp};
 use havre_model::{AgentId, CallId, LegId, OfferId};
@@ -11,10 +13,19 @@ use crate::feature::Feature;
 /// A leg's media: sockets asked for, then described.
 #[derive(Debug)]
 pub(crate) enum Media {
-    /// The data thread is binding sockets.
-    Opening,
+    /// The data thread binds sockets, or is to: then this is done.
+    Opening(Begins),
     /// Sockets are bound; SDP speaks of them.
     Open(Box<sdp::Session>),
+}
+
+/// How a leg's SIP goes on once its media can be described.
+#[derive(Debug)]
+pub(crate) enum Begins {
+    /// We call.
+    Dial,
+    /// We answer the INVITE, which made this SDP offer; `None` asked for ours.
+    Answer(Option<Bytes>),
 }
 
 /// One party's connection.
@@ -50,11 +61,7 @@ pub(crate) struct Agreed {
 #[derive(Debug)]
 pub(crate) enum Role {
     /// A caller's.
-    Caller {
-        call: CallId,
-        /// The SDP offer of the INVITE; `None` asked for ours.
-        offer: Option<bytes::Bytes>,
-    },
+    Caller { call: CallId },
     /// An agent's, in a browser or on a phone.
     Agent { call: CallId, agent: AgentId, browser: bool, part: Part },
     /// An agent who dialled a feature code.
@@ -66,18 +73,14 @@ pub(crate) enum Role {
 pub(crate) enum Part {
     /// Rings, or is answered and not confirmed yet.
     Offered { offer: OfferId, interpreter: bool },
-    /// A telephone outside that is answered: whoever it is is asked to press a key.
-    Asked { offer: OfferId },
-    /// The key was pressed: they hear what call it is, and are then confirmed.
-    Briefed { offer: OfferId },
-    /// They are not needed any more, hear so, and are hung up.
-    Thanked,
+    /// A telephone outside that was picked up.
+    Outside(Telephone),
     /// Rings in a browser whose talk goes on with it.
     Returning,
     /// Has called to take the place of another device in its talk.
     Replacing,
-    /// Has called to take the call that rings on another device.
-    PickingUp,
+    /// Has called to take the call of this offer, for which another device rings.
+    PickingUp { offer: OfferId, rings: LegId },
     /// Confirmed by the queue.
     Talking,
 }
@@ -86,17 +89,18 @@ impl Part {
     /// The offer that is not confirmed yet.
     pub(crate) const fn offer(self) -> Option<OfferId> {
         match self {
-            Self::Offered { offer, .. } | Self::Asked { offer } | Self::Briefed { offer } => Some(offer),
-            Self::Thanked | Self::Returning | Self::Replacing | Self::PickingUp | Self::Talking => None,
+            Self::Offered { offer, .. } => Some(offer),
+            Self::Outside(telephone) => telephone.offer(),
+            Self::Returning | Self::Replacing | Self::PickingUp { .. } | Self::Talking => None,
         }
     }
 }
 
 impl Leg {
-    pub(crate) fn new(shard: usize, role: Role, srtp: Srtp) -> Self {
+    pub(crate) fn new(shard: usize, role: Role, srtp: Srtp, begins: Begins) -> Self {
         Self {
             shard,
-            media: Media::Opening,
+            media: Media::Opening(begins),
             role,
             srtp,
             there: None,
@@ -110,7 +114,7 @@ impl Leg {
     pub(crate) fn session(&mut self) -> Option<&mut sdp::Session> {
         match &mut self.media {
             Media::Open(session) => Some(session),
-            Media::Opening => None,
+            Media::Opening(_) => None,
         }
     }
 
@@ -125,7 +129,7 @@ impl Leg {
 
     pub(crate) const fn call(&self) -> Option<CallId> {
         match &self.role {
-            Role::Caller { call, .. } | Role::Agent { call, .. } => Some(*call),
+            Role::Caller { call } | Role::Agent { call, .. } => Some(*call),
             Role::Feature(_) => None,
         }
     }

@@ -1,11 +1,8 @@
-//! People outside: rung over trunks, at the telephones that the configuration names.
-//!
-//! What answers there may be a voicemail, or anybody who lives in the house. So a caller is never bridged to a telephone
-//! that was merely picked up: whoever holds it takes the call by a key, hears what call it is, and only then counts as an
-//! answer. Until then the search goes on, and another may be first.
+//! People outside: rung over trunks, at the telephones that the configuration names. What is said to whoever answers there
+//! is [`Telephone`]'s to know.
 
-use std::time::Duration;
-
+use havre_call::Telephone;
+use havre_call::telephone::{Phrase, Speech, Then};
 use havre_dialplan::{Cue, Notice};
 use havre_media as media;
 use havre_model::{AgentId, CallId, Cause, Digit, LegId, Now, OfferId, PlayId, Spoken, WithdrawReason};
@@ -15,12 +12,8 @@ use havre_sip as sip;
 use crate::leg::{Leg, Part, Role};
 use crate::switch::Switch;
 
-/// How often the question is asked; the queue's patience ends sooner.
-const QUESTIONS: usize = 6;
-/// From one question to the next: a moment to find the keypad.
-const BETWEEN_QUESTIONS: Duration = Duration::from_secs(2);
-/// What answers is not always at the ear yet.
-const BEFORE_QUESTION: Duration = Duration::from_millis(500);
+/// Name of a word that is said in a talk.
+const WORD: PlayId = PlayId(4);
 
 impl Switch {
     /// Whose telephone a trunk leads to; `former` had one.
@@ -42,61 +35,58 @@ impl Switch {
         Some(sip::Identity { display: String::new(), user: number.to_owned(), host: None })
     }
 
-    /// It is answered: who is there is asked to take the call.
+    /// It was picked up.
     pub(crate) fn ask(&mut self, leg: LegId, offer: OfferId, now: Now) {
-        self.set_part(leg, Part::Asked { offer });
+        self.goes_on(leg, Telephone::answered(offer));
         self.queue.handle_input(queue::Input::Asked { offer }, now);
-        let question = Cue::Clip(self.notice(leg, Notice::Ask));
-        let asked = std::iter::repeat_n([question, Cue::Pause(BETWEEN_QUESTIONS)], QUESTIONS);
-        let cues: Vec<_> = [Cue::Pause(BEFORE_QUESTION)].into_iter().chain(asked.flatten()).collect();
-        self.play_to(leg, QUESTION, &cues);
     }
 
-    /// A key of a telephone that is asked, as tones or as a SIP INFO.
-    pub(crate) fn on_asked_key(&mut self, leg: LegId, digit: Digit, now: Now) {
-        let Some(Leg { role: Role::Agent { call, part: Part::Asked { offer }, .. }, .. }) =
-            self.legs.get(&leg)
-        else {
+    /// A key, as tones or as a SIP INFO.
+    fn on_outside_key(&mut self, leg: LegId, telephone: Telephone, digit: Digit, now: Now) {
+        let call = self.legs.get(&leg).and_then(Leg::call).and_then(|call| self.calls.get(&call));
+        let Some(next) = call.and_then(|entry| telephone.on_key(digit, entry.call.briefing())) else {
             return;
         };
-        let (call, offer) = (*call, *offer);
-        // A wrong key is no answer and no refusal: the question goes on.
-        if digit.as_char() != TAKES {
-            return;
+        if let Some(offer) = next.0.offer() {
+            // Its patience begins anew.
+            self.queue.handle_input(queue::Input::Asked { offer }, now);
         }
-        let Some(caller) = self.calls.get(&call).map(|entry| &entry.call) else { return };
-        let briefing = Notice::briefing(caller.language(), caller.risk(), caller.mode());
-        let cues: Vec<_> = briefing.map(|notice| Cue::Clip(self.notice(leg, notice))).collect();
-        self.set_part(leg, Part::Briefed { offer });
-        self.queue.handle_input(queue::Input::Asked { offer }, now);
-        self.play_to(leg, BRIEFING, &cues);
+        self.goes_on(leg, next);
     }
 
-    /// The data plane noticed something on the leg of a telephone that was answered and has no caller.
-    pub(crate) fn on_asked_media(&mut self, leg: LegId, event: &media::Event, now: Now) {
-        let Some(Leg { role: Role::Agent { part, .. }, .. }) = self.legs.get(&leg) else { return };
-        match (*part, event) {
-            (_, media::Event::Digit { digit, .. }) => self.on_asked_key(leg, *digit, now),
-            (Part::Briefed { offer }, media::Event::PlayDone { play: BRIEFING, .. }) => {
+    /// The data plane noticed something on the leg of a telephone that was picked up and has no caller.
+    pub(crate) fn on_outside_media(
+        &mut self,
+        leg: LegId,
+        telephone: Telephone,
+        event: &media::Event,
+        now: Now,
+    ) {
+        let then = match event {
+            media::Event::Digit { digit, .. } => return self.on_outside_key(leg, telephone, *digit, now),
+            media::Event::PlayDone { play, .. } => telephone.on_said(*play),
+            media::Event::MediaLost { .. } | media::Event::Unreachable { .. } => telephone.on_silence(),
+            _ => None,
+        };
+        match then {
+            Some(Then::Answer(offer)) => {
                 self.queue.handle_input(queue::Input::OfferAnswered { offer }, now);
             }
-            // Thanks that nobody hears need no end. The question's is the queue's affair.
-            (
-                Part::Thanked,
-                media::Event::PlayDone { play: THANKS, .. }
-                | media::Event::MediaLost { .. }
-                | media::Event::Unreachable { .. },
-            ) => {
-                self.drop_leg(leg, Cause::Withdrawn, now);
-            }
-            _ => {}
+            Some(Then::HangUp) => drop(self.drop_leg(leg, Cause::Withdrawn, now)),
+            None => {}
         }
     }
 
-    /// SIP said something about a telephone that was answered and has no caller.
-    pub(crate) fn on_asked_event(&mut self, leg: LegId, event: &sip::Event, now: Now) {
+    /// SIP said something about it.
+    pub(crate) fn on_outside_event(
+        &mut self,
+        leg: LegId,
+        telephone: Telephone,
+        event: &sip::Event,
+        now: Now,
+    ) {
         match event {
-            sip::Event::Digit { digit, .. } => self.on_asked_key(leg, *digit, now),
+            sip::Event::Digit { digit, .. } => self.on_outside_key(leg, telephone, *digit, now),
             sip::Event::Ended { .. } => {
                 if let Some(ended) = self.forget_leg(leg) {
                     self.on_offer_ended(ended, WithdrawReason::NotTaken, now);
@@ -108,13 +98,13 @@ impl Switch {
 
     /// A phone whose offer is over: it stops ringing, or whoever has picked up a telephone outside is told.
     pub(crate) fn let_go(&mut self, leg: LegId, now: Now) {
-        let role = self.legs.get(&leg).map(|leg| &leg.role);
-        if let Some(Role::Agent { part: Part::Asked { .. } | Part::Briefed { .. }, .. }) = role {
-            self.set_part(leg, Part::Thanked);
-            let cues = [Cue::Clip(self.notice(leg, Notice::NotNeeded))];
-            self.play_to(leg, THANKS, &cues);
-        } else {
-            self.drop_leg(leg, Cause::Withdrawn, now);
+        let next = match self.legs.get(&leg).map(|leg| &leg.role) {
+            Some(Role::Agent { part: Part::Outside(telephone), .. }) => telephone.let_go(),
+            _ => None,
+        };
+        match next {
+            Some(next) => self.goes_on(leg, next),
+            None => drop(self.drop_leg(leg, Cause::Withdrawn, now)),
         }
     }
 
@@ -125,10 +115,16 @@ impl Switch {
         self.play_to(leg, WORD, &cues);
     }
 
-    fn set_part(&mut self, leg: LegId, to: Part) {
+    fn goes_on(&mut self, leg: LegId, (telephone, speech): (Telephone, Speech)) {
         if let Some(Leg { role: Role::Agent { part, .. }, .. }) = self.legs.get_mut(&leg) {
-            *part = to;
+            *part = Part::Outside(telephone);
         }
+        let cue = |phrase: &Phrase| match phrase {
+            Phrase::Say(notice) => Cue::Clip(self.notice(leg, *notice)),
+            Phrase::Pause(time) => Cue::Pause(*time),
+        };
+        let cues: Vec<_> = speech.phrases.iter().map(cue).collect();
+        self.play_to(leg, speech.play, &cues);
     }
 
     /// A notice in the language of whom the leg rang for.
@@ -145,11 +141,3 @@ impl Switch {
         self.command_media(leg, media::Command::Play { leg, play, clips });
     }
 }
-
-/// The key that takes a call.
-const TAKES: char = '1';
-/// Names of what is played to a telephone outside.
-const QUESTION: PlayId = PlayId(1);
-const BRIEFING: PlayId = PlayId(2);
-const THANKS: PlayId = PlayId(3);
-const WORD: PlayId = PlayId(4);

@@ -1,12 +1,11 @@
 //! Advocates whose browser went away in a talk: it is rung again, for the same call, as soon as it is back. What is on its
 //! way into a talk, from another device too (`handover`), is noted here.
 
-use bytes::Bytes;
 use havre_call::Input as CallInput;
 use havre_model::{AgentId, CallId, Cause, LegId, Now};
 use havre_sip as sip;
 
-use crate::leg::{Leg, Part, Role};
+use crate::leg::{Begins, Leg, Part, Role};
 use crate::switch::Switch;
 
 /// How often one browser is rung for one return. A page may be reloaded again meanwhile; one that refuses is let be.
@@ -19,15 +18,8 @@ pub(crate) struct Returning {
     /// What rings there, or has called.
     leg: Option<LegId>,
     dials: u8,
-    takes_over: Option<TakesOver>,
-}
-
-/// A device has called that wants the place of another.
-#[derive(Debug)]
-struct TakesOver {
-    former: Former,
-    /// The SDP offer of its INVITE; `None` asks for ours.
-    offer: Option<Bytes>,
+    /// A device has called that wants the place of this one.
+    former: Option<Former>,
 }
 
 /// The leg whose place is taken.
@@ -42,9 +34,8 @@ pub(crate) enum Former {
 }
 
 impl Returning {
-    pub(crate) const fn taking_over(call: CallId, leg: LegId, former: LegId, offer: Option<Bytes>) -> Self {
-        let former = Former::Talks(former);
-        Self { call, leg: Some(leg), dials: 0, takes_over: Some(TakesOver { former, offer }) }
+    pub(crate) const fn taking_over(call: CallId, leg: LegId, former: LegId) -> Self {
+        Self { call, leg: Some(leg), dials: 0, former: Some(Former::Talks(former)) }
     }
 
     pub(crate) const fn call(&self) -> CallId {
@@ -56,28 +47,22 @@ impl Returning {
         self.leg == Some(leg)
     }
 
-    pub(crate) fn former(&self) -> Option<Former> {
-        self.takes_over.as_ref().map(|takes_over| takes_over.former)
-    }
-
-    pub(crate) fn take_offer(&mut self) -> Option<Bytes> {
-        self.takes_over.as_mut()?.offer.take()
+    pub(crate) const fn former(&self) -> Option<Former> {
+        self.former
     }
 
     /// The leg has ended by itself; whether it was the one to be replaced.
     pub(crate) fn hung_up(&mut self, leg: LegId) -> bool {
-        match &mut self.takes_over {
-            Some(TakesOver { former, .. }) if *former == Former::Talks(leg) => {
-                *former = Former::HungUp;
-                true
-            }
-            _ => false,
+        let replaced = self.former == Some(Former::Talks(leg));
+        if replaced {
+            self.former = Some(Former::HungUp);
         }
+        replaced
     }
 
     /// Only for a page, from now on.
     pub(crate) fn wait_for_page(&mut self) {
-        (self.leg, self.takes_over) = (None, None);
+        (self.leg, self.former) = (None, None);
     }
 }
 
@@ -118,15 +103,14 @@ impl Switch {
 
     /// The call waits for this agent's browser.
     pub(crate) fn await_return(&mut self, call: CallId, agent: &AgentId) {
-        if let Some(Returning { call: same, takes_over: Some(takes_over), .. }) =
-            self.returning.get_mut(agent)
+        if let Some(Returning { call: same, former: Some(former), .. }) = self.returning.get_mut(agent)
             && *same == call
         {
             // Another device is about to take its place.
-            takes_over.former = Former::Lost;
+            *former = Former::Lost;
             return;
         }
-        let waiting = Returning { call, leg: None, dials: 0, takes_over: None };
+        let waiting = Returning { call, leg: None, dials: 0, former: None };
         self.returning.insert(agent.clone(), waiting);
         // Another tab may be there, or the page has been quicker than the end of its old connection.
         self.dial_returning(agent);
@@ -149,7 +133,7 @@ impl Switch {
         returning.dials += 1;
         let role = Role::Agent { call, agent: agent.clone(), browser: true, part: Part::Returning };
         let srtp = self.srtp_of(agent);
-        self.add_leg(leg, Leg::new(shard, role, srtp));
+        self.add_leg(leg, Leg::new(shard, role, srtp, Begins::Dial));
     }
 
     /// The page has answered, or the other device is there.

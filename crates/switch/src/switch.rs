@@ -15,9 +15,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::feature;
-use crate::handover::PickUp;
 use crate::io::{BrowserMedia, Configuration, Input, MediaInput, Output, Outsiders, ReloadPlan, SrtpPolicy};
-use crate::leg::{DialledLegs, Leg, Media, Part, Role};
+use crate::leg::{Begins, DialledLegs, Leg, Media, Part, Role};
 use crate::library::Library;
 use crate::quality::Closing;
 use crate::returning::Returning;
@@ -42,7 +41,6 @@ pub struct Switch {
     pub(crate) offers: HashMap<OfferId, LegId>,
     /// Agents in a talk whose browser went away, or who are about to go on with it on another device.
     pub(crate) returning: HashMap<AgentId, Returning>,
-    pub(crate) pick_ups: HashMap<LegId, PickUp>,
     /// Legs of pages whose connection is gone, while their talks go on.
     pub(crate) detached: HashMap<AgentId, LegId>,
     pub(crate) dialled: DialledLegs,
@@ -130,7 +128,6 @@ impl Switch {
             closing: HashMap::new(),
             offers: HashMap::new(),
             returning: HashMap::new(),
-            pick_ups: HashMap::new(),
             detached: HashMap::new(),
             dialled: DialledLegs::default(),
             wakeups: Wakeups::default(),
@@ -399,16 +396,11 @@ impl Switch {
         if let Some(there) = entry.there {
             session.speak_to(there);
         }
-        entry.media = Media::Open(Box::new(session));
-        let offer = match &entry.role {
-            Role::Agent { .. } => {
-                self.dial_agent(leg, now);
-                return;
-            }
-            Role::Caller { offer, .. } => offer.clone(),
-            Role::Feature(feature) => feature.offer.clone(),
-        };
-        self.answer_invite(leg, offer, now);
+        match std::mem::replace(&mut entry.media, Media::Open(Box::new(session))) {
+            Media::Opening(Begins::Dial) => self.dial_agent(leg, now),
+            Media::Opening(Begins::Answer(offer)) => self.answer_invite(leg, offer, now),
+            Media::Open(_) => {}
+        }
     }
 
     /// Every codec that prompts are encoded in, the caller's first: what both legs speak is relayed rather than transcoded.
@@ -449,8 +441,8 @@ impl Switch {
         match entry.role {
             Role::Caller { call, .. } => self.on_caller_media(call, event, now),
             Role::Agent { call, part: Part::Talking, .. } => self.on_agent_media(call, event, now),
-            Role::Agent { part: Part::Asked { .. } | Part::Briefed { .. } | Part::Thanked, .. } => {
-                self.on_asked_media(leg, event, now);
+            Role::Agent { part: Part::Outside(telephone), .. } => {
+                self.on_outside_media(leg, telephone, event, now);
             }
             Role::Agent { .. } => {}
             Role::Feature(_) => match event {
