@@ -1,16 +1,19 @@
 //! From text to [`Graph`]: every field typed, every name resolved, every fault found.
 
+mod partner;
+mod prompts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_model::{Digit, Spoken};
+use havre_model::Digit;
 
-use super::graph::{Choice, Extra, Graph, Line, Menu, NoMatch, Partner, PartnerKey, Reminder, Then, Waiting};
+use super::graph::{Choice, Extra, Graph, Line, Menu, NoMatch, Partner, Reminder, Then, Waiting};
 use super::values::{digit, enabled, meant, no_match, no_menu, number, read_set, target, waiting_key};
 use super::{Targets, expect, widening};
-use crate::file::{File, Place, Table, Value, closest};
-use crate::limits::{MAX_AREA_CODES, MAX_LINES, MAX_MENUS, MAX_NUMBERS, MAX_SAY};
+use crate::file::{File, Table, Value};
+use crate::limits::{MAX_AREA_CODES, MAX_LINES, MAX_MENUS, MAX_NUMBERS};
 use crate::said::{Both, said};
 use crate::{Catalogue, PromptId};
 
@@ -459,148 +462,5 @@ impl Reader<'_, '_> {
             self.say(table, "say", ("list what is said", "énumérez ce qui est dit")).unwrap_or_default();
         table.finish();
         Extra { enabled, say }
-    }
-
-    fn partner(&self, table: &Table<'_, '_>, target: bool) -> Partner {
-        let enabled = enabled(
-            table,
-            target,
-            ("configure the partner centre's address", "configurez l’adresse du centre partenaire"),
-        );
-        let say =
-            self.say(table, "say", ("list what is said", "énumérez ce qui est dit")).unwrap_or_default();
-        let no_input = table.need(
-            "no_input",
-            (
-                "say what happens when no key is pressed: { after = 5, then = \"wait\" }",
-                "dites ce qui arrive quand aucune touche n’est pressée\u{a0}: { after = 5, then = \"wait\" }",
-            ),
-        );
-        let mut open = Duration::ZERO;
-        if let Some(table) = no_input.and_then(|v| v.table()) {
-            let after = table
-                .need(
-                    "after",
-                    (
-                        "write seconds after the end of the offer",
-                        "écrivez les secondes après la fin de l’offre",
-                    ),
-                )
-                .and_then(|v| v.seconds(MAX_AFTER));
-            open = after.unwrap_or_default();
-            table
-                .need(
-                    "then",
-                    (
-                        "write \"wait\": doing nothing means waiting here",
-                        "écrivez \"wait\"\u{a0}: ne rien faire veut dire attendre ici",
-                    ),
-                )
-                .and_then(|v| v.one_of(&[("wait", ())]));
-            table.finish();
-        }
-        no_match(table, &[("ignore", ())]);
-        let mut keys = BTreeMap::new();
-        let listed = table
-            .need(
-                "keys",
-                ("add the key that goes to the partner", "ajoutez la touche qui mène au centre partenaire"),
-            )
-            .and_then(|v| v.table());
-        for (key, value) in listed.map(|t| t.entries()).unwrap_or_default() {
-            let does = value.one_of(&[("partner", PartnerKey::Go), ("ignore", PartnerKey::Ignore)]);
-            if let (Some(digit), Some(does)) = (digit(key, &value), does) {
-                keys.insert(digit, does);
-            }
-        }
-        table.finish();
-        Partner { place: table.place.clone(), enabled, say, open, keys }
-    }
-
-    /// A list of prompts. A clip that exists in one official language only must stand with its pair.
-    fn say(&self, table: &Table<'_, '_>, key: &str, remedy: Both) -> Option<Vec<PromptId>> {
-        let list = table.need(key, remedy)?;
-        let values = list.array(MAX_SAY)?;
-        if values.is_empty() {
-            list.error(("is empty", "est vide"), remedy);
-        }
-        let ids: Vec<PromptId> = values.iter().filter_map(|v| self.prompt(v.string()?, v)).collect();
-        for (id, value) in ids.iter().zip(&values) {
-            let Some(pair) = self.catalogue.pair(id) else { continue };
-            if !ids.contains(pair) {
-                let what = said!("{id} is said in one language only", "{id} n’est dit que dans une langue");
-                let remedy = said!(
-                    "add {pair}, which says the same in the other language",
-                    "ajoutez {pair}, qui dit la même chose dans l’autre langue"
-                );
-                value.error(what, remedy);
-            }
-        }
-        (!ids.is_empty()).then_some(ids)
-    }
-
-    fn prompt(&self, name: &str, value: &Value<'_, '_>) -> Option<PromptId> {
-        let id: Option<PromptId> = name.parse().ok();
-        let known = id.filter(|id| !self.catalogue.languages(id).is_empty());
-        if known.is_none() {
-            let remedy = match closest(name, self.catalogue.prompts()) {
-                Some(near) => said!(
-                    "did you mean \"{near}\"? Otherwise add it to prompts/catalogue.toml",
-                    "vouliez-vous dire \"{near}\"? Sinon, ajoutez-le à prompts/catalogue.toml"
-                ),
-                None => said!(
-                    "add it to prompts/catalogue.toml, in both languages",
-                    "ajoutez-le à prompts/catalogue.toml, dans les deux langues"
-                ),
-            };
-            value.error(said!("there is no prompt \"{name}\"", "il n’y a pas de message \"{name}\""), remedy);
-        }
-        let id = known?;
-        let languages = self.catalogue.languages(&id);
-        let both = [Spoken::En, Spoken::Fr].iter().all(|s| languages.contains(s));
-        let neither = [Spoken::En, Spoken::Fr].iter().all(|s| !languages.contains(s));
-        if !both && !neither && self.catalogue.pair(&id).is_none() {
-            let what =
-                said!("prompt {id} is missing in one language", "le message {id} manque dans une langue");
-            value.error(
-                what,
-                (
-                    "English and French are the same graph: add it in both languages",
-                    "l’anglais et le français suivent le même graphe\u{a0}: ajoutez-le dans les deux langues",
-                ),
-            );
-        }
-        Some(id)
-    }
-
-    fn sound(&self, table: &Table<'_, '_>, key: &str) -> Option<PromptId> {
-        let value = table.need(
-            key,
-            ("name a sound of prompts/catalogue.toml", "nommez un son de prompts/catalogue.toml"),
-        )?;
-        let name = value.string()?;
-        let clip = self.catalogue.clip(name, None);
-        if clip.is_none() {
-            value.error(
-                said!("there is no sound \"{name}\"", "il n’y a pas de son \"{name}\""),
-                (
-                    "add it to prompts/catalogue.toml as [sounds.NAME]",
-                    "ajoutez-le à prompts/catalogue.toml sous [sounds.NOM]",
-                ),
-            );
-        }
-        clip.map(|clip| clip.key.prompt.clone())
-    }
-}
-
-impl Partner {
-    fn off() -> Self {
-        Self {
-            place: Place::default(),
-            enabled: false,
-            say: Vec::new(),
-            open: Duration::ZERO,
-            keys: BTreeMap::new(),
-        }
     }
 }
