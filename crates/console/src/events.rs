@@ -4,9 +4,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use havre_model::{CallEvent, Now, Unix, What};
+use havre_model::{CallEvent, CallId, Now, Unix, What};
 use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
@@ -22,7 +22,8 @@ const RING: usize = 1_024;
 /// Events handed to one reader at once.
 const BATCH: usize = 64;
 
-/// The ring. Writing never blocks longer than a reader copies a batch of pointers.
+/// The ring. Writing never blocks longer than a reader copies a batch of pointers. An event is put into words when the first
+/// reader wants it: that is no work of the calls' own thread.
 #[derive(Debug)]
 pub struct Events {
     boot: i64,
@@ -37,7 +38,26 @@ pub struct Events {
 struct Ring {
     /// The number of the last event; the first is 1.
     last: u64,
-    frames: VecDeque<Arc<str>>,
+    frames: VecDeque<Arc<Frame>>,
+}
+
+/// One event, and how it is written to everybody, once somebody has asked.
+#[derive(Debug)]
+struct Frame {
+    news: News,
+    text: OnceLock<Arc<str>>,
+}
+
+#[derive(Debug)]
+enum News {
+    Call(CallEvent),
+    /// A key in a talk: which one is kept nowhere.
+    Key {
+        call: CallId,
+        at: Unix,
+    },
+    Agent(AgentNews),
+    System(SystemNews),
 }
 
 /// Something that happened to the node.
@@ -100,29 +120,32 @@ impl Events {
     }
 
     pub(crate) fn call(&self, event: &CallEvent) {
-        self.publish("call", &CallNews::new(event));
+        let CallEvent { call, at, .. } = *event;
+        self.publish(match event.what {
+            What::Key(_) => News::Key { call, at },
+            _ => News::Call(event.clone()),
+        });
     }
 
     pub(crate) fn agent(&self, entry: &AgentEntry, now: Now) {
         let news = AgentNews { at: now.unix.as_millis(), agent: views::agent(entry, now) };
-        self.publish("agent", &news);
+        self.publish(News::Agent(news));
     }
 
     pub(crate) fn system(&self, what: System, at: Unix) {
         let word = what.as_str();
         let dialplan = if let System::Reloaded { dialplan } = what { Some(dialplan) } else { None };
-        self.publish("system", &SystemNews { at: at.as_millis(), what: word, dialplan });
+        self.publish(News::System(SystemNews { at: at.as_millis(), what: word, dialplan }));
     }
 
-    fn publish(&self, kind: &str, news: &impl Serialize) {
-        let Ok(data) = serde_json::to_string(news) else { return };
+    fn publish(&self, news: News) {
         let mut ring = self.ring();
         ring.last += 1;
         let last = ring.last;
         if ring.frames.len() == RING {
             ring.frames.pop_front();
         }
-        ring.frames.push_back(format!("id: {}\nevent: {kind}\ndata: {data}\n\n", self.id(last)).into());
+        ring.frames.push_back(Arc::new(Frame { news, text: OnceLock::new() }));
         drop(ring);
         self.newest.send_replace(last);
     }
@@ -140,8 +163,11 @@ impl Events {
         };
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let frames: Vec<_> = ring.frames.iter().skip(skip).take(BATCH).cloned().collect();
-        let last = seen + frames.len() as u64;
-        Read::Frames(frames, last)
+        drop(ring);
+        let numbered = (seen + 1..).zip(&frames);
+        let texts: Vec<_> = numbered.map(|(number, frame)| frame.text(|| self.id(number))).collect();
+        let last = seen + texts.len() as u64;
+        Read::Frames(texts, last)
     }
 
     /// The number of the last event.
@@ -173,6 +199,28 @@ impl Events {
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Frame {
+    fn text(&self, id: impl FnOnce() -> String) -> Arc<str> {
+        let write = || match self.news.print() {
+            Ok((kind, data)) => format!("id: {}\nevent: {kind}\ndata: {data}\n\n", id()).into(),
+            // What cannot be written is a gap: its readers go on with the next one.
+            Err(_) => "".into(),
+        };
+        Arc::clone(self.text.get_or_init(write))
+    }
+}
+
+impl News {
+    fn print(&self) -> serde_json::Result<(&'static str, String)> {
+        match self {
+            Self::Call(event) => Ok(("call", serde_json::to_string(&CallNews::new(event))?)),
+            Self::Key { call, at } => Ok(("call", serde_json::to_string(&CallNews::of(*call, *at, "key"))?)),
+            Self::Agent(news) => Ok(("agent", serde_json::to_string(news)?)),
+            Self::System(news) => Ok(("system", serde_json::to_string(news)?)),
+        }
     }
 }
 
@@ -223,13 +271,12 @@ pub(crate) struct CallNews {
 }
 
 impl CallNews {
+    fn of(call: CallId, at: Unix, what: &'static str) -> Self {
+        Self { at: at.as_millis(), call: call.to_string(), what, ..Self::default() }
+    }
+
     pub(crate) fn new(event: &CallEvent) -> Self {
-        let mut news = Self {
-            at: event.at.as_millis(),
-            call: event.call.to_string(),
-            what: event.what.as_str(),
-            ..Self::default()
-        };
+        let mut news = Self::of(event.call, event.at, event.what.as_str());
         match &event.what {
             What::Arrived { line, trunk } => {
                 news.line = Some(line.to_string());
@@ -283,7 +330,7 @@ impl CallNews {
 }
 
 /// Data of an event of type `agent`: an advocate's state changed.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AgentNews {
     /// When, in milliseconds since 1970 (UTC).
     at: i64,
@@ -291,7 +338,7 @@ pub(crate) struct AgentNews {
 }
 
 /// Data of an event of type `system`: something happened to the node.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SystemNews {
     /// When, in milliseconds since 1970 (UTC).
     at: i64,
@@ -304,6 +351,8 @@ pub(crate) struct SystemNews {
 
 #[cfg(test)]
 mod tests {
+    use havre_model::Digit;
+
     use super::*;
 
     #[test]
@@ -333,6 +382,20 @@ mod tests {
         assert!(matches!(events.after(3), Read::Behind));
         assert_eq!(events.missed(), 7);
         assert_eq!(events.ring().frames.len(), RING);
+    }
+
+    #[test]
+    fn a_key_is_told_and_not_which() {
+        let events = Events::new(Unix::from_millis(5));
+        let digit = Digit::from_char('8').unwrap();
+        let (call, at) = (CallId(7), Unix::from_millis(1));
+        events.call(&CallEvent { call, at, what: What::Key(digit) });
+        let kept = format!("{:?}", events.ring().frames);
+        assert!(kept.contains(&call.to_string()) && !kept.contains("Key("), "it is kept for an hour: {kept}");
+        let Read::Frames(frames, 1) = events.after(0) else { panic!("one event") };
+        let told =
+            format!("id: 5-1\nevent: call\ndata: {{\"at\":1,\"call\":\"{call}\",\"what\":\"key\"}}\n\n");
+        assert_eq!(frames.concat(), told);
     }
 
     #[test]

@@ -192,7 +192,7 @@ pub(crate) struct Agents {
 }
 
 /// One advocate, supervisor or on-call person.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Agent {
     #[schema(example = "advocate-fr")]
     pub(crate) id: String,

@@ -277,7 +277,7 @@ async fn nothing_but_probes_and_page_is_told_without_the_token() {
         for headers in wrong {
             let reply = server.ask(method.clone(), path, headers, "").await;
             assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{method} {path} {headers:?}");
-            assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"havre\"");
+            assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"api\"");
             if method != Method::HEAD {
                 problem(&reply, 401, "unauthorized");
             }
