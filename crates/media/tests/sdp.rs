@@ -302,8 +302,11 @@ fn ports_addresses_and_packet_lengths() {
     assert_eq!(n.ptime, 20);
     let (_, n) = answer("m=audio 5000 RTP/AVP 0\r\nc=IN IP6 2001:db8::5\r\na=ptime:25\r\n");
     assert_eq!((n.remote_rtp.to_string().as_str(), n.ptime), ("[2001:db8::5]:5000", 20));
-    let (_, n) = answer("m=audio 5000 RTP/AVP 0\r\nc=IN IP4 phone.example\r\n");
-    assert!(n.remote_rtp.ip().is_unspecified() && n.direction == Direction::SendRecv);
+    // Nobody's own address: audio goes where audio comes from.
+    for at in ["IP4 phone.example", "IP4 224.2.1.1/127", "IP4 255.255.255.255", "IP6 ff02::1"] {
+        let (_, n) = answer(&format!("m=audio 5000 RTP/AVP 0\r\nc=IN {at}\r\n"));
+        assert!(n.remote_rtp.ip().is_unspecified() && n.direction == Direction::SendRecv, "{at}");
+    }
 
     let local = Local {
         addr: "2001:db8::1".parse().unwrap(),

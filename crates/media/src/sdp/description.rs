@@ -162,8 +162,9 @@ impl Address {
         let (net, kind, host) = (words.next()?, words.next()?, words.next()?);
         let host = host.split('/').next()?;
         match (net, kind, host.parse()) {
-            ("IN", "IP4" | "IP6", Ok(ip)) => Some(Self::Ip(ip)),
-            ("IN", "IP4" | "IP6", Err(_)) => Some(Self::Name),
+            ("IN", "IP4" | "IP6", Ok(ip)) if !is_many(ip) => Some(Self::Ip(ip)),
+            // Whoever speaks is found by what comes.
+            ("IN", "IP4" | "IP6", _) => Some(Self::Name),
             _ => None,
         }
     }
@@ -175,6 +176,11 @@ impl Address {
             Self::Name => Ipv6Addr::UNSPECIFIED.into(),
         }
     }
+}
+
+/// Nobody's own: what is sent there reaches a whole network.
+fn is_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 impl Media {
@@ -405,10 +411,14 @@ mod tests {
         assert!(Description::parse(many("m=audio 1 RTP/AVP 0\r\n", MAX_SDP_MEDIA + 1).as_bytes()).is_err());
     }
 
+    fn own(ip: IpAddr) -> Address {
+        if is_many(ip) { Address::Name } else { Address::Ip(ip) }
+    }
+
     fn address() -> impl Strategy<Value = Address> {
         prop_oneof![
-            any::<[u8; 4]>().prop_map(|ip| Address::Ip(ip.into())),
-            any::<[u16; 8]>().prop_map(|ip| Address::Ip(ip.into())),
+            any::<[u8; 4]>().prop_map(|ip| own(ip.into())),
+            any::<[u16; 8]>().prop_map(|ip| own(ip.into())),
             Just(Address::Name),
         ]
     }
