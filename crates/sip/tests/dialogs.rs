@@ -415,6 +415,19 @@ fn a_second_fork_that_answers_gets_ack_and_bye() {
 }
 
 #[test]
+fn an_answer_to_another_method_answers_nothing() {
+    let (mut net, havre, invite) = dialled();
+    let contact = "Contact: <sip:198.51.100.7:5071>\n";
+    let stray = response(&invite, 200, "t", contact).replace("1 INVITE", "1 BYE");
+    net.send(CARRIER, HAVRE, &stray);
+    net.run(ms(30));
+    assert!(net.events(havre).is_empty() && net.received("198.51.100.7:5071").is_empty());
+    net.send(CARRIER, HAVRE, &response(&invite, 200, "t", contact));
+    net.run(ms(30));
+    assert!(matches!(net.events(havre)[..], [Event::Answered { .. }]));
+}
+
+#[test]
 fn a_recorded_route_is_reversed_for_our_requests() {
     let (mut net, havre, invite) = dialled();
     let lines =

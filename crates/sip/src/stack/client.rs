@@ -258,9 +258,12 @@ impl Stack {
     /// A response from the network.
     pub(crate) fn on_response(&mut self, response: Response) {
         let now = self.mono();
-        let Some((id, client)) =
-            client_id(&response).and_then(|id| Some((id, self.clients.table.get_mut(&id)?)))
-        else {
+        let found = client_id(&response).and_then(|(id, method)| {
+            let client = self.clients.table.get_mut(&id)?;
+            let invites = matches!(client.machine, Machine::Invite(_));
+            (invites == (method == Method::Invite)).then_some((id, client))
+        });
+        let Some((id, client)) = found else {
             self.counters.stray_responses += 1;
             return;
         };
@@ -396,13 +399,13 @@ impl Stack {
 /// Forks that may answer one INVITE of ours and be ended one by one; beyond it somebody is playing with us.
 const MAX_UNWANTED_ANSWERS: usize = 16;
 
-/// The transaction a response belongs to (RFC 3261 §17.1.3).
-fn client_id(response: &Response) -> Option<ClientId> {
+/// The transaction a response belongs to, by its branch and the method that it answers (RFC 3261 §17.1.3).
+fn client_id(response: &Response) -> Option<(ClientId, Method)> {
     let via = response.headers.via_top().ok()?;
     let hex = via.unique_branch()?.get(7..).filter(|hex| hex.len() == 16)?;
     let branch = u64::from_str_radix(hex, 16).ok()?;
-    let cancel = response.headers.cseq().ok()?.method == Method::Cancel;
-    Some(ClientId { branch, cancel })
+    let method = response.headers.cseq().ok()?.method;
+    Some((ClientId { branch, cancel: method == Method::Cancel }, method))
 }
 
 /// CANCEL and the ACK of a refusal have the INVITE's URI, top `Via`, `Route`, `From`, `Call-ID` and `CSeq` number.
