@@ -50,6 +50,7 @@ bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@$(CARGO) build --release --locked --package havre --package havre-load
 	@$(CARGO) bench --locked --package havre-bench --package havre-e2e
 	@$(CARGO) bench --locked --package havre-console --bench viewers
+	@$(CARGO) bench --locked --package havre-sip --bench guess
 	@$(CARGO) run --release --locked --quiet --manifest-path tests/bench/signalling/Cargo.toml --target-dir target
 	@cd crates/console/web && $(NODE) npm run --silent measure
 	@tests/setup/install bench
