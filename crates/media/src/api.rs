@@ -275,6 +275,17 @@ pub enum Output<'a> {
         /// The datagram, lent until the next call: a shell that batches copies it into its own batch.
         bytes: &'a [u8],
     },
+    /// Answer a browser's connectivity check, from the very address at which it came. If that is one of several, what is
+    /// sent there later leaves from it, too: the browser takes an answer for nothing, and its NAT lets nothing in, that comes
+    /// from where it did not ask (RFC 8445 §7.2.5.2.1).
+    Answer {
+        /// Whose check.
+        leg: LegId,
+        /// Where it came from.
+        to: SocketAddr,
+        /// The datagram, lent as in `Transmit`.
+        bytes: &'a [u8],
+    },
     /// Something for whoever does the DTLS handshakes of browsers.
     Handshake {
         /// Whose.

@@ -24,6 +24,7 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 enum Item {
     Packet { leg: LegId, channel: Channel, to: SocketAddr, start: usize, end: usize },
+    Answer { leg: LegId, to: SocketAddr, start: usize, end: usize },
     Handshake { leg: LegId, step: Step },
     Event(Event),
 }
@@ -74,6 +75,13 @@ impl Outbox {
         &mut self.bytes[start..]
     }
 
+    /// Queues the answer to a connectivity check.
+    pub(crate) fn answer(&mut self, leg: LegId, to: SocketAddr, answer: &[u8]) {
+        let (start, end) = self.room(answer.len());
+        self.bytes[start..].copy_from_slice(answer);
+        self.queue.push_back(Item::Answer { leg, to, start, end });
+    }
+
     pub(crate) fn handshake(&mut self, leg: LegId, step: Handshake<'_>) {
         let step = match step {
             Handshake::Begin { fingerprint, client } => Step::Begin { fingerprint, client },
@@ -117,6 +125,9 @@ impl Outbox {
                     Step::End => Handshake::End,
                 };
                 Output::Handshake { leg, step }
+            }
+            Item::Answer { leg, to, start, end } => {
+                Output::Answer { leg, to, bytes: &self.bytes[start..end] }
             }
             Item::Packet { leg, channel, to, start, end } => {
                 Output::Transmit { leg, channel, to, bytes: &self.bytes[start..end] }

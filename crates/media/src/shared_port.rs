@@ -14,7 +14,7 @@ use crate::ice::{Agent, IceLocal, Refusal, UFRAG};
 use crate::leg::Leg;
 use crate::outbox::Outbox;
 use crate::stream::source::canonical;
-use crate::{Channel, Counters, Handshake};
+use crate::{Counters, Handshake};
 
 /// Whose is what. Legs are named by their places in the shard.
 #[derive(Debug, Default)]
@@ -142,8 +142,7 @@ impl SharedPort {
                 return;
             }
         };
-        let answer = outcome.answer.bytes();
-        outbox.packet(leg.id, Channel::Rtp, from, answer.len()).copy_from_slice(answer);
+        outbox.answer(leg.id, from, outcome.answer.bytes());
         if let Some(address) = outcome.forgotten {
             self.addresses.remove(&address);
         }

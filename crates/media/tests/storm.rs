@@ -243,7 +243,7 @@ impl Storm {
                     assert!(self.playing.remove(&(leg.0, play.0)), "{play} on {leg} was not playing");
                 }
                 Output::Event(_) => {}
-                Output::Handshake { .. } => panic!("no leg here is a browser's"),
+                Output::Handshake { .. } | Output::Answer { .. } => panic!("no leg here is a browser's"),
             }
         }
     }

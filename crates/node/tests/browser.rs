@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use havre_media::{Command, Event, Face};
@@ -58,6 +59,45 @@ fn a_browser_and_a_phone_hear_each_other() {
     plane.command(Command::Close { leg: B });
     plane.command(Command::Close { leg: A });
     plane.wait(|event| matches!(event, ShardEvent::Media(Event::Quality { leg: A, last: true, .. })));
+}
+
+#[test]
+fn each_of_our_addresses_is_a_way_to_us_and_a_browser_may_change_between_them() {
+    let [first, second, here] = [7, 8, 9].map(|last| IpAddr::from([127, 77, 1, last]));
+    // Ports that no other test has, since these are taken at every address.
+    let listeners: [(IpAddr, u16); 2] =
+        [(Ipv4Addr::UNSPECIFIED.into(), 16_150), (Ipv6Addr::UNSPECIFIED.into(), 16_151)];
+    for (listen, port) in listeners {
+        // A machine without IPv6 has nothing to test there.
+        if UdpSocket::bind((listen, 0)).is_err() {
+            continue;
+        }
+        let mut plane = Plane::start_with(listen, 16_100..=16_119, Some(port..=port), 1);
+        let phone = plane.phone_at(A, Ipv4Addr::LOCALHOST.into(), None);
+        let mut browser = Browser::invited_to(&mut plane, B, second, here);
+        // It tries the first, too, as browsers do, before it settles for the second.
+        let settled = std::mem::replace(&mut browser.gateway, SocketAddr::new(first, port));
+        browser.checks();
+        browser.gateway = settled;
+        browser.checks();
+        browser.checks();
+        assert!(browser.shakes_hands(None, PATIENCE));
+        plane.command(Command::Bridge { a: A, b: B });
+        plane.wait(|event| *event == ShardEvent::Media(Event::Bridged { a: A, b: B }));
+        let mut sequence = 0;
+        let mut said = |code| {
+            sequence += 1;
+            phone.say(sequence, code);
+        };
+        browser.hear(|payload| payload.iter().all(|code| *code == 0x12), || said(0x12));
+        // The second network fails; its checks arrive at the first, from the same port of its own.
+        browser.gateway = SocketAddr::new(first, port);
+        browser.checks();
+        browser.checks();
+        browser.hear(|payload| payload.iter().all(|code| *code == 0x56), || said(0x56));
+        phone.hear(|payload| payload.iter().all(|code| *code == 0x34), || browser.say(0x34));
+        assert_eq!(plane.media.counters()["dtls_done"], 1);
+    }
 }
 
 #[test]

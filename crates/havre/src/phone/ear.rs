@@ -288,7 +288,7 @@ mod tests {
                         readings.push(Reading { hz, dbm0, purity });
                     }
                     Output::Event(Event::PlayDone { .. }) => return readings,
-                    Output::Event(_) | Output::Handshake { .. } => {}
+                    Output::Event(_) | Output::Handshake { .. } | Output::Answer { .. } => {}
                 }
             }
             for (leg, channel, bytes) in &packets {

@@ -164,7 +164,9 @@ impl Gateway {
     fn drain(&mut self) {
         while let Some(output) = self.shard.poll_output() {
             match output {
-                Output::Transmit { leg, to, bytes, .. } => self.sent.push((leg, to, bytes.to_vec())),
+                Output::Transmit { leg, to, bytes, .. } | Output::Answer { leg, to, bytes } => {
+                    self.sent.push((leg, to, bytes.to_vec()));
+                }
                 Output::Event(Event::Quality { .. }) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Handshake { leg, step } => {

@@ -199,7 +199,7 @@ impl World {
         while let Some(output) = self.shards[node.0].poll_output() {
             match output {
                 Output::Event(event) => self.events.push((at, node, event)),
-                Output::Handshake { .. } => panic!("no leg here is a browser's"),
+                Output::Handshake { .. } | Output::Answer { .. } => panic!("no leg here is a browser's"),
                 Output::Transmit { leg, channel, to, bytes } => {
                     packets.push(Sent { at, by: At(node, leg), channel, to, bytes: bytes.to_vec() });
                 }

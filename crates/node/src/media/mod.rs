@@ -9,6 +9,7 @@ mod dtls;
 mod line;
 mod outbox;
 mod ports;
+mod shared;
 mod sockets;
 mod thread;
 
@@ -38,6 +39,7 @@ use dtls::{Identity, Order, Orders};
 use line::{Line, MAX_COMMANDS};
 use outbox::Outbox;
 use ports::Ports;
+use shared::SharedSocket;
 use sockets::{Sockets, SocketsConfig};
 use thread::{Plane, Shared, Thread, WAKE};
 
@@ -205,7 +207,7 @@ impl MediaThreads {
             random.fill_bytes(&mut seed);
             let shard = Shard::new(Arc::clone(&shard), seed, clock.now());
             let browsers = browser_ports.next().map(|port| {
-                sockets::bind_shared(listen, port).map_err(|source| StartError::BrowserPort {
+                SharedSocket::bind(listen, port).map_err(|source| StartError::BrowserPort {
                     listen,
                     port,
                     source,

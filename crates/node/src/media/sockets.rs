@@ -1,13 +1,12 @@
 //! The sockets of a shard's legs: which port is whose, what is to be read, and where a packet goes out.
 
-use std::collections::{HashSet, VecDeque};
-use std::hash::BuildHasherDefault;
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use havre_media::{Channel, Face, LegHasher, LegMap, limits};
+use havre_media::{Channel, Face, LegMap, limits};
 use havre_model::{LegId, Mono};
 use mio::event::Event;
 use mio::net::UdpSocket;
@@ -18,6 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::counters::Counters;
 use super::ports::Ports;
+use super::shared::SharedSocket;
 use crate::icmp::{self, Errors, Notice};
 
 /// Expedited forwarding (RFC 3246), as RFC 4594 §2.3 asks for telephony: DSCP 46 in the upper six bits.
@@ -25,8 +25,6 @@ const EF: u8 = 46 << 2;
 /// Pairs tried for one leg. More of them taken by others in a row means that the range belongs to somebody else.
 const TRIES: usize = 64;
 
-/// Receive buffer of a port that browsers share, in bytes: a tenth of a second of 1,000 of them, or of somebody's junk.
-const SHARED_BUFFER: usize = 4 * 1024 * 1024;
 /// The token of that port. The others count from 0.
 const SHARED: Token = Token(usize::MAX - 1);
 
@@ -36,15 +34,6 @@ pub(super) struct SocketsConfig {
     pub(super) ports: Ports,
     /// The port that browser legs share, bound.
     pub(super) browsers: Option<SharedSocket>,
-}
-
-/// One socket for all browser legs of a shard.
-pub(super) struct SharedSocket {
-    socket: UdpSocket,
-    port: u16,
-    /// It stands in `readable`.
-    queued: bool,
-    legs: HashSet<LegId, BuildHasherDefault<LegHasher>>,
 }
 
 /// Sockets of the legs of one shard.
@@ -121,7 +110,7 @@ impl Sockets {
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
         if let Some(browsers) = &mut browsers {
-            urgent.register(&mut browsers.socket, SHARED, Interest::READABLE)?;
+            browsers.watch(&urgent, SHARED)?;
         }
         Ok(Self {
             listen,
@@ -140,13 +129,13 @@ impl Sockets {
 
     /// Legs with sockets.
     pub(super) fn len(&self) -> usize {
-        self.by_leg.len() + self.browsers.as_ref().map_or(0, |browsers| browsers.legs.len())
+        self.by_leg.len() + self.browsers.as_ref().map_or(0, SharedSocket::len)
     }
 
     /// The RTP port of a leg.
     pub(super) fn port(&self, leg: LegId) -> Option<u16> {
-        if let Some(browsers) = self.browsers.as_ref().filter(|browsers| browsers.legs.contains(&leg)) {
-            return Some(browsers.port);
+        if let Some(browsers) = self.browsers.as_ref().filter(|browsers| browsers.has(leg)) {
+            return Some(browsers.port());
         }
         let place = self.by_leg.get(&leg)?;
         self.pairs.get(*place)?.as_ref().map(|pair| pair.port)
@@ -160,8 +149,8 @@ impl Sockets {
         }
         if face == Face::Browser {
             let browsers = self.browsers.as_mut()?;
-            browsers.legs.insert(leg);
-            return Some(browsers.port);
+            browsers.open(leg);
+            return Some(browsers.port());
         }
         for _ in 0..TRIES {
             let port = self.ports.take(now)?;
@@ -191,7 +180,7 @@ impl Sockets {
     /// Frees a leg's ports.
     pub(super) fn close(&mut self, leg: LegId, now: Mono) {
         if let Some(browsers) = &mut self.browsers {
-            browsers.legs.remove(&leg);
+            browsers.close(leg);
         }
         let Some(place) = self.by_leg.remove(&leg) else { return };
         let Some(mut pair) = self.pairs.get_mut(place).and_then(Option::take) else { return };
@@ -272,17 +261,17 @@ impl Sockets {
 
     /// Reads one datagram into `buffer`, which is longer by one byte than a packet may be.
     pub(super) fn read(&mut self, token: Token, buffer: &mut [u8]) -> Read {
-        let (owner, socket) = match &self.browsers {
-            Some(browsers) if token == SHARED => (None, &browsers.socket),
+        let (owner, received) = match &mut self.browsers {
+            Some(browsers) if token == SHARED => (None, browsers.receive(buffer)),
             _ => {
                 let Some(pair) = self.pairs.get(token.0 / 2).and_then(Option::as_ref) else {
                     return Read::Empty;
                 };
                 let (channel, lane) = pair.lane(token);
-                (Some((pair.leg, channel)), &lane.socket)
+                (Some((pair.leg, channel)), lane.socket.recv_from(buffer))
             }
         };
-        match socket.recv_from(buffer) {
+        match received {
             Ok((length, _)) if length >= buffer.len() => {
                 Counters::count(&self.counters.oversized_packets);
                 Read::Skipped
@@ -306,20 +295,34 @@ impl Sockets {
         }
     }
 
-    /// Sends one datagram.
-    pub(super) fn send(&mut self, leg: LegId, channel: Channel, to: SocketAddr, bytes: &[u8]) {
-        let place = self.by_leg.get(&leg).copied();
-        // On a socket of both families the kernel knows IPv4 addresses as mapped ones.
-        let to = match to {
+    /// Answers the connectivity check that was read last.
+    pub(super) fn answer(&mut self, leg: LegId, to: SocketAddr, bytes: &[u8]) {
+        let to = self.mapped(to);
+        let sent = match &mut self.browsers {
+            Some(browsers) => browsers.answer(leg, to, bytes),
+            None => Err(ErrorKind::NotConnected.into()),
+        };
+        Counters::count(if sent.is_ok() { &self.counters.sent_packets } else { &self.counters.send_errors });
+    }
+
+    /// On a socket of both families the kernel knows IPv4 addresses as mapped ones.
+    fn mapped(&self, to: SocketAddr) -> SocketAddr {
+        match to {
             SocketAddr::V4(v4) if self.listen.is_ipv6() => {
                 SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
             }
             to => to,
-        };
+        }
+    }
+
+    /// Sends one datagram.
+    pub(super) fn send(&mut self, leg: LegId, channel: Channel, to: SocketAddr, bytes: &[u8]) {
+        let place = self.by_leg.get(&leg).copied();
+        let to = self.mapped(to);
         let sent = match (place.and_then(|place| self.pairs.get_mut(place)?.as_mut()), &self.browsers) {
             (Some(pair), _) => pair.send(channel, to, bytes),
-            (None, Some(browsers)) if browsers.legs.contains(&leg) => browsers.socket.send_to(bytes, to),
-            (None, _) => Err(ErrorKind::NotConnected.into()),
+            (None, Some(browsers)) => browsers.send(leg, to, bytes),
+            (None, None) => Err(ErrorKind::NotConnected.into()),
         };
         Counters::count(if sent.is_ok() { &self.counters.sent_packets } else { &self.counters.send_errors });
     }
@@ -390,22 +393,6 @@ fn bind_pair(listen: IpAddr, port: u16) -> io::Result<(Lane, Lane)> {
     Ok((bind(SocketAddr::new(listen, port))?, bind(SocketAddr::new(listen, port + 1))?))
 }
 
-/// The port that all browser legs of a shard share. Nobody asks it for ICMP errors: with consent, silence says the same.
-///
-/// # Errors
-/// The system's.
-pub(super) fn bind_shared(listen: IpAddr, port: u16) -> io::Result<SharedSocket> {
-    let socket = bind_marked(SocketAddr::new(listen, port))?;
-    // Best effort: containers may refuse it.
-    let _ = socket.set_recv_buffer_size(SHARED_BUFFER);
-    Ok(SharedSocket {
-        socket: UdpSocket::from_std(socket.into()),
-        port,
-        queued: false,
-        legs: HashSet::default(),
-    })
-}
-
 fn bind(address: SocketAddr) -> io::Result<Lane> {
     let socket = bind_marked(address)?;
     // Best effort: calls work without ICMP. An IPv6 socket may carry IPv4 too.
@@ -417,7 +404,7 @@ fn bind(address: SocketAddr) -> io::Result<Lane> {
 }
 
 /// A socket whose packets are marked as telephony.
-fn bind_marked(address: SocketAddr) -> io::Result<Socket> {
+pub(super) fn bind_marked(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     // Best effort: calls work without a mark.

@@ -293,6 +293,7 @@ impl Plane {
         while let Some(output) = self.shard.poll_output() {
             match output {
                 Output::Transmit { leg, channel, to, bytes } => self.sockets.send(leg, channel, to, bytes),
+                Output::Answer { leg, to, bytes } => self.sockets.answer(leg, to, bytes),
                 Output::Event(event) => self.outbox.send(ShardEvent::Media(event)),
                 Output::Handshake { leg, step } => self.handshakes.send(leg, step),
             }

@@ -1,6 +1,6 @@
 //! A browser in a few hundred lines: rtc-stun checks, rtc-dtls shakes hands, rtc-srtp protects.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -48,6 +48,11 @@ pub(crate) struct Browser {
 impl Browser {
     /// A leg is opened for it and agreed upon, in PCMU.
     pub(crate) fn invited(plane: &mut Plane, leg: LegId) -> Self {
+        Self::invited_to(plane, leg, plane.ip, plane.ip)
+    }
+
+    /// The same, at one of the addresses of a data plane that listens at all of them; the browser itself is at `here`.
+    pub(crate) fn invited_to(plane: &mut Plane, leg: LegId, there: IpAddr, here: IpAddr) -> Self {
         plane.media.command(0, Command::Open { leg, face: Face::Browser }).unwrap();
         let ShardEvent::Opened { rtp, rtcp, ice: Some(ice), .. } =
             plane.wait(|event| matches!(event, ShardEvent::Opened { .. } | ShardEvent::OpenFailed { .. }))
@@ -55,8 +60,8 @@ impl Browser {
             panic!("not opened for a browser")
         };
         assert_eq!(rtp, rtcp);
-        let gateway = SocketAddr::new(plane.ip, rtp);
-        let socket = UdpSocket::bind((plane.ip, 0)).unwrap();
+        let gateway = SocketAddr::new(there, rtp);
+        let socket = UdpSocket::bind((here, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let provider = rtc_dtls::crypto_provider::default_provider().unwrap();
         let certificate = Certificate::generate_self_signed(Vec::new(), provider.crypto()).unwrap();
@@ -64,7 +69,7 @@ impl Browser {
         let local = BrowserLocal { ice: ice.clone(), fingerprint: theirs, candidates: vec![gateway] };
         let codecs = vec![Codec::Pcmu];
         let mut session =
-            Session::new(Local { addr: plane.ip, rtp, rtcp, codecs, browser: Some(local), sdes: None }, 1);
+            Session::new(Local { addr: there, rtp, rtcp, codecs, browser: Some(local), sdes: None }, 1);
         let offer = String::from_utf8(session.offer()).unwrap();
         assert!(offer.contains(&theirs.to_string()) && offer.contains(&ice.ufrag), "{offer}");
         let answer = format!(
@@ -98,9 +103,11 @@ impl Browser {
             assert!(start.elapsed() < PATIENCE, "no answer to a check");
             let check = self.check();
             self.socket.send_to(&check, self.gateway).unwrap();
-            let Ok(length) = self.socket.recv(&mut buffer) else { continue };
+            let Ok((length, from)) = self.socket.recv_from(&mut buffer) else { continue };
             if buffer[..2] == [1, 1] && buffer[8..20] == check[8..20] {
                 assert!(length > 20);
+                // From elsewhere it would count for nothing (RFC 8445 §7.2.5.2.1).
+                assert_eq!(from, self.gateway);
                 return;
             }
         }
@@ -176,12 +183,15 @@ impl Browser {
         self.socket.send_to(&protected, self.gateway).unwrap();
     }
 
-    /// The payload of the first PCMU packet that is `wanted`; `meanwhile` happens before every try.
+    /// The payload of the first PCMU packet from where it checked last that is `wanted`; `meanwhile` happens before every try.
     pub(crate) fn hear(&mut self, wanted: impl Fn(&[u8]) -> bool, mut meanwhile: impl FnMut()) -> Vec<u8> {
         let (start, mut buffer) = (Instant::now(), [0; 2_048]);
         while start.elapsed() < PATIENCE {
             meanwhile();
-            let Ok(length) = self.socket.recv(&mut buffer) else { continue };
+            let Ok((length, from)) = self.socket.recv_from(&mut buffer) else { continue };
+            if from != self.gateway {
+                continue;
+            }
             if buffer[0] >> 6 != 2 || buffer[1] & 0x7f != 0 {
                 continue;
             }

@@ -396,7 +396,9 @@ impl Station {
                         parcels.push(Parcel { from, to, bytes: bytes.to_vec() });
                     }
                     havre_media::Output::Event(event) => events.push(event),
-                    havre_media::Output::Handshake { .. } => panic!("no phone is a browser"),
+                    havre_media::Output::Handshake { .. } | havre_media::Output::Answer { .. } => {
+                        panic!("no phone is a browser")
+                    }
                 }
             }
             for event in events {
