@@ -88,6 +88,25 @@ fn a_caller_and_a_browser_hear_each_other_through_opus() {
 }
 
 #[test]
+fn a_caller_and_a_browser_hear_each_other_through_g722_beyond_a_telephone_s_band() {
+    // G.711 carries nothing above 4 kHz.
+    const HIGH: f64 = 5_000.0;
+    let line = Line::demo().with("rtp.codecs", vec!["g722", "pcmu"]).start();
+    let browser = Browser::start(ADVOCATE);
+    let desk = browser.sign_in(&line, "advocate-bi", Look::default());
+    desk.waits_for(".state.ready");
+    let mut caller = Baresip::caller(HIGH).g722().start();
+    caller.dial_line(&line, TOLL_FREE);
+    caller.talks(SOON);
+    caller.press("2");
+    desk.waits_for(".offer");
+    desk.click("text=Answer");
+    caller.hears_tone(ADVOCATE, SOON);
+    assert_eq!(desk.hears_tone(HIGH).codec, "audio/g722");
+    desk.is_faultless();
+}
+
+#[test]
 fn a_cut_connection_is_heard_by_neither() {
     let line = Line::demo().start();
     let events = line.events();
@@ -194,6 +213,8 @@ fn a_supervisor_sees_an_urgent_caller_wait_and_takes_the_call() {
     board.go("#/board");
     let caller = Caller::dials(&line, "5");
     board.waits_for("text=Urgent");
+    // Whoever presses 5 in the greeting says both with it.
+    board.waits_for("[aria-labelledby=calls] .note:has-text('cannot speak')");
     board.is_accessible("board-urgent");
     board.click("a:has-text('Details')");
     board.is_accessible("call-urgent");
