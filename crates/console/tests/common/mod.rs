@@ -12,7 +12,7 @@ use std::time::Duration;
 use havre_console::{
     Answer, Board, CommandError, Config, Console, Counter, Events, Finding, Keep, KeepError, Limits, Line,
     Measures, Parts, Readiness, ReloadRefused, Reloaded, Roster, Rtp, SessionTimes, SipFlow, Snapshot, Stage,
-    TakeError, Token,
+    TakeError, Tls, Token,
 };
 use havre_model::{
     AccountChange, AgentCommand, AgentId, AgentProfile, AgentState, Attempt, AuditEntry, CallEvent, CallId,
@@ -59,6 +59,20 @@ impl Server {
         clock: Arc<TestClock>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
+        Self::start_at(keep, clock, None, change).await
+    }
+
+    /// Over TLS.
+    pub async fn start_secure(tls: Tls) -> Self {
+        Self::start_at(Arc::default(), Arc::default(), Some(tls), |_| {}).await
+    }
+
+    async fn start_at(
+        keep: Arc<TestKeep>,
+        clock: Arc<TestClock>,
+        tls: Option<Tls>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config {
             token: Token::new(TOKEN).unwrap(),
             open_metrics: false,
@@ -80,7 +94,7 @@ impl Server {
             events,
             keep: Arc::clone(&keep) as _,
             clock: Arc::new(move || reads.now()),
-            tls: None,
+            tls,
         };
         let console = Console::bind(([127, 0, 0, 1], 0).into(), config, parts).await.unwrap();
         let address = console.local_addr();
