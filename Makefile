@@ -34,7 +34,7 @@ e2e: ## Tests with SIPp, baresip, Linphone, Chromium and Redis against the built
 	@tests/setup/install web
 	@cd crates/console/web && $(NODE) npm ci --no-audit --no-fund --silent
 	@echo '==> the program'
-	@$(CARGO) build --locked --workspace --bins
+	@$(CARGO) build --locked --workspace --bins --tests
 	@echo '==> end-to-end tests'
 	@$(NEXTEST) --profile $(if $(CI),ci,e2e) --filterset 'package(havre-e2e)'
 
