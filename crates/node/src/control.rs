@@ -287,6 +287,15 @@ impl Core {
         }
     }
 
+    /// Nothing has arrived that was not dealt with: some of the calls that wait are let in. True if calls still wait.
+    pub(crate) fn at_leisure(self: &Rc<Self>) -> bool {
+        let waits = || self.plane.borrow().switch.sip().waiting() > 0;
+        if waits() {
+            self.step(Input::Leisure);
+        }
+        waits()
+    }
+
     /// Between two bursts of arrivals: what the data plane said, and what is due, come before more new calls.
     pub(crate) fn catch_up(self: &Rc<Self>) {
         for _ in 0..MEDIA_EVENTS_AT_ONCE {

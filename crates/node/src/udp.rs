@@ -117,23 +117,27 @@ pub(crate) async fn read(core: Rc<Core>, local: SocketAddr, socket: Rc<UdpSocket
     // Since when the socket has not been empty.
     let mut busy = core.mono();
     let mut drained = true;
+    // Calls wait though nothing arrives: it is looked again, not slept.
+    let mut calls_wait = false;
     loop {
-        match socket.ready(Interest::READABLE | Interest::ERROR).await {
-            Ok(ready) if ready.is_error() => read_errors(&core, local, &socket, &mut errors),
-            Ok(_) => {}
-            Err(_) => core.transport_error("udp"),
+        if !calls_wait {
+            match socket.ready(Interest::READABLE | Interest::ERROR).await {
+                Ok(ready) if ready.is_error() => read_errors(&core, local, &socket, &mut errors),
+                Ok(_) => {}
+                Err(_) => core.transport_error("udp"),
+            }
         }
         if drained {
             busy = core.mono();
         }
-        drained = core.together(|| {
+        (drained, calls_wait) = core.together(|| {
             let drained = intake.burst(&core, local, &socket);
             // What is read next has waited no longer than since the socket was last found empty, whatever the wall clock
             // says; and, the oldest being read first, hardly longer than what was just read.
             let delay = if drained { Duration::ZERO } else { core.mono().since(busy).min(intake.waited) };
             core.report_delay(local, delay);
             core.catch_up();
-            drained
+            (drained, drained && core.at_leisure())
         });
         tokio::task::yield_now().await;
     }

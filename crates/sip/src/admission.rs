@@ -2,7 +2,8 @@
 //!
 //! The shell says how long what arrives has to wait ([`Input::Load`](crate::endpoint::Input)). While that is short, a call
 //! is admitted as it comes and nothing here is looked at. Above [`HIGH`] calls wait in a room, from which they are let in at
-//! the [pace](pace) that leaves time for everything that belongs to calls in progress. The room holds whom it lets in
+//! the [pace](pace) that leaves time for everything that belongs to calls in progress, and besides whenever nothing else
+//! is to be done ([`Input::Leisure`](crate::endpoint::Input)). The room holds whom it lets in
 //! within [`WAIT`]; whoever finds it full, or is not let in within [`PATIENCE`] all the same, is refused. The room is also
 //! the hysteresis: only when it is empty and the delay is below [`LOW`] are calls admitted as they come again.
 //!
@@ -33,6 +34,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
 /// Whom there is no place for within this time is told so at once: that costs a tenth of what it costs to let them wait
 /// and to refuse them then.
 const WAIT: Duration = Duration::from_millis(150);
+/// How many are let in whenever the shell has nothing else to do: what arrives meanwhile waits a millisecond.
+pub(crate) const AT_LEISURE: usize = 8;
 /// How often somebody is let in.
 pub(crate) const EVERY: Duration = Duration::from_millis(1);
 /// Calls that wait: at most those of [`WAIT`] at 7,000 a second, and some at any pace.

@@ -23,8 +23,7 @@ fn havre() -> (Net, usize) {
 }
 
 fn load(net: &mut Net, at: usize, delay: Duration) {
-    let now = net.now;
-    net.party(at).endpoint.handle_input(Input::Load { delay }, now);
+    net.input(at, Input::Load { delay });
 }
 
 /// An INVITE of a number of its own.
@@ -80,6 +79,27 @@ fn under_load_all_are_let_in_while_there_is_room_and_the_room_empties_by_itself(
     assert!(net.party(at).endpoint.is_loaded());
     load(&mut net, at, ms(1));
     assert!(!net.party(at).endpoint.is_loaded());
+}
+
+#[test]
+fn who_waits_is_let_in_whenever_nothing_else_is_to_be_done() {
+    let (mut net, at) = havre();
+    load(&mut net, at, LOADED);
+    for n in 0..40 {
+        net.send(CARRIER, HAVRE, &call(n, &number(n)));
+    }
+    net.run(ms(11));
+    let mut all = let_in(&mut net, at);
+    let mut times = 0;
+    while net.party(at).endpoint.waiting() > 0 {
+        net.input(at, Input::Leisure);
+        let more = let_in(&mut net, at);
+        assert!((1..=8).contains(&more.len()), "{more:?}");
+        all.extend(more);
+        times += 1;
+    }
+    assert!(times >= 3, "{times}: hardly any had been let in by then");
+    assert_eq!(all, (0..40).map(number).collect::<Vec<_>>(), "in their order");
 }
 
 #[test]

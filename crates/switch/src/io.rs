@@ -149,6 +149,8 @@ pub enum Input<'a> {
         /// How long.
         delay: Duration,
     },
+    /// Nothing else is to be done just now, while calls wait to be let in.
+    Leisure,
     /// The data plane noticed something.
     Media(MediaInput),
     /// The store answered, went or came back.

@@ -168,6 +168,7 @@ impl Switch {
                 self.sip.handle_input(sip::Input::Unreachable { local, remote }, now);
             }
             Input::Load { delay } => self.sip.handle_input(sip::Input::Load { delay }, now),
+            Input::Leisure => self.sip.handle_input(sip::Input::Leisure, now),
             Input::Media(input) => self.on_media(input, now),
             Input::Store(ack) => self.queue.handle_input(queue::Input::Store(ack), now),
             Input::Command { agent, command, reply } => {

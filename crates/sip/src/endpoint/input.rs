@@ -205,6 +205,8 @@ pub enum Input<'a> {
         /// How long.
         delay: Duration,
     },
+    /// Nothing else is to be done just now, while calls wait ([`Endpoint::waiting`](crate::Endpoint::waiting)).
+    Leisure,
     /// What `switch` (or a phone) wants done.
     Command(Command),
 }
@@ -368,6 +370,7 @@ impl fmt::Debug for Input<'_> {
             Self::Resolved { question, answer } => write!(f, "Resolved({question:?}, {answer:?})"),
             Self::Load { delay } => write!(f, "Load({delay:?})"),
             Self::Command(command) => write!(f, "Command({command:?})"),
+            Self::Leisure => f.write_str("Leisure"),
         }
     }
 }

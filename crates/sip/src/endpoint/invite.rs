@@ -81,7 +81,14 @@ impl Endpoint {
         while let Some(overdue) = self.admission.overdue(self.stack.mono()) {
             self.turn_away(&overdue);
         }
-        for _ in 0..self.admission.due(self.stack.mono()) {
+        let due = self.admission.due(self.stack.mono());
+        self.let_in(due);
+        self.arm_admission();
+    }
+
+    /// Lets in so many of those who wait.
+    pub(super) fn let_in(&mut self, count: usize) {
+        for _ in 0..count {
             let Some(call) = self.admission.next() else { break };
             if !self.has_room() {
                 self.turn_away(&call);
@@ -92,7 +99,6 @@ impl Endpoint {
                 self.admit(*call, None);
             }
         }
-        self.arm_admission();
     }
 
     /// Refuses one who waited, in the words of the trunk that it is known to come from by now.

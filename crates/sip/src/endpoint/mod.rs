@@ -20,7 +20,7 @@ use havre_model::{
     AgentId, Attempt, CallId, Ladder, LegId, Now, Traffic, TrunkGroup, TrunkHealth, TrunkId, Wakeup,
 };
 
-use crate::admission::Admission;
+use crate::admission::{AT_LEISURE, Admission};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::digest::Guard;
@@ -86,6 +86,7 @@ impl Endpoint {
             Input::Load { delay } => {
                 self.stack.counters.overloads += u64::from(self.admission.on_load(delay, self.stack.mono()));
             }
+            Input::Leisure => self.let_in(AT_LEISURE),
             Input::Command(command) => self.on_command(command),
         }
         self.settle();

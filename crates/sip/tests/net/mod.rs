@@ -145,8 +145,12 @@ impl Net {
     }
 
     pub fn command(&mut self, at: usize, command: Command) {
+        self.input(at, Input::Command(command));
+    }
+
+    pub fn input(&mut self, at: usize, input: Input<'_>) {
         let now = self.now;
-        self.parties[at].endpoint.handle_input(Input::Command(command), now);
+        self.parties[at].endpoint.handle_input(input, now);
         self.drain(at);
     }
 
