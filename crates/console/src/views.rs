@@ -22,7 +22,7 @@ use crate::words::{
 };
 
 /// The queue by language and class, counts since the start, and how each language is served.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Queues {
     /// The moment of these figures, in milliseconds since 1970 (UTC).
     pub(crate) at: i64,
@@ -41,7 +41,7 @@ pub(crate) struct Queues {
 }
 
 /// offered = answered + abandoned + lost + in_progress.
-#[derive(PartialEq, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Totals {
     pub(crate) offered: u64,
     pub(crate) answered: u64,

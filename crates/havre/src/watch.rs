@@ -62,6 +62,10 @@ pub(crate) struct Watcher {
     refused: HashMap<(TrunkId, &'static str), u64>,
     trunks: Vec<TrunkId>,
     changed: bool,
+    /// The calls of which something was told since the last tick.
+    touched: Vec<CallId>,
+    /// The bindings as the board has them.
+    bindings: Option<u64>,
     ticks: u32,
     tls_counters: Arc<TlsCounters>,
     tls: Tls,
@@ -88,6 +92,8 @@ impl Watcher {
             refused: HashMap::new(),
             trunks,
             changed: true,
+            touched: Vec::new(),
+            bindings: None,
             ticks: 0,
             tls_counters,
             tls,
@@ -148,6 +154,7 @@ impl Observer for Watcher {
         self.board.on_call(event);
         self.records.write(event.clone());
         self.log(event);
+        self.touched.push(event.call);
         self.changed = true;
     }
 
@@ -256,12 +263,20 @@ impl Observer for Watcher {
         if self.changed || second {
             self.changed = false;
             self.board.on_certificate(crate::tls::trouble(&self.tls, now.unix), now.unix);
-            let there = switch.sip().bindings().filter(|(_, binding)| binding.is_there());
-            let phones = there.map(|(agent, binding)| (agent, binding.path.transport.is_web()));
-            self.board.on_phones(phones, now.unix);
-            let unheard = switch.queue().agents().filter(|view| view.unheard);
-            self.board.on_unheard(unheard.map(|view| &view.profile.id));
-            for call in switch.calls() {
+            if self.bindings.replace(switch.sip().bindings_revision()) != self.bindings {
+                let there = switch.sip().bindings().filter(|(_, binding)| binding.is_there());
+                let phones = there.map(|(agent, binding)| (agent, binding.path.transport.is_web()));
+                self.board.on_phones(phones, now.unix);
+            }
+            // Nobody tells of these. Looking through all of them is left for when counters are gathered.
+            if second {
+                let unheard = switch.queue().agents().filter(|view| view.unheard);
+                self.board.on_unheard(unheard.map(|view| &view.profile.id));
+                for call in switch.calls() {
+                    self.touched.push(call.id());
+                }
+            }
+            for call in self.touched.drain(..).filter_map(|id| switch.call(id)) {
                 self.board.on_marks(call.id(), call.redials(), call.is_held());
             }
             self.published.snapshot.send_replace(Arc::new(self.board.snapshot(now)));

@@ -49,6 +49,8 @@ pub struct Binding {
 pub(crate) struct Registrar {
     accounts: BTreeMap<AgentId, Account>,
     by_source: HashMap<Source, Vec<AgentId>>,
+    /// How often a binding came, went or was heard of.
+    revision: u64,
 }
 
 #[derive(Default)]
@@ -247,6 +249,11 @@ impl Registrar {
         self.accounts.iter().flat_map(|(agent, account)| account.bindings.iter().map(move |b| (agent, b)))
     }
 
+    /// Another number whenever [`Self::iter`] may give something else.
+    pub(crate) const fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Whether a live binding came from there: then what comes from there is an agent's.
     pub(crate) fn is_source(&self, path: Path) -> bool {
         self.by_source.contains_key(&Source::of(path))
@@ -301,6 +308,7 @@ impl Registrar {
 
     /// Sets the next deadline, tells whether the account is reachable, and brings the index of sources up to date.
     fn changed(&mut self, stack: &mut Stack, agent: &AgentId) {
+        self.revision += 1;
         let Some(account) = self.accounts.get_mut(agent) else { return };
         stack.cancel_timer(account.alarm.take());
         let next = account.bindings.iter().map(|binding| binding.expires.min(binding.presence.due())).min();

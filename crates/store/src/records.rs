@@ -23,7 +23,7 @@ const MAX_QUEUED: usize = 100_000;
 const BATCH: usize = 512;
 /// What comes within this time is written together, at a fraction of what it costs one by one. A process that is killed
 /// takes with it what it had not written yet.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 /// Time between attempts when the disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a running node says that it still runs, so that a crash can be told from a long call.

@@ -235,6 +235,12 @@ impl Switch {
         self.calls.values().map(|entry| &entry.call)
     }
 
+    /// A call in progress, to look at.
+    #[must_use]
+    pub fn call(&self, id: CallId) -> Option<&Call> {
+        self.calls.get(&id).map(|entry| &entry.call)
+    }
+
     /// Legs in progress, callers' and agents'.
     #[must_use]
     pub fn legs(&self) -> usize {

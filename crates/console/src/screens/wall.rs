@@ -1,5 +1,6 @@
 //! The wallboard: one text of the whole, and one of each change, shared by all who look at it.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +9,7 @@ use tokio::sync::watch;
 
 use super::frame;
 use crate::board::Snapshot;
-use crate::views::{self, AgentChanges, CallChanges, Change, Queue, Service};
+use crate::views::{self, AgentChanges, CallChanges, Change, Queue, Queues, Service};
 
 /// Changes kept for viewers: six seconds at ten a second. Whoever is further behind gets the whole again.
 const KEPT: usize = 64;
@@ -33,8 +34,8 @@ struct State {
 #[derive(Debug)]
 struct Shown {
     snapshot: Arc<Snapshot>,
-    queues: Vec<Queue>,
-    service: Vec<Service>,
+    /// Reckoned for the first who asks.
+    figures: OnceCell<Queues>,
 }
 
 /// How far a viewer has come.
@@ -51,8 +52,7 @@ impl Wall {
     /// The line is now as in `snapshot`.
     pub(crate) fn update(&self, snapshot: Arc<Snapshot>) {
         let mut state = self.state();
-        let figures = views::queues(&snapshot);
-        let after = Shown { snapshot, queues: figures.queues, service: figures.service };
+        let after = Shown { snapshot, figures: OnceCell::new() };
         // While nobody looks, no change is written down: whoever comes gets the whole.
         let before = state.shown.as_ref().filter(|_| self.newest.receiver_count() > 0);
         let change = before.map(|before| change(before, &after));
@@ -111,6 +111,12 @@ impl Wall {
     }
 }
 
+impl Shown {
+    fn figures(&self) -> &Queues {
+        self.figures.get_or_init(|| views::queues(&self.snapshot))
+    }
+}
+
 impl State {
     fn whole(&mut self) -> Option<Bytes> {
         let shown = self.shown.as_ref()?;
@@ -127,8 +133,8 @@ fn change(before: &Shown, after: &Shown) -> Option<Change> {
         at: new.at.unix.as_millis(),
         calls: calls(old, new),
         agents: agents(old, new),
-        queues: figures(&before.queues, &after.queues, Queue::same),
-        service: figures(&before.service, &after.service, Service::eq),
+        queues: figures(&before.figures().queues, &after.figures().queues, Queue::same),
+        service: figures(&before.figures().service, &after.figures().service, Service::eq),
         alarms: alarms.then(|| new.alarms.iter().map(views::alarm).collect()),
         totals: Some(views::totals(&new.tally)).filter(|totals| *totals != views::totals(&old.tally)),
         store_up: (old.store_up != new.store_up).then_some(new.store_up),

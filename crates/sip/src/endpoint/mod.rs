@@ -139,6 +139,12 @@ impl Endpoint {
         self.registrar.iter()
     }
 
+    /// Another number whenever [`Self::bindings`] may give something else.
+    #[must_use]
+    pub const fn bindings_revision(&self) -> u64 {
+        self.registrar.revision()
+    }
+
     /// Whether the account is rung in a browser: as long as it has one that is there, no other phone of it rings.
     #[must_use]
     pub fn has_browser(&self, agent: &AgentId) -> bool {
