@@ -46,6 +46,7 @@ web: ## The console's pages: types, texts, the committed build against a fresh o
 bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test
 	@tests/setup/install web
+	@tests/setup/install bench
 	@cd crates/console/web && $(NODE) npm ci --no-audit --no-fund --silent
 	@$(CARGO) build --release --locked --package havre --package havre-load
 	@$(CARGO) bench --locked --package havre-bench --package havre-e2e
@@ -53,7 +54,6 @@ bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@$(CARGO) bench --locked --package havre-sip --bench guess
 	@$(CARGO) run --release --locked --quiet --manifest-path tests/bench/signalling/Cargo.toml --target-dir target
 	@cd crates/console/web && $(NODE) npm run --silent measure
-	@tests/setup/install bench
 	@$(CARGO) bench --locked --package havre-media --bench codecs
 	@$(CARGO) bench --locked --package havre-media --bench mixing
 	@$(CARGO) bench --locked --package havre-media --bench hearing

@@ -4,9 +4,10 @@
 
 mod carrier;
 mod machine;
+pub mod relay;
 
 pub use carrier::{Answer, Carrier};
-pub use machine::{drops, pin, pin_process, widen};
+pub use machine::{cpu, cpu_of_process, drops, pin, pin_process, widen};
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

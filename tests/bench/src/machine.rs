@@ -1,6 +1,7 @@
 //! Cores and sockets: what is measured on one core and what measures it on another, with nothing lost in between.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::socket::setsockopt;
@@ -26,6 +27,27 @@ pub fn pin_process(process: u32, core: usize) {
         let thread = task.file_name().to_str().and_then(|name| name.parse().ok());
         pin(Pid::from_raw(thread.expect("a thread's number")), core);
     }
+}
+
+/// Processor time of a thread of this process.
+#[must_use]
+pub fn cpu(thread: Pid) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default();
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+/// Processor time of all threads of a process.
+///
+/// # Panics
+/// If there is no such process.
+#[must_use]
+pub fn cpu_of_process(process: u32) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("a process").flatten();
+    let nanos = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 /// Gives a socket a receive buffer of this many bytes: beyond the system's limit if we may, up to it otherwise.

@@ -6,18 +6,24 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
+use havre_bench::relay::bare_packet;
 use havre_e2e::{Account, Line, havre_load, repository};
 use serde_json::Value;
 
 /// Advocates of the line: one for each bridged call of the highest step.
 const ADVOCATES: usize = 1_200;
+/// Those of whole calls: half as many again as talk at once at the highest rate.
+const ADVOCATES_OF_CALLS: usize = 300;
 
 /// A scenario, its arguments, and which figures of each step stand in its table.
 struct Climb {
     title: &'static str,
     arguments: &'static [&'static str],
     columns: &'static [Column],
+    /// Whether the bare relay of the talks stands beside it.
+    floor: bool,
     picture: Option<&'static str>,
 }
 
@@ -52,6 +58,7 @@ const CLIMBS: [Climb; 4] = [
             ("KiB per call", "/memory_per_call", KIB, 1),
             LATE,
         ],
+        floor: false,
         picture: Some("bridged.svg"),
     },
     Climb {
@@ -68,11 +75,13 @@ const CLIMBS: [Climb; 4] = [
             ("KiB per call", "/memory_per_call", KIB, 1),
             LATE,
         ],
+        floor: false,
         picture: None,
     },
     Climb {
         title: "Whole calls: greeting, key, queue, 5 s of talk",
-        arguments: &["calls", "--steps", "2,5,10,20", "--keys", "1@1s", "--poisson"],
+        // For longer than the others: in the first and the last seconds of a step fewer calls share what they cost together.
+        arguments: &["calls", "--steps", "2,5,10,20,40", "--for", "30s", "--keys", "1@1s", "--poisson"],
         columns: &[
             ("offered", "/calls/offered", 1.0, 0),
             ("completed", "/calls/completed", 1.0, 0),
@@ -83,6 +92,7 @@ const CLIMBS: [Climb; 4] = [
             SETUP,
             LOST,
         ],
+        floor: true,
         picture: None,
     },
     Climb {
@@ -97,14 +107,21 @@ const CLIMBS: [Climb; 4] = [
             ("ms per call", "/call_ms", 1.0, 2),
             SETUP,
         ],
+        floor: false,
         picture: None,
     },
 ];
 
+/// How long each whole call talks, in seconds, and the packets that are relayed meanwhile.
+const TALK: f64 = 5.0;
+const TALK_PACKETS: f64 = TALK * 2.0 * 50.0;
+/// How long the bare relay is measured.
+const BARE: Duration = Duration::from_secs(3);
+
 /// The line has this core for itself, and the generator the other: side by side on both, each keeps the other from
 /// its packets when they come, and the delays are the scheduler's.
 const LINE_CORE: &str = "0";
-const GENERATOR_CORE: &str = "1";
+const GENERATOR_CORE: usize = 1;
 
 fn main() {
     // What is started from here on inherits it, and the line makes one media shard per core that it has.
@@ -113,7 +130,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let mut text = String::from(
         "# Carried\n\nBy `make bench`, or `cargo bench -p havre-e2e --bench load` alone; `havre-load --help` says how. \
-         Line and generator\nhave a core each of one machine, on loopback; each step is measured for 10 s, and a climb ends where either \
+         Line and generator\nhave a core each of one machine, on loopback; each step is measured for 10 s unless it says otherwise, and a climb ends where either \
          has used 80 % of a core.\nMemory is above the idle process.\n",
     );
     let _ = writeln!(text, "Machine: {} cores, {}.", cores(), processor());
@@ -132,15 +149,16 @@ fn main() {
 impl Climb {
     fn run(&self, text: &mut String) {
         let account = |n| Account { id: format!("a{n}"), languages: &["en"], role: "advocate" };
-        let accounts: Vec<Account> = (0..ADVOCATES).map(account).collect();
+        let advocates = if self.arguments[0] == "calls" { ADVOCATES_OF_CALLS } else { ADVOCATES };
+        let accounts: Vec<Account> = (0..advocates).map(account).collect();
         let line = Line::demo().accounts(&accounts).with("rtp.ports", "10000-29999").start();
         let mut command = Command::new("taskset");
-        command.args(["-c", GENERATOR_CORE]).arg(havre_load().get_program());
+        command.args(["-c", &GENERATOR_CORE.to_string()]).arg(havre_load().get_program());
         command.args(self.arguments).args(["--json", "--server", &line.sip().to_string()]);
         command.args(["--pid", &line.pid().to_string(), "--settle", "3s"]);
         if matches!(self.arguments[0], "bridged" | "calls") {
-            let count = if self.arguments[0] == "calls" { "300" } else { "1200" };
-            command.args(["--agents", "a{}", "--agent-password", "secret-a{}", "--agent-count", count]);
+            command.args(["--agents", "a{}", "--agent-password", "secret-a{}"]);
+            command.args(["--agent-count", &advocates.to_string()]);
         }
         if let Some(picture) = self.picture {
             command.arg("--svg").arg(results(picture));
@@ -159,7 +177,10 @@ impl Climb {
     }
 
     fn table(&self, text: &mut String, report: &Value) {
-        let names: Vec<&str> = self.columns.iter().map(|(name, ..)| *name).collect();
+        let mut names: Vec<&str> = self.columns.iter().map(|(name, ..)| *name).collect();
+        if self.floor {
+            names.push("bare relay of the talk alone, ms");
+        }
         let unit = report["unit"].as_str().unwrap_or_default();
         let _ = writeln!(text, "| {unit} | {} | failed |", names.join(" | "));
         let _ = writeln!(text, "|---{}|", "|---".repeat(names.len() + 1));
@@ -168,16 +189,16 @@ impl Climb {
                 let figure = step.pointer(place).and_then(Value::as_f64);
                 figure.map_or_else(String::new, |figure| format!("{:.*}", *digits, figure * factor))
             };
-            let figures: Vec<String> = self.columns.iter().map(figure).collect();
+            let mut figures: Vec<String> = self.columns.iter().map(figure).collect();
+            let rate = step["step"].as_f64().unwrap_or_default();
+            if self.floor {
+                let micros = bare_packet((rate * TALK) as usize, GENERATOR_CORE, BARE);
+                figures.push(format!("{:.2}", micros * TALK_PACKETS / 1_000.0));
+            }
             let failed = step["calls"]["failed"].as_object().into_iter().flatten();
             let failed: Vec<String> = failed.map(|(why, count)| format!("{count} {why}")).collect();
             let failed = if failed.is_empty() { "none".to_owned() } else { failed.join(", ") };
-            let _ = writeln!(
-                text,
-                "| {} | {} | {failed} |",
-                step["step"].as_f64().unwrap_or_default(),
-                figures.join(" | ")
-            );
+            let _ = writeln!(text, "| {rate} | {} | {failed} |", figures.join(" | "));
         }
     }
 }

@@ -2,29 +2,25 @@
 //! them, then more and more calls until a core is full.
 //!
 //! One process: a relay is a thread on the first core, the generator a thread on the last, and processor time is that
-//! of the relay's thread (`/proc/self/task/*/schedstat`). Every relay has the same number of sockets on loopback and
+//! of the relay's thread (`/proc/self/task/*/schedstat`), or of all threads of rtpengine, a process of its own. Every relay has the same number of sockets on loopback and
 //! the same packets at the same times, so ratios hold; absolute figures are this machine's. Sends are never grouped by
 //! GSO: it splits one buffer for one destination, and a relay's next packet goes to somebody else.
 #![allow(clippy::print_stdout, reason = "figures are for people")]
 
-mod bare;
 mod engine;
-mod load;
-mod raw;
+mod peer;
 mod uring;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
-use bare::Legs;
 use engine::Engine;
-use havre_bench::{Section, pin};
-use load::{Load, Tally};
+use havre_bench::relay::{Bare, Load, Relay, Tally, bare};
+use havre_bench::{Section, cpu, cpu_of_process, pin};
 use nix::unistd::{Pid, gettid};
+use peer::Rtpengine;
 
 const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 44, 0, 1));
 /// Calls in the comparison.
@@ -36,8 +32,6 @@ const STEPS: [usize; 14] =
     [25, 100, 200, 400, 600, 800, 1_000, 1_200, 1_400, 1_600, 1_800, 2_000, 2_200, 2_400];
 /// A core is full at this share.
 const FULL: f64 = 0.8;
-
-type Relay = fn(&Legs, &AtomicBool);
 
 const CANDIDATES: [(&str, Relay); 4] = [
     ("epoll, level-triggered; recvfrom, sendto", bare::level_triggered),
@@ -77,15 +71,28 @@ fn main() {
 /// The candidates and the engine in turns, so that whatever else the machine does meets all alike.
 fn compare(section: &mut Section) {
     let mut figures = vec![Vec::new(); CANDIDATES.len() + 1];
+    let (peer, mut peers) = (Rtpengine::version(), Vec::new());
     for _ in 0..ROUNDS {
         for (index, (_, relay)) in CANDIDATES.iter().enumerate() {
             figures[index].push(Measured::bare(*relay, CALLS));
         }
         figures[CANDIDATES.len()].push(Measured::engine(Engine::bridged, 2 * CALLS));
+        if peer.is_some() {
+            peers.push(Measured::peer(2 * CALLS));
+        }
+    }
+    let peer_name = peer.map(|version| format!("rtpengine {version}, in userspace"));
+    match &peer_name {
+        Some(_) => figures.push(peers),
+        None => println!("no rtpengine here: `tests/setup/install bench` brings it"),
     }
     let base = median(figures[0].iter().map(|m| m.micros));
     section.table(&["relay of 100 calls", "µs/packet", "ratio", "delay p50", "p99", "lost"]);
-    let names = CANDIDATES.iter().map(|(name, _)| *name).chain(["**Havre's data plane**"]);
+    let names = CANDIDATES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["**Havre's data plane**"])
+        .chain(peer_name.as_deref());
     for (name, figures) in names.zip(&figures) {
         let of = |figure: fn(&Measured) -> f64| median(figures.iter().map(figure));
         section.row(&[
@@ -180,9 +187,16 @@ impl Measured {
     fn bare(relay: Relay, calls: usize) -> Self {
         let mut load = Load::open(IP);
         let to: Vec<SocketAddr> = (0..2 * calls).map(|leg| load.address(leg)).collect();
-        let running = Bare::start(relay, to);
+        let running = Bare::start(relay, IP, to);
         load.send_to(&running.at);
-        Self::measure(&mut load, running.thread)
+        Self::measure(&mut load, || cpu(running.thread))
+    }
+
+    fn peer(legs: usize) -> Self {
+        let mut load = Load::open(IP);
+        let running = Rtpengine::bridged(IP, legs, &[load.address(0), load.address(1)]);
+        load.send_to(&running.at);
+        Self::measure(&mut load, || cpu_of_process(running.pid()))
     }
 
     fn engine(start: fn(IpAddr, usize, &[SocketAddr; 2]) -> Engine, legs: usize) -> Self {
@@ -191,7 +205,7 @@ impl Measured {
         let thread = thread_named("media-0");
         pin(thread, 0);
         load.send_to(&engine.at);
-        let measured = Self::measure(&mut load, thread);
+        let measured = Self::measure(&mut load, || cpu(thread));
         assert!(engine.sent() > 0, "the data plane relayed nothing");
         measured
     }
@@ -210,11 +224,11 @@ impl Measured {
         }
     }
 
-    fn measure(load: &mut Load, relay: Pid) -> Self {
+    fn measure(load: &mut Load, relay: impl Fn() -> Duration) -> Self {
         load.run(WARM_UP);
-        let (server, generator) = (cpu(relay), cpu(gettid()));
+        let (server, generator) = (relay(), cpu(gettid()));
         let mut tally: Tally = load.run(WINDOW);
-        let server = (cpu(relay) - server).as_secs_f64();
+        let server = (relay() - server).as_secs_f64();
         let generator = (cpu(gettid()) - generator).as_secs_f64();
         let took = tally.took.as_secs_f64();
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
@@ -230,42 +244,6 @@ impl Measured {
     }
 }
 
-/// A bare relay on its thread.
-struct Bare {
-    at: Vec<SocketAddr>,
-    thread: Pid,
-    stop: Arc<AtomicBool>,
-    handle: Option<JoinHandle<()>>,
-}
-
-impl Bare {
-    fn start(relay: Relay, to: Vec<SocketAddr>) -> Self {
-        let socket = |_: &SocketAddr| {
-            let socket = UdpSocket::bind((IP, 0)).expect("a UDP port");
-            socket.set_nonblocking(true).expect("a socket may be nonblocking");
-            socket
-        };
-        let sockets: Vec<UdpSocket> = to.iter().map(socket).collect();
-        let at = sockets.iter().map(|s| s.local_addr().expect("a bound socket has an address")).collect();
-        let stop = Arc::new(AtomicBool::new(false));
-        let (theirs, (tell, told)) = (Arc::clone(&stop), std::sync::mpsc::channel());
-        let handle = thread::spawn(move || {
-            tell.send(gettid()).expect("somebody waits for it");
-            relay(&Legs { sockets, to }, &theirs);
-        });
-        let thread = told.recv().expect("the relay says who it is");
-        pin(thread, 0);
-        Self { at, thread, stop, handle: Some(handle) }
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = self.handle.take().map(JoinHandle::join);
-    }
-}
-
 /// The thread of this process that has a name.
 fn thread_named(name: &str) -> Pid {
     let tasks = std::fs::read_dir("/proc/self/task").expect("/proc").flatten();
@@ -274,12 +252,6 @@ fn thread_named(name: &str) -> Pid {
     };
     let task = tasks.filter(named).last().expect("a thread of that name");
     Pid::from_raw(task.file_name().to_string_lossy().parse().expect("a thread's number"))
-}
-
-/// Processor time of a thread.
-fn cpu(thread: Pid) -> Duration {
-    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).unwrap_or_default();
-    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
 fn median(figures: impl Iterator<Item = f64>) -> f64 {

@@ -12,7 +12,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use nix::libc;
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
-use crate::bare::Legs;
+use havre_bench::relay::Legs;
 
 const GROUP: u16 = 1;
 const BUFFERS: u16 = 1_024;

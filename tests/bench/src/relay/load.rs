@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::raw;
+use super::raw;
 
 /// Packet time of every stream.
 const FRAME: Duration = Duration::from_millis(20);
@@ -14,17 +14,19 @@ const FRAME: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_micros(200);
 const TICKS: usize = (FRAME.as_micros() / TICK.as_micros()) as usize;
 /// RTP header and 20 ms of G.711.
-pub(crate) const PACKET: usize = 12 + 160;
+pub const PACKET: usize = 12 + 160;
 /// Room for packets that wait for a generator that was kept from its core.
 const SOCKET_BUFFER: usize = 4 << 20;
 
 /// Where the generator's packets go and come from.
-pub(crate) struct Load {
+#[derive(Debug)]
+pub struct Load {
     /// One for all callers and one for all advocates.
     sockets: [UdpSocket; 2],
     streams: Vec<Stream>,
 }
 
+#[derive(Debug)]
 struct Stream {
     to: SocketAddr,
     side: usize,
@@ -32,17 +34,21 @@ struct Stream {
 }
 
 /// What came of it.
-#[derive(Default)]
-pub(crate) struct Tally {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    pub(crate) delays: Vec<Duration>,
-    pub(crate) took: Duration,
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Packets that went in.
+    pub sent: u64,
+    /// Packets that came out.
+    pub received: u64,
+    /// How long each was on its way.
+    pub delays: Vec<Duration>,
+    /// How long it was measured.
+    pub took: Duration,
 }
 
 impl Load {
     /// Sockets on `ip`, without streams yet.
-    pub(crate) fn open(ip: IpAddr) -> Self {
+    pub fn open(ip: IpAddr) -> Self {
         let socket = || {
             let socket = UdpSocket::bind((ip, 0)).expect("a UDP port");
             socket.set_nonblocking(true).expect("a socket may be nonblocking");
@@ -54,18 +60,18 @@ impl Load {
     }
 
     /// Where side 0 or 1 listens: the destination of leg `n` is that of side `n % 2`.
-    pub(crate) fn address(&self, side: usize) -> SocketAddr {
+    pub fn address(&self, side: usize) -> SocketAddr {
         self.sockets[side % 2].local_addr().expect("a bound socket has an address")
     }
 
     /// Sends one stream to each of these sockets of a relay from now on.
-    pub(crate) fn send_to(&mut self, relay: &[SocketAddr]) {
+    pub fn send_to(&mut self, relay: &[SocketAddr]) {
         let stream = |(leg, to): (usize, &SocketAddr)| Stream { to: *to, side: leg % 2, sequence: 0 };
         self.streams = relay.iter().enumerate().map(stream).collect();
     }
 
     /// Sends and receives for `time`.
-    pub(crate) fn run(&mut self, time: Duration) -> Tally {
+    pub fn run(&mut self, time: Duration) -> Tally {
         let mut tally = Tally::default();
         let mut inbox = raw::Inbox::new();
         let start = Instant::now();
@@ -124,14 +130,14 @@ impl Tally {
     }
 
     /// The delay that this share of the packets did not exceed.
-    pub(crate) fn delay(&mut self, share: f64) -> Duration {
+    pub fn delay(&mut self, share: f64) -> Duration {
         self.delays.sort_unstable();
         let last = self.delays.len().saturating_sub(1);
         self.delays.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
     }
 
     /// Packets that went in and did not come out, in percent.
-    pub(crate) fn lost(&self) -> f64 {
+    pub fn lost(&self) -> f64 {
         100.0 * (1.0 - self.received as f64 / self.sent.max(1) as f64)
     }
 }

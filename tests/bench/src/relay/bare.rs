@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
-use crate::raw;
+use super::raw;
 
 /// A relay's sockets, and where each sends to.
-pub(crate) struct Legs {
-    pub(crate) sockets: Vec<UdpSocket>,
-    pub(crate) to: Vec<SocketAddr>,
+#[derive(Debug)]
+pub struct Legs {
+    /// Two for each call.
+    pub sockets: Vec<UdpSocket>,
+    /// As many addresses.
+    pub to: Vec<SocketAddr>,
 }
 
 const EVENTS: usize = 64;
@@ -20,7 +23,7 @@ const BUFFER: usize = 2_048;
 const PATIENCE_MS: u16 = 100;
 
 /// One `recvfrom` and one `sendto` per readable socket; the kernel tells again of what is left.
-pub(crate) fn level_triggered(legs: &Legs, stop: &AtomicBool) {
+pub fn level_triggered(legs: &Legs, stop: &AtomicBool) {
     let mut buffer = [0; BUFFER];
     wait(legs, EpollFlags::EPOLLIN, stop, |leg| {
         let _ = pass(legs, leg, &mut buffer);
@@ -28,7 +31,7 @@ pub(crate) fn level_triggered(legs: &Legs, stop: &AtomicBool) {
 }
 
 /// The kernel tells once, so every socket is read until it is empty.
-pub(crate) fn edge_triggered(legs: &Legs, stop: &AtomicBool) {
+pub fn edge_triggered(legs: &Legs, stop: &AtomicBool) {
     let mut buffer = [0; BUFFER];
     wait(legs, EpollFlags::EPOLLIN | EpollFlags::EPOLLET, stop, |leg| {
         while pass(legs, leg, &mut buffer).is_ok() {}
@@ -36,7 +39,7 @@ pub(crate) fn edge_triggered(legs: &Legs, stop: &AtomicBool) {
 }
 
 /// `recvmmsg` of up to 16 datagrams per readable socket, and `sendmmsg` of what came.
-pub(crate) fn many_at_once(legs: &Legs, stop: &AtomicBool) {
+pub fn many_at_once(legs: &Legs, stop: &AtomicBool) {
     const MOST: usize = 16;
     let mut inbox = raw::Inbox::new();
     let mut packets = vec![Vec::new(); MOST];
