@@ -63,6 +63,21 @@ function note(what) {
   }).observe(document.body, { childList: true, subtree: true });
 }
 
+/** Notes each text that what matches shows, and when it was painted; and when each frame was. */
+function follow(what) {
+  window.followed = [];
+  window.painted = [];
+  let before = document.querySelector(what)?.textContent;
+  new MutationObserver(() => {
+    const text = document.querySelector(what)?.textContent ?? "";
+    if (text === before) return;
+    before = text;
+    requestAnimationFrame(() => window.followed.push([Date.now(), text]));
+  }).observe(document.body, { childList: true, characterData: true, subtree: true });
+  const frame = (at) => (window.painted.push(at), requestAnimationFrame(frame));
+  requestAnimationFrame(frame);
+}
+
 /** The strongest frequency of what arrives, its level under full scale, and the codec; null while nothing arrives. */
 async function listen() {
   const connection = window.connections.findLast((one) => one.connectionState === "connected");
@@ -182,6 +197,8 @@ const COMMANDS = {
   }),
   note: ({ page, what }) => pages[page].evaluate(note, what).then(() => true),
   noted: ({ page }) => pages[page].evaluate(() => window.noted),
+  follow: ({ page, what }) => pages[page].evaluate(follow, what).then(() => true),
+  followed: ({ page }) => pages[page].evaluate(() => ({ texts: window.followed, painted: window.painted })),
   offline: ({ page, offline }) => pages[page].context().setOffline(offline).then(() => true),
   hear: ({ page }) => pages[page].evaluate(listen),
   shot: ({ page, path }) => pages[page].screenshot({ path, fullPage: true }).then(() => true),

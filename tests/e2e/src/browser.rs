@@ -286,6 +286,23 @@ impl<'a> Page<'a> {
         noted.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
     }
 
+    /// Notes from now on every text that what matches shows, and every frame, for [`Page::followed`].
+    #[track_caller]
+    pub fn follows(&self, what: &str) {
+        self.ask(json!({ "does": "follow", "what": what }));
+    }
+
+    /// What was shown, each with its moment in milliseconds since 1970; and the moments of all frames, in milliseconds.
+    #[track_caller]
+    #[must_use]
+    pub fn followed(&self) -> (Vec<(i64, String)>, Vec<f64>) {
+        let followed = self.ask(json!({ "does": "followed" }));
+        let list = |name: &str| followed[name].as_array().cloned().unwrap_or_default();
+        let shown = |one: &Value| Some((one[0].as_i64()?, one[1].as_str().unwrap_or_default().to_owned()));
+        let texts = list("texts").iter().filter_map(shown).collect();
+        (texts, list("painted").iter().filter_map(Value::as_f64).collect())
+    }
+
     /// Its phone's connection to the line is cut; its media flow.
     #[track_caller]
     pub fn is_cut_off(&self) {
