@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use havre_console::{Board, Counter, Measures, Snapshot, System};
 use havre_model::{
-    AgentId, AgentState, CallEvent, CallId, Digit, Mos, Now, Outcome, Quality, TrunkHealth, TrunkId, What,
+    AgentId, AgentState, CallEvent, CallId, Digit, Mono, Mos, Now, Outcome, Quality, TrunkHealth, TrunkId,
+    What,
 };
 use havre_node::media::MediaThreads;
 use havre_node::{Observer, TlsCounters};
@@ -18,8 +20,8 @@ use tracing::{Span, info, info_span, warn};
 
 use crate::logging::Lost;
 
-/// Counters are gathered once in this many ticks (of 50 ms).
-const MEASURE_EVERY: u32 = 4;
+/// How often counters are gathered.
+const MEASURE_EVERY: Duration = Duration::from_millis(200);
 
 /// What the API reads, and the control thread writes.
 pub(crate) struct Published {
@@ -66,7 +68,8 @@ pub(crate) struct Watcher {
     touched: Vec<CallId>,
     /// The bindings as the board has them.
     bindings: Option<u64>,
-    ticks: u32,
+    /// When counters were gathered last.
+    measured: Option<Mono>,
     tls_counters: Arc<TlsCounters>,
     tls: Tls,
     lost: Lost,
@@ -94,7 +97,7 @@ impl Watcher {
             changed: true,
             touched: Vec::new(),
             bindings: None,
-            ticks: 0,
+            measured: None,
             tls_counters,
             tls,
             lost,
@@ -258,9 +261,8 @@ impl Observer for Watcher {
     }
 
     fn on_tick(&mut self, switch: &Switch, media: &MediaThreads, now: Now) {
-        self.ticks = self.ticks.wrapping_add(1);
-        let second = self.ticks.is_multiple_of(MEASURE_EVERY);
-        if self.changed || second {
+        let measures = self.measured.is_none_or(|at| now.mono.since(at) >= MEASURE_EVERY);
+        if self.changed || measures {
             self.changed = false;
             self.board.on_certificate(crate::tls::trouble(&self.tls, now.unix), now.unix);
             if self.bindings.replace(switch.sip().bindings_revision()) != self.bindings {
@@ -269,7 +271,7 @@ impl Observer for Watcher {
                 self.board.on_phones(phones, now.unix);
             }
             // Nobody tells of these. Looking through all of them is left for when counters are gathered.
-            if second {
+            if measures {
                 let unheard = switch.queue().agents().filter(|view| view.unheard);
                 self.board.on_unheard(unheard.map(|view| &view.profile.id));
                 for call in switch.calls() {
@@ -281,7 +283,8 @@ impl Observer for Watcher {
             }
             self.published.snapshot.send_replace(Arc::new(self.board.snapshot(now)));
         }
-        if second {
+        if measures {
+            self.measured = Some(now.mono);
             self.measures.counters = gather(switch, media, &self.records, &self.tls_counters, &self.lost);
             self.measures.traffic = switch.sip().traffic().collect();
             self.measures.trunk_errors = self

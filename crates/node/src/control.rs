@@ -15,6 +15,7 @@ use havre_switch::{Input, MediaInput, Output, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
 
 use crate::clock::Clock;
@@ -25,9 +26,11 @@ use crate::tls::{self, TlsParts};
 use crate::udp::Sockets;
 use crate::{dns, tcp, udp, web};
 
-/// How often the observer may publish: an offer is on its advocate's screen 150 ms after it was decided, and a storm of
-/// changes costs no more than this.
+/// How often the observer may publish: what happens after a pause is told at once, and a storm of changes costs no more than
+/// this.
 const TICK: Duration = Duration::from_millis(50);
+/// How often it may when nothing happens: what it counts is as new as that.
+const REST: Duration = Duration::from_millis(200);
 
 /// What the data plane said that is dealt with in one go.
 const MEDIA_EVENTS_AT_ONCE: usize = 256;
@@ -108,6 +111,7 @@ impl Control {
             last_flow: Cell::new(0),
             last_reply: Cell::new(0),
             wake: Notify::new(),
+            happened: Notify::new(),
             panics: Cell::new(0),
             delays: RefCell::new(HashMap::new()),
             lag: Cell::new(Duration::ZERO),
@@ -161,14 +165,20 @@ async fn keep_time(core: Rc<Core>) {
 
 /// Lets the observer publish, and notes how late this thread is with what was to be done now.
 async fn tick(core: Rc<Core>) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut due = Instant::now();
     loop {
-        let due = interval.tick().await;
+        sleep_until(due).await;
         core.lag.set(due.elapsed());
         core.report_load();
-        let plane = &mut *core.plane.borrow_mut();
-        plane.observer.on_tick(&plane.switch, &plane.media, core.clock.now());
+        tokio::select! {
+            () = core.happened.notified() => {}
+            () = sleep_until(due + (REST - TICK)) => {}
+        }
+        {
+            let plane = &mut *core.plane.borrow_mut();
+            plane.observer.on_tick(&plane.switch, &plane.media, core.clock.now());
+        }
+        due = Instant::now() + TICK;
     }
 }
 
@@ -207,6 +217,8 @@ pub(crate) struct Core {
     last_flow: Cell<u64>,
     last_reply: Cell<u64>,
     wake: Notify,
+    /// A step was made: there may be something to publish.
+    happened: Notify,
     panics: Cell<u64>,
     /// How long what arrives at each socket has to wait, where it has to.
     delays: RefCell<HashMap<SocketAddr, Duration>>,
@@ -327,6 +339,7 @@ impl Core {
                 self.wake.notify_one();
             }
         }));
+        self.happened.notify_one();
         if result.is_err() {
             self.panics.set(self.panics.get() + 1);
             error!(
