@@ -16,6 +16,9 @@ const PERHAPS_ONE_PRESS_MS: u32 = 120;
 /// And of a phone known to move it: four updates in a row may be lost, since its next press is told by the marker,
 /// or by the end of the one before.
 const MOVING_ONE_PRESS_MS: u32 = 250;
+/// A packet of an earlier press comes no later than this: the longest press of ours, and more than any network delays.
+/// What is further back is of another timeline: the phone's clock has leapt.
+const STRAGGLES_MS: u32 = 10_000;
 /// The longest duration that fits a payload; a longer press goes on in a new segment (§2.5.1.3).
 const SEGMENT_TICKS: u32 = 0xffff;
 /// Updates while a key is held (§2.5.1.2 recommends 50 ms).
@@ -86,17 +89,21 @@ enum Timestamps {
 
 impl Receiver {
     /// Takes a packet's payload, whose clock has so many ticks in a millisecond; gives the key if this is a new press.
+    /// `late`: a packet that was sent after it has come before.
     pub(crate) fn on_packet(
         &mut self,
         timestamp: u32,
-        marker: bool,
+        (marker, late): (bool, bool),
         payload: Payload,
         ticks_per_ms: u32,
     ) -> Option<Digit> {
         if let Some(last) = &mut self.last {
             let later = timestamp.wrapping_sub(last.timestamp);
             if later > u32::MAX / 2 {
-                return None; // a straggler of an earlier press
+                let leapt = marker || later.wrapping_neg() > STRAGGLES_MS * ticks_per_ms;
+                if late || !leapt {
+                    return None; // a straggler of an earlier press
+                }
             }
             if later == 0 {
                 // A duplicate shows nothing of the phone; an update with a timestamp that stays does.
@@ -292,8 +299,13 @@ mod tests {
     }
 
     fn heard(packets: &[(u32, bool, Payload)]) -> String {
-        let mut receiver = Receiver::default();
-        packets.iter().filter_map(|(t, m, p)| receiver.on_packet(*t, *m, *p, 8)).map(Digit::as_char).collect()
+        let (mut receiver, mut newest) = (Receiver::default(), 0);
+        let digit = |(timestamp, marker, payload): &(u32, bool, Payload)| {
+            let late = *timestamp < newest;
+            newest = newest.max(*timestamp);
+            receiver.on_packet(*timestamp, (*marker, late), *payload, 8)
+        };
+        packets.iter().filter_map(digit).map(Digit::as_char).collect()
     }
 
     #[test]
@@ -312,11 +324,11 @@ mod tests {
     fn a_long_press_is_one_digit_across_segments() {
         let payload = |duration, end| Payload { event: 1, end, duration };
         let mut receiver = Receiver::default();
-        assert_eq!(receiver.on_packet(1_000, true, payload(160, false), 8), Some(digit('1')));
-        assert_eq!(receiver.on_packet(1_000, false, payload(0xffff, false), 8), None);
-        assert_eq!(receiver.on_packet(1_000 + 0xffff, false, payload(400, true), 8), None);
+        assert_eq!(receiver.on_packet(1_000, (true, false), payload(160, false), 8), Some(digit('1')));
+        assert_eq!(receiver.on_packet(1_000, (false, false), payload(0xffff, false), 8), None);
+        assert_eq!(receiver.on_packet(1_000 + 0xffff, (false, false), payload(400, true), 8), None);
         assert_eq!(
-            receiver.on_packet(1_000 + 0xffff + 1_200, true, payload(160, false), 8),
+            receiver.on_packet(1_000 + 0xffff + 1_200, (true, false), payload(160, false), 8),
             Some(digit('1'))
         );
     }
@@ -325,11 +337,28 @@ mod tests {
     fn a_straggler_of_an_earlier_press_is_no_press() {
         let payload = |event| Payload { event, end: true, duration: 800 };
         let mut receiver = Receiver::default();
-        assert_eq!(receiver.on_packet(1_000, true, payload(1), 8), Some(digit('1')));
-        assert_eq!(receiver.on_packet(3_000, true, payload(2), 8), Some(digit('2')));
-        assert_eq!(receiver.on_packet(1_000, false, payload(1), 8), None);
-        assert_eq!(receiver.on_packet(3_000, false, payload(2), 8), None);
-        assert_eq!(receiver.on_packet(5_000, true, payload(1), 8), Some(digit('1')));
+        assert_eq!(receiver.on_packet(1_000, (true, false), payload(1), 8), Some(digit('1')));
+        assert_eq!(receiver.on_packet(3_000, (true, false), payload(2), 8), Some(digit('2')));
+        assert_eq!(receiver.on_packet(1_000, (false, false), payload(1), 8), None);
+        assert_eq!(receiver.on_packet(1_000, (true, true), payload(1), 8), None);
+        assert_eq!(receiver.on_packet(3_000, (false, false), payload(2), 8), None);
+        assert_eq!(receiver.on_packet(5_000, (true, false), payload(1), 8), Some(digit('1')));
+    }
+
+    #[test]
+    fn a_phone_whose_clock_leaps_back_is_still_heard_at_every_key() {
+        let payload = |event, end| Payload { event, end, duration: 800 };
+        // An hour back, with the first packet or without it; and a second back.
+        for (leap, marker) in [(28_800_000, true), (28_800_000, false), (8_000, true)] {
+            let mut receiver = Receiver::default();
+            let mut heard = |timestamp, marker, event, end| {
+                receiver.on_packet(timestamp, (marker, false), payload(event, end), 8).map(Digit::as_char)
+            };
+            assert_eq!(heard(40_000_000, true, 1, true), Some('1'));
+            assert_eq!(heard(40_000_000 - leap, marker, 2, false), Some('2'), "{leap} ticks");
+            assert_eq!(heard(40_000_000 - leap, false, 2, true), None);
+            assert_eq!(heard(40_008_000 - leap, true, 3, true), Some('3'));
+        }
     }
 
     #[test]
@@ -338,7 +367,7 @@ mod tests {
         let press = |i: u32| (8_000 + i * 160, i == 0, Payload { event: 9, end: i > 5, duration: 160 });
         let digits = (0..9).filter_map(|i| {
             let (t, m, p) = press(i);
-            receiver.on_packet(t, m, p, 8)
+            receiver.on_packet(t, (m, false), p, 8)
         });
         assert_eq!(digits.count(), 1);
     }
@@ -413,7 +442,7 @@ mod tests {
     #[test]
     fn events_that_are_no_keys_are_no_digits() {
         let flash = Payload { event: 16, end: false, duration: 0 };
-        assert_eq!(Receiver::default().on_packet(0, true, flash, 8), None);
+        assert_eq!(Receiver::default().on_packet(0, (true, false), flash, 8), None);
         assert_eq!(Payload::parse(&[1, 2, 3]), None);
         assert_eq!(Payload::parse(&[1, 0x8a, 3, 4]), Some(Payload { event: 1, end: true, duration: 0x304 }));
     }

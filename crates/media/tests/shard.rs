@@ -228,6 +228,101 @@ fn a_strangers_packets_neither_enter_nor_move_a_stream() {
 }
 
 #[test]
+fn what_is_forged_in_a_phones_name_is_not_heard_while_it_speaks() {
+    let mut world = World::new(3);
+    let (phone, a) = world.call(PHONE, GATEWAY, &[Pcmu], &[Pcmu]);
+    let (b, desk) = world.call(GATEWAY, Node(2), &[Pcmu], &[Pcmu]);
+    world.bridge(a, b);
+    world.listen(desk);
+    world.tone(phone, 1_004.0, -10.0);
+    world.run(1_000);
+    let (from, digits) = (world.address(phone), world.digits(a));
+    let relayed = world.shards[GATEWAY.0].counters().relayed;
+    // Audio and keys of a stream of its own, in order, two packets for each of the phone's.
+    for i in 0..100_u16 {
+        for (n, payload_type, content) in [(0, 0, &[0x80; 160][..]), (1, 101, &[5, 10, 1, 0])] {
+            let (sequence, timestamp) = (2 * i + n, u32::from(i) * 160);
+            let header =
+                rtp::Packet { marker: true, payload_type, sequence, timestamp, ssrc: 5, payload: &[] };
+            world.inject(from, a, &[&header.header()[..], content].concat());
+        }
+        world.run(20);
+    }
+    assert_eq!(world.digits(a), digits);
+    world.assert_heard(desk, 1_004.0, -10.0);
+    let counters = world.shards[GATEWAY.0].counters();
+    assert_eq!(counters.dropped_unfit, 200);
+    // The phone's own 100 packets go on, and the desk's.
+    assert!((198..=202).contains(&(counters.relayed - relayed)), "{}", counters.relayed - relayed);
+}
+
+#[test]
+fn a_phone_that_begins_another_stream_loses_two_packets_by_it() {
+    let mut world = World::new(3);
+    let (phone, a) = world.call(PHONE, GATEWAY, &[Pcmu], &[Pcmu]);
+    let (b, desk) = world.call(GATEWAY, Node(2), &[Pcmu], &[Pcmu]);
+    world.bridge(a, b);
+    world.run(1_000);
+    world.command(PHONE, Command::Close { leg: phone.1 });
+    world.command(desk.0, Command::Close { leg: desk.1 });
+    let from = world.address(phone);
+    let mut speaks = |ssrc, count: u32| {
+        let before = world.shards[GATEWAY.0].counters().relayed;
+        for i in 0..count {
+            world.run(20);
+            let (sequence, timestamp) =
+                (60_000_u16.wrapping_mul(ssrc as u16).wrapping_add(i as u16), ssrc * 7_777_777 + i * 160);
+            let header =
+                rtp::Packet { marker: i == 0, payload_type: 0, sequence, timestamp, ssrc, payload: &[] };
+            world.inject(from, a, &[&header.header()[..], &[0x55; 160]].concat());
+        }
+        world.shards[GATEWAY.0].counters().relayed - before
+    };
+    for ssrc in 1..=5 {
+        assert_eq!(speaks(ssrc, 50), 48, "stream {ssrc}");
+    }
+    let sequences: Vec<_> = world.rtp_of(b).iter().map(|s| s.rtp().sequence).collect();
+    assert!(
+        sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)),
+        "to the desk it is one stream"
+    );
+}
+
+#[test]
+fn keys_are_heard_after_a_leap_of_the_phones_clock() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.command(PHONE, Command::Close { leg: phone.1 });
+    let from = world.address(phone);
+    for (sequence, timestamp, digits) in [
+        (1, 900_000_000, "5"),
+        (2, 900_000_000, "5"),
+        (3, 40_000, "55"),
+        (4, 40_000, "55"),
+        (5, 48_000, "555"),
+    ] {
+        let marker = sequence % 2 == 1;
+        let header = rtp::Packet { marker, payload_type: 101, sequence, timestamp, ssrc: 1, payload: &[] };
+        world.inject(from, leg, &[&header.header()[..], &[5, 10, 1, sequence as u8]].concat());
+        assert_eq!(world.digits(leg), digits, "packet {sequence}");
+    }
+}
+
+#[test]
+fn a_phone_that_hears_nothing_of_us_is_told_by_its_reports_and_so_is_its_hearing_again() {
+    let (mut world, phone, leg) = call(Pcmu);
+    world.run(10_000);
+    assert_eq!(world.told(GATEWAY), []);
+    let told = |world: &World| world.told(GATEWAY).into_iter().map(|(_, event)| event).collect::<Vec<_>>();
+    world.is_cut_off(phone, true);
+    world.run(25_000);
+    let hears = |ours| Event::FarHears { leg: leg.1, ours };
+    assert_eq!(told(&world), [hears(false)]);
+    world.is_cut_off(phone, false);
+    world.run(10_000);
+    assert_eq!(told(&world), [hears(false), hears(true)]);
+}
+
+#[test]
 fn a_phone_behind_a_nat_is_learned_and_followed_when_its_mapping_changes() {
     let mut world = World::new(2);
     let (phone, leg) = (world.open(PHONE, &[Pcmu]), world.open(GATEWAY, &[Pcmu]));
@@ -324,6 +419,7 @@ fn keys_count_anew_in_a_new_stream() {
         [&header.header()[..], &[5, 10, 1, 0]].concat()
     };
     world.inject(from, leg, &key(1, 900_000, 1));
+    world.run(100);
     // A new stream has to show two packets; its clock is its own.
     world.inject(from, leg, &key(1, 5_000, 2));
     world.inject(from, leg, &key(2, 5_000, 2));

@@ -76,6 +76,16 @@ impl Caller {
         });
     }
 
+    /// Is a phone whose reports say that it receives our audio, or does not.
+    pub fn reports_that_it_hears(&self, us: bool) {
+        self.with(|inner, ip| {
+            let ports: Vec<u16> = inner.station(ip).switch_ports().collect();
+            for port in ports {
+                inner.plane.on_far_ear(port, us);
+            }
+        });
+    }
+
     /// Hangs up, or gives up before anybody answered.
     pub fn hangs_up(&self) {
         self.with(|inner, ip| {

@@ -228,6 +228,13 @@ impl Plane {
         }
     }
 
+    /// What is sent from a port arrives, or does not, as the far side's reports tell.
+    pub(crate) fn on_far_ear(&mut self, port: u16, ours: bool) {
+        if let Some(leg) = self.ports.get(&port) {
+            self.events.push_back(MediaInput::Event(Event::FarHears { leg: *leg, ours }));
+        }
+    }
+
     /// RTP arrives at a port, or does so no longer.
     pub(crate) fn set_flowing(&mut self, id: LegId, flowing: bool, now: Mono) {
         let Some(leg) = self.legs.get_mut(&id) else { return };

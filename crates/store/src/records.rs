@@ -259,7 +259,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use havre_model::{CallId, Unix, What};
+    use havre_model::{CallId, Far, Mos, Quality, Side, Unix, Way, What};
 
     fn event(call: u64) -> CallEvent {
         CallEvent { call: CallId(call), at: Unix::from_millis(1), what: What::Picked }
@@ -274,6 +274,46 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(20), waiting)
             .await
             .expect("the condition holds within 20 s");
+    }
+
+    #[tokio::test]
+    async fn how_a_call_sounded_is_in_its_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.sqlite");
+        let records = Records::open(&path).await.unwrap();
+        let quality = Quality {
+            codec: "PCMU",
+            srtp: None,
+            received: 950,
+            lost: 50,
+            loss_permille: 50,
+            jitter: Duration::from_micros(7_500),
+            round_trip: Some(Duration::from_millis(80)),
+            mos: Some(Mos::new(3.61)),
+            far: Some(Far { loss_permille: 12, mos: Mos::new(4.2) }),
+        };
+        for what in [
+            What::OneWay { side: Side::Caller, way: Way::To, flowing: false },
+            What::Quality { side: Side::Caller, quality },
+        ] {
+            records.write(CallEvent { what, ..event(7) });
+        }
+        records.close().await;
+        let mut file = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let query = sqlx::query_as("SELECT what, detail FROM events WHERE call = ? ORDER BY id");
+        let rows: Vec<(String, String)> =
+            query.bind(CallId(7).to_string()).fetch_all(&mut file).await.unwrap();
+        let details =
+            rows.iter().map(|(what, detail)| (what.as_str(), serde_json::from_str::<Value>(detail).unwrap()));
+        let figures = json!({
+            "codec": "PCMU", "srtp": null, "received": 950, "lost": 50, "lost_permille": 50, "jitter_us": 7_500,
+            "round_trip_us": 80_000, "mos": 3.61, "far_lost_permille": 12, "far_mos": 4.2,
+        });
+        let expected = [
+            ("one_way", json!({"side": "caller", "way": "to", "flowing": false})),
+            ("quality", json!({"side": "caller", "quality": figures})),
+        ];
+        assert_eq!(details.collect::<Vec<_>>(), expected);
     }
 
     #[tokio::test]

@@ -85,7 +85,8 @@ impl Leg {
         }
         let pressed = match kind {
             Kind::Press(payload, clock) => {
-                wire.presses.on_packet(packet.timestamp, packet.marker, payload, clock)
+                let late = wire.reception.known().is_some_and(|known| known.sequence != packet.sequence);
+                wire.presses.on_packet(packet.timestamp, (packet.marker, late), payload, clock)
             }
             Kind::Audio(codec) => {
                 if wire.tty.on_packet(codec, packet.payload) {

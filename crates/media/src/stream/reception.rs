@@ -1,5 +1,7 @@
 //! How a stream arrives: order, loss and jitter (RFC 3550 §6.4.1 and appendix A).
 
+use std::time::Duration;
+
 use havre_model::Mono;
 
 use super::loss::Pattern;
@@ -15,6 +17,10 @@ const MEMORY: u16 = 64;
 /// Packets after which a stream's jitter is known: its mean is over the last 16.
 const SETTLED: u64 = 100;
 
+/// While packets of the stream come at least so often, no other stream is taken for it: whoever forges the phone's address
+/// would otherwise be heard in its place, and of two streams at once neither would be understood.
+const FLOWS: Duration = Duration::from_millis(60);
+
 /// What a packet is to its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -24,7 +30,8 @@ pub(crate) enum Arrival {
     Fresh,
     /// It came before.
     Duplicate,
-    /// Too old, or not yet trusted: another stream, or a great leap, has to show a second packet.
+    /// Too old, or not yet trusted: another stream, or a great leap, has to show a second packet, and that the stream so
+    /// far has ended.
     Unfit,
 }
 
@@ -34,6 +41,8 @@ pub(crate) struct Reception {
     stream: Option<Stream>,
     /// What the next packet of another stream, or of a restarted one, would look like.
     suspect: Option<(u32, u16)>,
+    /// The stream that another has followed, and its newest packet: if it goes on after all, the other was none of it.
+    followed: Option<(u32, u16)>,
     past_received: u64,
     past_expected: u64,
     report: Option<(u32, Mono)>,
@@ -71,7 +80,15 @@ impl Reception {
             None => Arrival::First,
         };
         let arrival = match arrival {
-            Arrival::Unfit if self.suspect == Some((packet.ssrc, packet.sequence)) => Arrival::First,
+            Arrival::Unfit if self.goes_on(packet) => {
+                self.followed = None;
+                Arrival::First
+            }
+            Arrival::Unfit if self.takes_over(packet, now) => {
+                self.followed =
+                    self.stream.map(|s| (s.ssrc, s.highest as u16)).filter(|(ssrc, _)| *ssrc != packet.ssrc);
+                Arrival::First
+            }
             other => other,
         };
         match arrival {
@@ -87,6 +104,19 @@ impl Reception {
             }
         }
         arrival
+    }
+
+    /// Whether a packet is of the stream that was followed by this one.
+    fn goes_on(&self, packet: &Packet<'_>) -> bool {
+        self.followed.is_some_and(|(ssrc, newest)| {
+            ssrc == packet.ssrc && (1..MAX_DROPOUT).contains(&packet.sequence.wrapping_sub(newest))
+        })
+    }
+
+    /// Whether a packet is the second one of another stream, or of a restarted one, and the stream so far has ended.
+    fn takes_over(&self, packet: &Packet<'_>, now: Mono) -> bool {
+        let flows = self.stream.is_some_and(|stream| now.since(stream.at) < FLOWS);
+        !flows && self.suspect == Some((packet.ssrc, packet.sequence))
     }
 
     fn begin(&mut self, packet: &Packet<'_>, clock: Option<u32>, now: Mono) {
@@ -246,7 +276,6 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn feed(reception: &mut Reception, ssrc: u32, sequence: u16, millis: u64) -> Arrival {
         let timestamp = u32::from(sequence).wrapping_mul(160);
@@ -286,7 +315,7 @@ mod tests {
         assert!((percent(&reception) - 300.0 / 306.0).abs() < 1e-3);
         // Another stream goes on where that one ended.
         for sequence in 9_000..9_100 {
-            feed(&mut reception, 8, sequence, 0);
+            feed(&mut reception, 8, sequence, 100);
         }
         assert!((percent(&reception) - 300.0 / 405.0).abs() < 1e-3, "{}", percent(&reception));
     }
@@ -295,12 +324,40 @@ mod tests {
     fn another_stream_and_a_leap_need_two_packets() {
         let mut reception = Reception::default();
         feed(&mut reception, 7, 100, 0);
-        assert_eq!(feed(&mut reception, 8, 500, 20), Arrival::Unfit);
-        assert_eq!(feed(&mut reception, 7, 101, 20), Arrival::Fresh);
-        assert_eq!(feed(&mut reception, 8, 501, 40), Arrival::First);
-        assert_eq!(feed(&mut reception, 8, 20_000, 60), Arrival::Unfit);
-        assert_eq!(feed(&mut reception, 8, 20_001, 80), Arrival::First);
-        assert_eq!((reception.received(), reception.lost()), (4, 0));
+        assert_eq!(feed(&mut reception, 8, 500, 60), Arrival::Unfit);
+        assert_eq!(feed(&mut reception, 8, 501, 80), Arrival::First);
+        assert_eq!(feed(&mut reception, 8, 20_000, 140), Arrival::Unfit);
+        assert_eq!(feed(&mut reception, 8, 20_001, 160), Arrival::First);
+        assert_eq!((reception.received(), reception.lost()), (3, 0));
+    }
+
+    #[test]
+    fn another_stream_waits_until_this_one_has_ended() {
+        let mut reception = Reception::default();
+        for i in 0..50 {
+            let at = u64::from(i) * 20;
+            feed(&mut reception, 7, 100 + i, at);
+            assert_eq!(feed(&mut reception, 8, 500 + 2 * i, at), Arrival::Unfit);
+            assert_eq!(feed(&mut reception, 8, 501 + 2 * i, at), Arrival::Unfit);
+        }
+        // It ends with packet 149, at 980 ms.
+        let came: Vec<_> =
+            (0..3).map(|i| feed(&mut reception, 8, 600 + i, 1_000 + u64::from(i) * 20)).collect();
+        assert_eq!(came, [Arrival::Unfit, Arrival::Unfit, Arrival::First]);
+        assert_eq!((reception.received(), reception.lost()), (51, 0));
+    }
+
+    #[test]
+    fn a_stream_that_pauses_and_goes_on_is_not_replaced() {
+        let mut reception = Reception::default();
+        feed(&mut reception, 7, 100, 0);
+        // Somebody else speaks in its pause, and goes on.
+        assert_eq!(feed(&mut reception, 8, 500, 180), Arrival::Unfit);
+        assert_eq!(feed(&mut reception, 8, 501, 181), Arrival::First);
+        assert_eq!(feed(&mut reception, 7, 101, 200), Arrival::First);
+        assert_eq!(feed(&mut reception, 8, 502, 201), Arrival::Unfit);
+        assert_eq!(feed(&mut reception, 8, 503, 202), Arrival::Unfit);
+        assert_eq!(feed(&mut reception, 7, 102, 220), Arrival::Fresh);
     }
 
     #[test]

@@ -140,6 +140,16 @@ impl World {
         self.sockets.insert(to, (at, Channel::Rtp));
     }
 
+    /// From now on, RTP to the leg is lost on the way, or no longer; what it sends, and RTCP, arrives.
+    pub fn is_cut_off(&mut self, at: At, cut: bool) {
+        let address = self.addresses[&at];
+        if cut {
+            self.sockets.remove(&address);
+        } else {
+            self.sockets.insert(address, (at, Channel::Rtp));
+        }
+    }
+
     pub fn command(&mut self, node: Node, command: Command) {
         self.shards[node.0].handle_input(Input::Command(command), self.now);
         self.collect(node);

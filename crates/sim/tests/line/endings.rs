@@ -33,6 +33,22 @@ fn abandoned() -> Tally {
 }
 
 #[test]
+fn a_caller_who_hears_nothing_of_us_raises_an_alarm_and_stays() {
+    let (world, caller, _) = talking();
+    for (world, caller) in [waiting(), (world, caller)] {
+        for us in [false, false, true] {
+            caller.reports_that_it_hears(us);
+            world.advance(secs(20));
+        }
+        for (what, at) in [("> the caller hears nothing", 0.0), ("> the caller hears again", 40.0)] {
+            assert_eq!(world.when("caller", what).round(), at, "{}", world.log());
+            assert_eq!(world.log_of("caller").matches(what).count(), 1, "{}", world.log());
+        }
+        assert!(caller.is_on_the_phone());
+    }
+}
+
+#[test]
 fn a_caller_gives_up_before_anybody_picks_up() {
     let plan = Plan::shipped_with("after = 0", "after = 3");
     let world = World::new(Setup { plan, ..Setup::default() });

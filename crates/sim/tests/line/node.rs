@@ -138,6 +138,25 @@ fn without_a_port_a_call_is_refused_and_counted_as_lost() {
 }
 
 #[test]
+fn without_a_port_for_the_next_caller_those_before_go_on() {
+    let world = World::staffed_by(&["advocate-en"]);
+    let talking = joined(&world, "talking");
+    world.advocate("advocate-en").answers();
+    let waiting = joined(&world, "waiting");
+    world.ports(0);
+    world.restart_log();
+    let late = world.caller_named("late");
+    late.dials(TOLL_FREE);
+    world.advance(secs(1));
+    assert!(world.happened("late", "line ends: refused 503"), "{}", world.log());
+    // Nobody else noticed.
+    assert_eq!((world.log_of("talking"), world.log_of("waiting")), (String::new(), String::new()));
+    world.advance(secs(60));
+    assert!(talking.is_on_the_phone() && waiting.is_on_the_phone());
+    assert_eq!(talking.hears().as_deref(), Some("advocate-en"), "{}", world.log());
+}
+
+#[test]
 fn without_a_port_for_the_advocate_the_caller_keeps_waiting() {
     let world = World::staffed_by(&["advocate-en"]);
     world.ports(1);
