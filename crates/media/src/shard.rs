@@ -105,11 +105,12 @@ impl Shard {
         self.wheel.at().map(|at| Wakeup { at, why: "frame" })
     }
 
-    /// Whether a leg's packets go to another leg. The others' may be read a few milliseconds late: nobody hears them.
+    /// The leg that hears this one's packets. Those of others may be read a few milliseconds late: nobody hears them.
     #[must_use]
-    pub fn is_bridged(&self, leg: LegId) -> bool {
-        let leg = self.places.get(&leg).and_then(|place| self.legs[*place].as_ref());
-        leg.is_some_and(|leg| leg.peer.is_some())
+    pub fn peer(&self, leg: LegId) -> Option<LegId> {
+        let at = |place: usize| self.legs.get(place)?.as_ref();
+        let peer = at(*self.places.get(&leg)?)?.peer?;
+        at(peer).map(|peer| peer.id)
     }
 
     /// What a browser has to know to be let in to this leg; `None` if it was not opened for one.

@@ -215,6 +215,12 @@ impl Sockets {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_bridged(&self, leg: LegId) -> bool {
+        let pair = self.by_leg.get(&leg).and_then(|place| self.pairs[*place].as_ref());
+        pair.is_some_and(|pair| pair.bridged)
+    }
+
     /// Asks for the sockets that have something and are not told at once; each is then for `on_ready`.
     pub(super) fn look(&mut self, found: &mut Events) -> io::Result<()> {
         self.patient.poll(found, Some(Duration::ZERO))

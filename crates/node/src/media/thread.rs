@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use havre_media::{Command, Face, Input, Output, Shard, limits};
+use havre_media::{Command, Event, Face, Input, Output, Shard, limits};
 use havre_model::{LegId, Mono, Now};
 use mio::{Events, Poll, Token};
 
@@ -168,17 +168,7 @@ impl Thread {
         for _ in 0..COMMANDS_AT_ONCE {
             let Ok(command) = self.commands.try_recv() else { return };
             self.shared.queued.fetch_sub(1, Ordering::AcqRel);
-            match command {
-                Command::Open { leg, face } => self.plane.open(leg, face, now),
-                Command::Close { leg } => self.plane.close(leg, now),
-                Command::Bridge { a, b } | Command::Unbridge { a, b } => {
-                    self.plane.take(Input::Command(command), now);
-                    for leg in [a, b] {
-                        self.plane.sockets.bridged(leg, self.plane.shard.is_bridged(leg));
-                    }
-                }
-                command => self.plane.take(Input::Command(command), now),
-            }
+            self.plane.obey(command, now);
         }
     }
 }
@@ -195,6 +185,16 @@ impl Plane {
         let buffer = vec![0; limits::MAX_PACKET + 1].into();
         let found = Events::with_capacity(EVENTS_AT_ONCE);
         Self { shard, sockets, outbox, handshakes, counters, buffer, found }
+    }
+
+    fn obey(&mut self, command: Command, now: Now) {
+        match command {
+            Command::Open { leg, face } => self.open(leg, face, now),
+            Command::Close { leg } => self.close(leg, now),
+            Command::Bridge { a, b } | Command::Unbridge { a, b } => self.rewire(command, [a, b], now),
+            Command::Join { leg, .. } | Command::Leave { leg, .. } => self.rewire(command, [leg], now),
+            command => self.take(Input::Command(command), now),
+        }
     }
 
     fn open(&mut self, leg: LegId, face: Face, now: Now) {
@@ -223,10 +223,24 @@ impl Plane {
     }
 
     fn close(&mut self, leg: LegId, now: Now) {
+        let peer = self.shard.peer(leg);
         // What the shard has to say at the end (an RTCP BYE) still needs the sockets.
         self.take(Input::Command(Command::Close { leg }), now);
         self.sockets.close(leg, now.mono);
+        peer.into_iter().for_each(|peer| self.pace(peer));
         self.show_legs();
+    }
+
+    /// Obeys what may part `legs` from their peers. (Who is joined is told by the shard's event.)
+    fn rewire<const N: usize>(&mut self, command: Command, legs: [LegId; N], now: Now) {
+        let peers = legs.map(|leg| self.shard.peer(leg));
+        self.take(Input::Command(command), now);
+        legs.into_iter().chain(peers.into_iter().flatten()).for_each(|leg| self.pace(leg));
+    }
+
+    /// A leg that somebody hears is read at once from now on, and any other with the rest.
+    fn pace(&mut self, leg: LegId) {
+        self.sockets.bridged(leg, self.shard.peer(leg).is_some());
     }
 
     fn show_legs(&self) {
@@ -294,7 +308,12 @@ impl Plane {
             match output {
                 Output::Transmit { leg, channel, to, bytes } => self.sockets.send(leg, channel, to, bytes),
                 Output::Answer { leg, to, bytes } => self.sockets.answer(leg, to, bytes),
-                Output::Event(event) => self.outbox.send(ShardEvent::Media(event)),
+                Output::Event(event) => {
+                    if let Event::Bridged { a, b } = event {
+                        [a, b].into_iter().for_each(|leg| self.sockets.bridged(leg, true));
+                    }
+                    self.outbox.send(ShardEvent::Media(event));
+                }
                 Output::Handshake { leg, step } => self.handshakes.send(leg, step),
             }
         }
@@ -315,7 +334,56 @@ pub(super) fn guarded<T>(counters: &Counters, act: impl FnOnce() -> T) -> Option
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc::sync_channel;
+
+    use havre_media::{Config, Voice};
+    use havre_model::ConferenceId;
+
+    use super::super::ports::Ports;
+    use super::super::sockets::SocketsConfig;
     use super::*;
+
+    fn plane(poll: &Poll) -> Plane {
+        let counters = Arc::<Counters>::default();
+        let listen = Ipv4Addr::new(127, 77, 1, 1).into();
+        let ports = Ports::new(&(20_000..=20_099), None, 0);
+        let urgent = poll.registry().try_clone().unwrap();
+        let config = SocketsConfig { listen, ports, browsers: None };
+        let sockets = Sockets::new(config, urgent, Arc::clone(&counters)).unwrap();
+        let outbox = Outbox::new(tokio::sync::mpsc::channel(100).0, Arc::clone(&counters));
+        let handshakes = Orders::new(0, sync_channel(1).0, Arc::clone(&counters));
+        let shard = Shard::new(Arc::new(Config::default()), [0; 32], Now::default());
+        Plane::new(shard, sockets, outbox, handshakes, counters)
+    }
+
+    #[test]
+    fn legs_are_read_at_once_as_long_as_somebody_hears_them() {
+        let poll = Poll::new().unwrap();
+        let mut plane = plane(&poll);
+        let now = Now::default();
+        let legs @ [a, b, c, d] = [1, 2, 3, 4].map(LegId);
+        legs.into_iter().for_each(|leg| plane.open(leg, Face::Plain, now));
+        let at_once = |plane: &Plane| legs.map(|leg| plane.sockets.is_bridged(leg));
+        assert_eq!(at_once(&plane), [false; 4]);
+        plane.obey(Command::Bridge { a, b }, now);
+        plane.obey(Command::Bridge { a: c, b: d }, now);
+        assert_eq!(at_once(&plane), [true; 4]);
+        // One pair is torn up, and the other's leg goes.
+        plane.obey(Command::Bridge { a: b, b: c }, now);
+        assert_eq!(at_once(&plane), [false, true, true, false]);
+        plane.obey(Command::Close { leg: b }, now);
+        assert_eq!(at_once(&plane), [false; 4]);
+        // A conference of two is a bridge, whoever is left of three.
+        let conference = ConferenceId(1);
+        for leg in [a, c, d] {
+            plane.obey(Command::Join { conference, leg, voice: Voice::ToAll, tones: false }, now);
+        }
+        plane.obey(Command::Leave { conference, leg: a }, now);
+        assert_eq!(at_once(&plane), [false, false, true, true]);
+        plane.obey(Command::Leave { conference, leg: c }, now);
+        assert_eq!(at_once(&plane), [false; 4]);
+    }
 
     #[test]
     fn a_panic_is_counted_and_over() {
