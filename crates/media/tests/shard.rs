@@ -245,24 +245,72 @@ fn what_is_forged_in_a_phones_name_is_not_heard_while_it_speaks() {
     world.listen(desk);
     world.tone(phone, 1_004.0, -10.0);
     world.run(1_000);
-    let (from, digits) = (world.address(phone), world.digits(a));
+    let from = world.address(phone);
     let relayed = world.shards[GATEWAY.0].counters().relayed;
-    // Audio and keys of a stream of its own, in order, two packets for each of the phone's.
+    // Audio of a stream of its own, in order, two packets for each of the phone's.
     for i in 0..100_u16 {
-        for (n, payload_type, content) in [(0, 0, &[0x80; 160][..]), (1, 101, &[5, 10, 1, 0])] {
+        for n in 0..2 {
             let (sequence, timestamp) = (2 * i + n, u32::from(i) * 160);
             let header =
-                rtp::Packet { marker: true, payload_type, sequence, timestamp, ssrc: 5, payload: &[] };
-            world.inject(from, a, &[&header.header()[..], content].concat());
+                rtp::Packet { marker: true, payload_type: 0, sequence, timestamp, ssrc: 5, payload: &[] };
+            world.inject(from, a, &[&header.header()[..], &[0x80; 160]].concat());
         }
         world.run(20);
     }
-    assert_eq!(world.digits(a), digits);
     world.assert_heard(desk, 1_004.0, -10.0);
     let counters = world.shards[GATEWAY.0].counters();
     assert_eq!(counters.dropped_unfit, 200);
     // The phone's own 100 packets go on, and the desk's.
     assert!((198..=202).contains(&(counters.relayed - relayed)), "{}", counters.relayed - relayed);
+}
+
+#[test]
+fn keys_under_another_ssrc_than_the_audio_are_heard_once() {
+    // The audio goes on while keys are pressed, or pauses.
+    for pauses in [false, true] {
+        let (mut world, phone, leg) = call(Pcmu);
+        world.command(PHONE, Command::Close { leg: phone.1 });
+        let from = world.address(phone);
+        let mut audio = 0_u16;
+        let mut speak = |world: &mut World| {
+            audio += 1;
+            let timestamp = u32::from(audio) * 160;
+            let header = rtp::Packet {
+                marker: false,
+                payload_type: 0,
+                sequence: audio,
+                timestamp,
+                ssrc: 1,
+                payload: &[],
+            };
+            world.inject(from, leg, &[&header.header()[..], &[0xff; 160]].concat());
+        };
+        let mut keys = 0_u16;
+        for (press, digits) in [(0, "5"), (1, "56"), (2, "567")] {
+            for _ in 0..10 {
+                speak(&mut world);
+                world.run(20);
+            }
+            for update in 0..8_u8 {
+                if !pauses {
+                    speak(&mut world);
+                }
+                keys += 1;
+                let content = [5 + press, if update > 5 { 0x8a } else { 10 }, update, 160];
+                let header = rtp::Packet {
+                    marker: update == 0,
+                    payload_type: 101,
+                    sequence: keys,
+                    timestamp: 70_000 + u32::from(press) * 8_000,
+                    ssrc: 2,
+                    payload: &[],
+                };
+                world.inject(from, leg, &[&header.header()[..], &content].concat());
+                world.run(20);
+            }
+            assert_eq!(world.digits(leg), digits, "pauses: {pauses}");
+        }
+    }
 }
 
 #[test]

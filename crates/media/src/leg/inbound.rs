@@ -62,9 +62,10 @@ impl Leg {
             Kind::Audio(codec) => Some(codec.ticks_per_ms()),
             Kind::Press(..) | Kind::Pause => None,
         };
+        let before = wire.reception.known().map(|known| known.ssrc);
         match wire.reception.on_packet(&packet, clock, now) {
             Arrival::First => {
-                wire.presses = telephone_event::Receiver::default();
+                wire.change_stream(before, packet.ssrc);
                 if let Some(ear) = &mut wire.ear {
                     ear.restart();
                 }
@@ -76,6 +77,10 @@ impl Leg {
             }
             Arrival::Unfit => {
                 counters.dropped_unfit += 1;
+                if let Some(digit) = wire.press_beside(&packet, kind) {
+                    counters.digits += 1;
+                    outbox.event(Event::Digit { leg: self.id, digit });
+                }
                 return None;
             }
         }
@@ -144,6 +149,32 @@ impl Leg {
 }
 
 impl Wire {
+    /// The keys of another stream are listened to; those of the one before still, where it has them beside this one.
+    fn change_stream(&mut self, before: Option<u32>, ssrc: u32) {
+        let known = self.presses_beside.take().filter(|(beside, _)| *beside == ssrc && before != Some(ssrc));
+        let presses =
+            std::mem::replace(&mut self.presses, known.map(|(_, presses)| presses).unwrap_or_default());
+        self.presses_beside = before.filter(|before| *before != ssrc).map(|before| (before, presses));
+    }
+
+    /// A key that comes under another SSRC than the audio, as some gateways send them; like any other stream it has to show
+    /// two packets.
+    fn press_beside(&mut self, packet: &Packet<'_>, kind: Kind) -> Option<Digit> {
+        let Kind::Press(payload, clock) = kind else { return None };
+        if self.reception.known().is_none_or(|known| known.ssrc == packet.ssrc) {
+            return None;
+        }
+        match &mut self.presses_beside {
+            Some((ssrc, presses)) if *ssrc == packet.ssrc => {
+                presses.on_packet(packet.timestamp, (packet.marker, true), payload, clock)
+            }
+            beside => {
+                *beside = Some((packet.ssrc, telephone_event::Receiver::default()));
+                None
+            }
+        }
+    }
+
     fn kind(&self, packet: &Packet<'_>) -> Option<Kind> {
         let payload_type = packet.payload_type;
         let event = self.agreed.receive_events.iter().find(|event| event.payload_type == payload_type);

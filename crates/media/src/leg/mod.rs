@@ -63,6 +63,8 @@ pub(crate) struct Wire {
     /// The timestamp of the last key that was pressed while there was no peer.
     private_press: Option<u32>,
     presses: telephone_event::Receiver,
+    /// The keys of one other stream from the same address, and its SSRC.
+    presses_beside: Option<(u32, telephone_event::Receiver)>,
     tty: tty::Listener,
     /// The tones of a key that is pressed towards a far side without telephone-events.
     key_tones: Option<Box<KeyTones>>,
@@ -198,6 +200,7 @@ impl Wire {
             reception: Reception::default(),
             private_press: None,
             presses: telephone_event::Receiver::default(),
+            presses_beside: None,
             tty: tty::Listener::default(),
             key_tones: None,
             outgoing,
