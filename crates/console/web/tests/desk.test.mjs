@@ -34,6 +34,22 @@ test("states change by button and by key", desk(async (page, mock) => {
   await page.waitForSelector("text=/You are called again in \\d+.s/");
 }));
 
+test("an answer that comes after newer news changes nothing", desk(async (page, mock) => {
+  await page.waitForSelector(".state.ready");
+  await page.route("**/api/v1/desk/state", async (route) => {
+    const answer = await route.fetch();
+    await page.waitForSelector(".state.not_ready");
+    mock.setDesk({ state: { name: "wrap_up", reason: null, since: Date.now(), until: Date.now() + 40_000 } });
+    await page.waitForSelector("text=You are called again");
+    await route.fulfill({ response: answer });
+  });
+  const answered = page.waitForResponse("**/api/v1/desk/state");
+  await page.keyboard.press("b");
+  await (await answered).finished();
+  await page.waitForSelector("button.go:enabled");
+  assert.equal(await page.locator(".state.wrap_up").count(), 1);
+}));
+
 test("an offer is answered by key, talked in, and ended in two steps", desk(async (page, mock) => {
   await talk(page, mock);
   await until(() => page.evaluate(() => window.fakeLine.peer.connectionState === "connected"), "media connected");

@@ -13,6 +13,8 @@ import { unlock } from "./ring";
 import { missing, type Missing } from "./reach";
 import { tab } from "./tab.svelte";
 
+/** News by so many milliseconds older than what is shown were overtaken on the way. */
+const OVERTAKEN = 5_000;
 /** Keys of a talk that are shown; they are kept nowhere else. */
 const KEYS = 200;
 
@@ -101,6 +103,9 @@ class DeskState {
   }
 
   #show(desk: Desk) {
+    // The answer to a command may come after news of what followed it. (A clock that was put back is no news of old.)
+    const older = (this.now?.at ?? 0) - desk.at;
+    if (older > 0 && older < OVERTAKEN) return;
     time.sync(desk.at);
     const before = this.now?.talk?.call;
     if (before !== desk.talk?.call) this.keys = [];
