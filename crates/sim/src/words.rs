@@ -54,5 +54,6 @@ pub(crate) const fn ended(by: EndedBy) -> &'static str {
         EndedBy::Timeout => "timed out",
         EndedBy::Unknown481 => "unknown",
         EndedBy::Us => "by own choice",
+        EndedBy::Transfer => "since it may not be handed on",
     }
 }

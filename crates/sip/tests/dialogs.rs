@@ -3,7 +3,7 @@
 mod net;
 
 use havre_model::{Cause, LegId};
-use havre_sip::{Command, Event, Transport};
+use havre_sip::{Command, EndedBy, Event, Transport};
 use net::raw::*;
 use net::*;
 
@@ -263,6 +263,21 @@ fn an_unknown_method_in_a_call_is_405() {
     let mut call = Call::begin("");
     assert_eq!(status(&call.asks("REFER", "Contact: <sip:a@b>\nRefer-To: <sip:x@y>\n", "")), 405);
     assert_eq!(status(&call.asks("PRACK", "RAck: 1 1 INVITE\n", "")), 481, "of nothing");
+}
+
+#[test]
+fn a_phone_that_hangs_up_by_itself_when_it_may_not_transfer_is_known_by_it() {
+    for (pause, by) in [(ms(20), EndedBy::Transfer), (secs(3), EndedBy::Remote)] {
+        let mut call = Call::begin("");
+        call.asks("REFER", "Contact: <sip:a@b>\nRefer-To: <sip:x@y>\n", "");
+        call.net.run(pause);
+        assert_eq!(status(&call.asks("BYE", "", "")), 200);
+        let events = call.events();
+        assert!(
+            matches!(events[..], [.., Event::Ended { by: told, .. }] if told == by),
+            "{by:?}: {events:?}"
+        );
+    }
 }
 
 // ---- session timers ----

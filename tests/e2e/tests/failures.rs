@@ -55,6 +55,25 @@ fn a_frozen_phone_is_found_out_by_a_probe_and_the_caller_hears_sound_from_three_
 }
 
 #[test]
+fn a_phone_that_hangs_up_because_it_may_not_transfer_costs_no_caller() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let (mut first, _audio) = Sipp::phone(&line, "advocate-en", "advocate_refers");
+    let (mut call, media) = carrier_call(&line);
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    let second = line.advocate("advocate-bi", 900.0);
+    first.cue();
+    first.finish(SOON);
+    let (_, back) = events.wait("rejoined", 1, SOON);
+    assert_eq!((back["language"].as_str(), back["risk"].as_str()), (Some("en"), Some("elevated")), "{back}");
+    assert_eq!(events.answered_by(2, SOON * 4), "advocate-bi");
+    media.hears_tone(900.0, SOON);
+    second.hears_tone(440.0, SOON);
+    call.cue();
+    call.finish(SOON);
+}
+
+#[test]
 fn a_log_that_nobody_reads_keeps_no_caller_waiting() {
     let (line, _unread) = Line::demo().with("log.level", "debug").start_unread();
     let events = line.events();

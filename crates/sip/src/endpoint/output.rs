@@ -254,6 +254,9 @@ pub struct Caller {
 pub enum EndedBy {
     /// The far side, by BYE.
     Remote,
+    /// The far side, by BYE at once after it had wanted to hand the call to somebody else (REFER), which is refused: some
+    /// phones hang up then by themselves.
+    Transfer,
     /// The far side, by CANCEL.
     Cancelled,
     /// The far side would not take our call.

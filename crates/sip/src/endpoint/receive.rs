@@ -176,6 +176,9 @@ impl Endpoint {
         };
         self.trust(inbound.path);
         if !is_allowed(inbound.request.method) {
+            if inbound.request.method == Method::Refer {
+                self.with_leg(id, |leg, stack| leg.on_refused_transfer(stack.mono()));
+            }
             return self.refuse_method(&inbound);
         }
         // A caller's BYE is a BYE, whatever else stands in it.

@@ -45,6 +45,8 @@ pub(crate) struct Established {
     pub(super) hang_up: Option<Cause>,
     /// A provisional answer of ours that had no PRACK before the 2xx (RFC 3262 §3).
     pub(super) late_prack: Option<RAck>,
+    /// When the far side wanted to hand the call to somebody else, which was refused.
+    pub(super) wanted_away: Option<Mono>,
     /// Of a leg that was dialled with an account.
     pub(super) credentials: Option<Box<Credentials>>,
 }
@@ -103,6 +105,7 @@ impl Established {
             hang_up: None,
             late_prack: None,
             credentials: None,
+            wanted_away: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Ending a leg: RFC 3261 §15.
 
+use std::time::Duration;
+
 use havre_model::{Cause, LegId};
 
 use super::credentials::Credentials;
@@ -9,6 +11,9 @@ use crate::Method;
 use crate::dialog::Dialog;
 use crate::endpoint::EndedBy;
 use crate::stack::{ClientId, Inbound, Outcome, Purpose, Stack, User, add_reason};
+
+/// A phone that hangs up within this time after its REFER was refused did so by itself: nobody is as quick.
+const BY_ITSELF: Duration = Duration::from_secs(1);
 
 /// Our BYE is out.
 pub(crate) struct Ending {
@@ -47,6 +52,9 @@ impl Established {
         self.close(stack, None);
         match self.hang_up {
             Some(cause) => over(stack, self.id, EndedBy::Us, None, cause),
+            None if self.wanted_away.is_some_and(|at| stack.mono().since(at) < BY_ITSELF) => {
+                over(stack, self.id, EndedBy::Transfer, None, self.party.lost())
+            }
             None => over(stack, self.id, EndedBy::Remote, None, self.party.hung_up()),
         }
     }

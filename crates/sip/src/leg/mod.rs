@@ -30,7 +30,7 @@ pub(crate) use table::{Legs, tag_text};
 pub(crate) use unwanted::refuse_answer;
 
 use bytes::Bytes;
-use havre_model::{Cause, Digit, FlowId, LegId};
+use havre_model::{Cause, Digit, FlowId, LegId, Mono};
 
 use crate::Method;
 use crate::endpoint::{EndedBy, Event, Path};
@@ -153,6 +153,13 @@ impl Leg {
                 other
             }
         });
+    }
+
+    /// A REFER was refused.
+    pub(crate) fn on_refused_transfer(&mut self, now: Mono) {
+        if let State::Established(established) = &mut self.state {
+            established.wanted_away = Some(now);
+        }
     }
 
     /// CANCEL of the INVITE that made the leg or, answered elsewhere, of a re-INVITE.
