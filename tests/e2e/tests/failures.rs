@@ -62,7 +62,6 @@ fn a_phone_that_hangs_up_because_it_may_not_transfer_costs_no_caller() {
     let (mut call, media) = carrier_call(&line);
     assert_eq!(events.answered_by(1, SOON), "advocate-en");
     let second = line.advocate("advocate-bi", 900.0);
-    first.cue();
     first.finish(SOON);
     let (_, back) = events.wait("rejoined", 1, SOON);
     assert_eq!((back["language"].as_str(), back["risk"].as_str()), (Some("en"), Some("elevated")), "{back}");
