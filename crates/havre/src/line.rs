@@ -13,6 +13,7 @@ use havre_dialplan::Dialplan;
 use havre_model::{AgentCommand, AgentId, AgentState, Attempt, CallId, Ladder};
 use havre_node::Handle;
 use havre_queue as queue;
+use havre_store::Records;
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -32,6 +33,7 @@ pub(crate) struct Running {
     pub(crate) changing: tokio::sync::Mutex<()>,
     force: Mutex<InForce>,
     certificates: Arc<Certificates>,
+    pub(crate) records: Records,
 }
 
 /// What was read last and was good.
@@ -49,6 +51,7 @@ impl Running {
         loaded: &Loaded,
         roster: Roster,
         certificates: Arc<Certificates>,
+        records: Records,
     ) -> Self {
         let (config, plan) = (Arc::new(loaded.config.clone()), Arc::clone(&loaded.plan));
         Self {
@@ -60,6 +63,7 @@ impl Running {
             changing: tokio::sync::Mutex::default(),
             force: Mutex::new(InForce { config, plan }),
             certificates,
+            records,
         }
     }
 

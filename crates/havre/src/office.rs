@@ -25,6 +25,8 @@ const MAX_BACKUPS: usize = 50;
 impl Office for Running {
     fn history(&self, agent: AgentId, limit: u32) -> Answer<'_, Result<Vec<TalkOver>, OfficeError>> {
         Box::pin(async move {
+            // A talk that has just ended is among them.
+            self.records.written().await;
             let path = self.in_force().records.clone();
             let calls = havre_store::calls_of(&path, &agent, limit).await;
             let calls = calls.map_err(|error| OfficeError::Unavailable(error.to_string()))?;

@@ -103,7 +103,9 @@ async fn serve(loaded: Loaded, path: Option<PathBuf>, lost: Lost) -> anyhow::Res
     let tls_parts = TlsParts { server: tls.sip(), client: tls.client(), counters: tls_counters };
     let (handle, control_ended) = start_control(&loaded, sockets, tls_parts, clock, store, acks, watcher)?;
     let roster = office::read_roster(&loaded.config)?;
-    let running = Arc::new(Running::new(handle.clone(), published, path, &loaded, roster, certificates));
+    let running =
+        Running::new(handle.clone(), published, path, &loaded, roster, certificates, records.clone());
+    let running = Arc::new(running);
     let console = open_console(&loaded.config, Arc::clone(&running), events, &tls, clock).await?;
     let http = console.local_addr();
     let setup = console.setup_path();

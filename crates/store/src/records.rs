@@ -24,6 +24,8 @@ const BATCH: usize = 512;
 /// What comes within this time is written together, at a fraction of what it costs one by one. A process that is killed
 /// takes with it what it had not written yet.
 const GATHER: Duration = Duration::from_millis(100);
+/// Longest wait of a reader for what is being written.
+const HEALTHY: Duration = Duration::from_millis(500);
 /// Time between attempts when the disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a running node says that it still runs, so that a crash can be told from a long call.
@@ -82,6 +84,8 @@ impl RecordsCounters {
 
 enum Job {
     Event(CallEvent),
+    /// Whoever waits for what came before to be written.
+    Written(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
@@ -144,6 +148,18 @@ impl Records {
         }
     }
 
+    /// Waits until what was given to [`Records::write`] before can be read, for as long as a healthy disk takes.
+    pub async fn written(&self) {
+        let (done, told) = oneshot::channel();
+        let written = async {
+            if self.jobs.send(Job::Written(done)).await.is_ok() {
+                let _ = told.await;
+            }
+        };
+        // Who reads a record that cannot be written gets what there is.
+        let _ = tokio::time::timeout(HEALTHY, written).await;
+    }
+
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> &RecordsCounters {
@@ -194,15 +210,19 @@ impl Writer {
                             jobs.push(job);
                         }
                     }
-                    let mut events = Vec::new();
+                    let (mut events, mut waiting) = (Vec::new(), Vec::new());
                     let mut close = None;
                     for job in jobs.drain(..) {
                         match job {
                             Job::Event(event) => events.push(event),
+                            Job::Written(done) => waiting.push(done),
                             Job::Close(done) => close = Some(done),
                         }
                     }
                     self.keep(&events).await;
+                    for done in waiting {
+                        let _ = done.send(());
+                    }
                     if let Some(done) = close {
                         self.finish().await;
                         let _ = done.send(());
@@ -334,6 +354,21 @@ mod tests {
         let mut other = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
         let pages: (i64,) = sqlx::query_as("PRAGMA page_count").fetch_one(&mut other).await.unwrap();
         assert!(pages.0 <= 50);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.sqlite");
+        let records = Records::open(&path).await.unwrap();
+        for call in 1..=20 {
+            records.write(event(call));
+            records.written().await;
+            let mut reader = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+            let count: (i64,) =
+                sqlx::query_as("SELECT count(*) FROM events").fetch_one(&mut reader).await.unwrap();
+            assert_eq!(count.0, i64::try_from(call).unwrap());
+        }
     }
 
     #[tokio::test]
