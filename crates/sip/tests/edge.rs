@@ -279,6 +279,7 @@ fn wrong_requests_are_answered_as_the_rfc_says() {
         (invite(to, CARRIER, "Content-Encoding: gzip\n"), 415, "Accept-Encoding: identity"),
         (invite(to, CARRIER, "Supported: timer\nSession-Expires: 30\n"), 422, "Min-SE: 90"),
         (invite(to, CARRIER, "").replace("Contact:", "X-Contact:"), 400, ""),
+        (invite(to, CARRIER, "CSeq: 2147483648 INVITE\n"), 400, ""),
         (
             request("MESSAGE", to, CARRIER, &common("MESSAGE", "sip:a@b", to, 1), ""),
             405,

@@ -294,6 +294,15 @@ fn theirs_are_acknowledged_in_order_and_their_answer_holds() {
     assert_eq!(header(&bye, "CSeq"), "4 BYE");
 }
 
+/// RFC 3262 §7.1: numbers begin at 1. What has none is an answer like any other, and rings.
+#[test]
+fn a_reliable_answer_with_the_number_0_has_no_number() {
+    let (mut net, havre, invite) = dialled(true);
+    let heard = says(&mut net, &invite, 180, "t", "Require: 100rel\nRSeq: 0\n", "");
+    assert!(heard.is_empty(), "{heard:#?}");
+    assert!(matches!(net.events(havre)[..], [Event::Ringing { .. }]));
+}
+
 #[test]
 fn each_fork_is_acknowledged_and_the_loser_is_ended_by_a_later_number() {
     let (mut net, _, invite) = dialled(true);

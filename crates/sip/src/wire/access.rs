@@ -150,10 +150,10 @@ impl Headers {
         Ok(parsed.map(|(seconds, _)| seconds))
     }
 
-    /// `RSeq` (RFC 3262 §7.1).
+    /// `RSeq` (RFC 3262 §7.1: 0 is none).
     #[must_use]
     pub fn rseq(&self) -> Option<u32> {
-        scan::digits(self.first(&Name::RSeq)?)
+        scan::digits(self.first(&Name::RSeq)?).filter(|number| *number > 0)
     }
 
     /// `RAck` (RFC 3262 §7.2).

@@ -9,7 +9,7 @@ use crate::Method;
 /// `CSeq: 4711 INVITE` (RFC 3261 §20.16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CSeq {
-    /// §8.1.1.5 has senders stay below 2^31; readers take any 32 bits.
+    /// Below 2^31 (§8.1.1.5).
     pub seq: u32,
     /// The method of the request.
     pub method: Method,
@@ -18,17 +18,20 @@ pub struct CSeq {
 /// `RAck: 776656 1 INVITE` (RFC 3262 §7.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RAck {
-    /// The `RSeq` that is acknowledged.
+    /// The `RSeq` that is acknowledged; never 0.
     pub rseq: u32,
     /// The `CSeq` of the response that is acknowledged.
     pub cseq: CSeq,
 }
 
+/// The largest sequence number (RFC 3261 §8.1.1.5).
+const MAX_SEQ: u32 = 0x7fff_ffff;
+
 impl CSeq {
     /// Reads the header's value.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let (seq, method) = text.split_once([' ', '\t']).ok_or(Malformed("CSeq"))?;
-        let seq = scan::digits(seq).ok_or(Malformed("CSeq"))?;
+        let seq = scan::digits(seq).filter(|seq| *seq <= MAX_SEQ).ok_or(Malformed("CSeq"))?;
         let method = method_from_token(scan::trim(method)).ok_or(Malformed("CSeq method"))?;
         Ok(Self { seq, method })
     }
@@ -38,7 +41,7 @@ impl RAck {
     /// Reads the header's value.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let (rseq, cseq) = text.split_once([' ', '\t']).ok_or(Malformed("RAck"))?;
-        let rseq = scan::digits(rseq).ok_or(Malformed("RAck"))?;
+        let rseq = scan::digits(rseq).filter(|number| *number > 0).ok_or(Malformed("RAck"))?;
         Ok(Self { rseq, cseq: CSeq::parse(scan::trim(cseq))? })
     }
 }
@@ -113,11 +116,24 @@ mod tests {
     #[test]
     fn reads_what_the_rfc_allows_and_nothing_else() {
         assert_eq!(CSeq::parse("0009   INVITE").unwrap(), CSeq { seq: 9, method: Method::Invite });
-        assert_eq!(CSeq::parse("4294967295 ACK").unwrap().to_string(), "4294967295 ACK");
-        for bad in ["", "1", "INVITE 1", "4294967296 ACK", "-1 ACK", "1 invite", "1 FOO", "1 ACK x"] {
+        assert_eq!(CSeq::parse("2147483647 ACK").unwrap().to_string(), "2147483647 ACK");
+        for bad in [
+            "",
+            "1",
+            "INVITE 1",
+            "2147483648 ACK",
+            "4294967296 ACK",
+            "-1 ACK",
+            "1 invite",
+            "1 FOO",
+            "1 ACK x",
+        ] {
             assert!(CSeq::parse(bad).is_err(), "{bad}");
         }
         let rack = RAck::parse("776656 1 INVITE").unwrap();
         assert_eq!(rack, RAck { rseq: 776_656, cseq: CSeq { seq: 1, method: Method::Invite } });
+        for bad in ["0 1 INVITE", "1 2147483648 INVITE", "4294967296 1 INVITE", "1 INVITE"] {
+            assert!(RAck::parse(bad).is_err(), "{bad}");
+        }
     }
 }
