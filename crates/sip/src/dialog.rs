@@ -78,8 +78,25 @@ impl Dialog {
 
     /// Of a 2xx to our INVITE (§12.1.2). A peer that sends no `Contact` is spoken to as it was called.
     pub(crate) fn answered(invite: &Request, response: &Response, path: Path, phone: bool) -> Option<Self> {
+        Self::along(invite, response, response.headers.record_routes().ok()?, path, phone)
+    }
+
+    /// The same of one that is only to be ended: what cannot be read of its way is left out. A way with a gap leads there
+    /// more often than none.
+    pub(crate) fn presumed(invite: &Request, response: &Response, path: Path) -> Option<Self> {
+        Self::along(invite, response, response.headers.readable_record_routes(), path, false)
+    }
+
+    /// `recorded`: as the response has it.
+    fn along(
+        invite: &Request,
+        response: &Response,
+        recorded: Vec<NameAddr>,
+        path: Path,
+        phone: bool,
+    ) -> Option<Self> {
         let target = target(&response.headers).unwrap_or_else(|| invite.uri.clone());
-        let mut routes = response.headers.record_routes().ok()?;
+        let mut routes = recorded;
         routes.reverse();
         let route = if phone || is_elsewhere(&target, &routes, path.remote) {
             Route::BySource

@@ -462,6 +462,39 @@ fn a_recorded_route_is_reversed_for_our_requests() {
     );
 }
 
+/// RFC 3261 §13.2.2.4: whatever it says, it is acknowledged, and what cannot be a call is ended.
+#[test]
+fn an_answer_whose_way_cannot_be_read_gets_ack_and_bye_and_is_no_answer() {
+    let contact = "Contact: <sip:198.51.100.7:5071>\n";
+    for (recorded, hop) in [
+        ("<sip:198.51.100.2;lr", "198.51.100.7:5071"),
+        ("nonsense, <sip:198.51.100.1;lr>", "198.51.100.1:5060"),
+        ("<sip:198.51.100.1;lr>, <<>>", "198.51.100.1:5060"),
+    ] {
+        let (mut net, havre, invite) = dialled();
+        let ok = response(&invite, 200, "t", &format!("Record-Route: {recorded}\n{contact}"));
+        for _ in 0..2 {
+            net.send(CARRIER, HAVRE, &ok);
+            net.run(ms(30));
+        }
+        let heard = net.received(hop);
+        let seqs: Vec<_> = heard.iter().map(|text| header(text, "CSeq")).collect();
+        assert_eq!(seqs, ["1 ACK", "102 BYE", "1 ACK"], "{recorded}: {heard:#?}");
+        for text in &heard {
+            assert!(text.contains(" sip:198.51.100.7:5071 SIP/2.0"), "{text}");
+            assert!(header(text, "To").ends_with(";tag=t"), "{text}");
+        }
+        let events = net.events(havre);
+        let failed = |event: &Event| {
+            matches!(
+                event,
+                Event::Ended { by: EndedBy::Refused, status: Some(502), cause: Cause::Unreachable, .. }
+            )
+        };
+        assert!(events.len() == 1 && failed(&events[0]), "{recorded}: {events:?}");
+    }
+}
+
 #[test]
 fn a_refusal_is_acknowledged_along_the_invites_way() {
     let (mut net, _, invite) = dialled();

@@ -253,22 +253,24 @@ impl Dialling {
     }
 
     /// The first 2xx makes the dialog; the other forks are called off.
-    fn on_answer(mut self, stack: &mut Stack, client: ClientId, at: usize, response: &Response) -> State {
+    fn on_answer(
+        mut self: Box<Self>,
+        stack: &mut Stack,
+        client: ClientId,
+        at: usize,
+        response: &Response,
+    ) -> State {
+        let phone = self.forks[at].to.phone;
+        let dialog =
+            stack.invite(client).and_then(|(invite, path)| Dialog::answered(invite, response, path, phone));
+        let Some(mut dialog) = dialog else { return self.on_unreadable(stack, client, at, response) };
         self.close_update(stack);
-        let Self { id, party, mut forks, sdp: offer, account, mut trunk, .. } = self;
+        let Self { id, party, mut forks, sdp: offer, account, mut trunk, .. } = *self;
         stop_waiting(stack, &mut trunk);
         let fork = forks.swap_remove(at);
         for loser in &forks {
             stack.abandon(loser.client, Some(Cause::Withdrawn));
         }
-        let dialog = stack
-            .invite(client)
-            .and_then(|(invite, path)| Dialog::answered(invite, response, path, fork.to.phone));
-        let Some(mut dialog) = dialog else {
-            // A 2xx whose route cannot be read: there is nothing to send an ACK to.
-            stack.abandon(client, None);
-            return over(stack, id, EndedBy::Refused, Some(response.status), Cause::Unreachable);
-        };
         let peer_updates = response.headers.allow().has("UPDATE");
         let seq = dialog.local_seq();
         let mut early = EarlyAnswer::None;
@@ -295,6 +297,22 @@ impl Dialling {
         };
         stack.emit(Event::Answered { leg: id, sdp });
         State::Established(Box::new(established))
+    }
+
+    /// A 2xx whose way back cannot be read. No talk could be ended along it, so there is none: it gets ACK and BYE along what
+    /// can be read, and whoever made it so counts as having failed.
+    fn on_unreadable(
+        mut self: Box<Self>,
+        stack: &mut Stack,
+        client: ClientId,
+        at: usize,
+        response: &Response,
+    ) -> State {
+        self.forks.remove(at);
+        stack.abandon(client, None);
+        super::refuse_answer(stack, client, response);
+        // As a gateway that gets an answer which it cannot use (§21.5.3).
+        self.on_failure(stack, Failure { by: EndedBy::Refused, status: 502, why: None })
     }
 
     /// 401 and 407 of our account's realm are answered once (and again if only the nonce was old), 422 once.

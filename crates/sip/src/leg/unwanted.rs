@@ -1,4 +1,4 @@
-//! A 2xx to an INVITE that nobody waits for: CANCEL crossed it, another fork won, or the leg is gone.
+//! A 2xx to an INVITE that nobody waits for: CANCEL crossed it, another fork won, the leg is gone, or its way cannot be read.
 //! It made a dialog all the same, which gets its ACK and is ended at once (RFC 3261 §9.1, §13.2.2.4).
 
 use crate::Method;
@@ -15,7 +15,7 @@ pub(crate) fn refuse_answer(stack: &mut Stack, client: ClientId, response: &Resp
         return;
     }
     let Some((invite, path, first)) = stack.unwanted_answer(client, response) else { return };
-    let Some(mut dialog) = Dialog::answered(&invite, response, path, false) else { return };
+    let Some(mut dialog) = Dialog::presumed(&invite, response, path) else { return };
     let ack = dialog.ack(dialog.local_seq(), &stack.config);
     let hop = dialog.next_hop(stack);
     stack.send_ack(ack, hop);

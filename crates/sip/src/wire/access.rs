@@ -68,6 +68,11 @@ impl Headers {
         self.addresses(&Name::RecordRoute)
     }
 
+    /// The readable values of `Record-Route`.
+    pub(crate) fn readable_record_routes(&self) -> Vec<NameAddr> {
+        self.all(&Name::RecordRoute).filter_map(|value| NameAddr::parse(value).ok()).collect()
+    }
+
     /// `P-Asserted-Identity` (RFC 3325 §9.1): to be believed only from a trusted peer.
     pub fn asserted_identities(&self) -> Result<Vec<NameAddr>, Malformed> {
         self.addresses(&Name::PAssertedIdentity)

@@ -281,9 +281,18 @@ impl Head {
                 let part = trimmed(line, place.start + part.start..place.start + part.end);
                 self.push(name.clone(), line, part, at)
             }),
-            Err(malformed) if name.is_routing() => Err(malformed.into()),
+            Err(malformed) if self.needs(&name) => Err(malformed.into()),
             // Whoever wants it will find it malformed; the rest of the request is none the worse.
             Err(_) => self.push(name, line, place, at),
+        }
+    }
+
+    /// Whether the message cannot be acted upon if this header cannot be read. Of a response only `Via` is such a one: a 2xx
+    /// that was passed over would leave somebody who has answered on the telephone with nobody.
+    fn needs(&self, name: &Name) -> bool {
+        match self.start {
+            Start::Response { .. } => *name == Name::Via,
+            Start::Request { .. } | Start::Unreadable => name.is_routing(),
         }
     }
 
