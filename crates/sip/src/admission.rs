@@ -8,7 +8,8 @@
 //! the hysteresis: only when it is empty and the delay is below [`LOW`] are calls admitted as they come again.
 //!
 //! Nobody is refused for a number. Calls of one that calls again and again wait behind all others, and only while
-//! others wait.
+//! others wait. Calls that are proven to be of a number ([`passport`](crate::passport)) are counted apart from those that
+//! only claim it: whoever forges a caller's number does not lower the caller's own calls.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use havre_model::{LineId, Mono, Pii};
 use sha2::{Digest, Sha256};
 
 use crate::endpoint::{Caller, Origin};
+use crate::passport::Judged;
 use crate::stack::{Inbound, Key};
 use crate::timer::Alarm;
 
@@ -65,6 +67,7 @@ pub(crate) struct Waiting {
     pub(crate) called: String,
     pub(crate) line: Option<LineId>,
     pub(crate) caller: Pii<Caller>,
+    pub(crate) judged: Judged,
     pub(crate) since: Mono,
 }
 
@@ -122,9 +125,9 @@ impl Admission {
         begins
     }
 
-    /// One more call of this number, and where it stands therefore.
-    pub(crate) fn standing(&mut self, caller: &Pii<Caller>, now: Mono) -> Standing {
-        self.floods.note(caller, now)
+    /// One more call of this number, proven or claimed, and where it stands therefore.
+    pub(crate) fn standing(&mut self, caller: &Pii<Caller>, proven: bool, now: Mono) -> Standing {
+        self.floods.note(caller, proven, now)
     }
 
     /// Whether whoever came now would be turned away at once, whoever it is: there is no place, and nobody waits who
@@ -198,7 +201,8 @@ impl Admission {
     }
 }
 
-/// How often each number has called lately. Numbers are kept as hashes under a key that only this process's memory holds.
+/// How often each number has called lately, and been claimed to. Numbers are kept as hashes under a key that only this
+/// process's memory holds.
 struct Floods {
     key: [u8; 32],
     calls: HashMap<u64, u32>,
@@ -206,12 +210,15 @@ struct Floods {
 }
 
 impl Floods {
-    fn note(&mut self, caller: &Pii<Caller>, now: Mono) -> Standing {
+    fn note(&mut self, caller: &Pii<Caller>, proven: bool, now: Mono) -> Standing {
         while self.order.front().is_some_and(|(at, _)| now.since(*at) >= FLOOD_WITHIN) {
             self.forget_oldest();
         }
         let Some(number) = &caller.expose().number else { return Standing::Ordinary };
-        let digest = Sha256::new_with_prefix(self.key).chain_update(number.as_bytes()).finalize();
+        let digest = Sha256::new_with_prefix(self.key)
+            .chain_update(number.as_bytes())
+            .chain_update([u8::from(proven)])
+            .finalize();
         let token = digest.iter().take(8).fold(0, |token, byte| token << 8 | u64::from(*byte));
         let calls = self.calls.entry(token).or_default();
         *calls += 1;
@@ -259,19 +266,30 @@ mod tests {
     #[test]
     fn a_number_that_floods_stands_behind_and_nobody_else_does() {
         let mut floods = Floods { key: [1; 32], calls: HashMap::new(), order: VecDeque::new() };
+        let mut note = |number, proven, millis| floods.note(&caller(number), proven, at(millis));
         for call in 1..FLOOD_AFTER {
-            assert_eq!(floods.note(&caller(Some("+14165550123")), at(u64::from(call))), Standing::Ordinary);
+            assert_eq!(note(Some("+14165550123"), false, u64::from(call)), Standing::Ordinary);
         }
-        assert_eq!(floods.note(&caller(Some("+14165550123")), at(100)), Standing::Flood);
-        assert_eq!(floods.note(&caller(Some("+14165550124")), at(100)), Standing::Ordinary);
+        assert_eq!(note(Some("+14165550123"), false, 100), Standing::Flood);
+        assert_eq!(note(Some("+14165550124"), false, 100), Standing::Ordinary);
         for _ in 0..100 {
-            assert_eq!(floods.note(&caller(None), at(100)), Standing::Ordinary, "whoever withholds it");
+            assert_eq!(note(None, false, 100), Standing::Ordinary, "whoever withholds it");
         }
-        assert_eq!(
-            floods.note(&caller(Some("+14165550123")), at(60_200)),
-            Standing::Ordinary,
-            "a minute later"
-        );
+        assert_eq!(note(Some("+14165550123"), false, 60_200), Standing::Ordinary, "a minute later");
         assert_eq!(floods.calls.len(), 1);
+    }
+
+    #[test]
+    fn what_is_proven_of_a_number_and_what_is_claimed_of_it_are_counted_apart() {
+        let mut floods = Floods { key: [1; 32], calls: HashMap::new(), order: VecDeque::new() };
+        let mut note = |proven| floods.note(&caller(Some("+14165550123")), proven, at(0));
+        for _ in 0..100 {
+            note(false);
+        }
+        for _ in 1..FLOOD_AFTER {
+            assert_eq!(note(true), Standing::Ordinary);
+        }
+        assert_eq!(note(true), Standing::Flood, "who floods under the own number stands behind, too");
+        assert_eq!(note(false), Standing::Flood);
     }
 }

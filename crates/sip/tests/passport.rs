@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use havre_model::Unix;
-use havre_sip::{Attestation, Certificate, Certificates, Command, Config, Event};
+use havre_sip::{Attestation, Certificate, Certificates, Command, Config, Event, Input};
 use net::raw::*;
 use net::*;
 use ring::rand::SystemRandom;
@@ -18,6 +18,11 @@ const TO_LINE: &str = "sip:+18335550100@192.0.2.10";
 const URL: &str = "https://certs.example/2026/carrier.pem";
 /// Now, in the virtual network, when the INVITE arrives.
 const NOW: i64 = 1_000;
+
+/// So long a wait is load.
+const LOADED: u64 = 60;
+/// A caller whose number others forge.
+const FORGED: &str = "+14165550123";
 
 /// A carrier with a key of its own.
 struct Carrier {
@@ -199,4 +204,88 @@ fn many_headers_cost_no_more_than_a_few() {
     let rubbish = "Identity: rubbish\n".repeat(5);
     let late = format!("{rubbish}{}", carrier.identity(&good("A")));
     assert_eq!(judged(Some(carrier.certificate(0, 10_000)), &late), Attestation::Invalid);
+}
+
+/// A line under load, where this carrier's certificate is known.
+fn loaded(carrier: &Carrier) -> Net {
+    let certificates = [(URL.to_owned(), carrier.certificate(0, 10_000))].into_iter().collect();
+    let mut net = Net::new(6);
+    let at = net.add("havre", HAVRE, Config { certificates: Arc::new(certificates), ..gateway() });
+    net.input(at, Input::Load { delay: ms(LOADED) });
+    net
+}
+
+/// The `nth` call, which shows this number.
+fn call(nth: u64, number: &str, more: &str) -> String {
+    let from = format!("From: <sip:{number}@carrier.example>;tag=f{nth}\nCall-ID: call-{nth}\n{more}");
+    invite(TO_LINE, CARRIER, &from)
+}
+
+/// Which calls ring, in the order in which they were let in.
+fn let_in(net: &mut Net) -> Vec<u64> {
+    net.run(ms(100));
+    let rings = net.received(CARRIER).into_iter().filter(|text| text.starts_with("SIP/2.0 100"));
+    rings.map(|text| net::header(&text, "Call-ID").trim_start_matches("call-").parse().unwrap()).collect()
+}
+
+/// Forty calls that show the number, ten of other people, and then one with these headers; how many of the forty it lets
+/// go first, and of the ten.
+fn overtaken(carrier: &Carrier, headers: &str) -> (usize, usize) {
+    let mut net = loaded(carrier);
+    for nth in 0..40 {
+        net.send(CARRIER, HAVRE, &call(nth, FORGED, ""));
+    }
+    for nth in 40..50 {
+        net.send(CARRIER, HAVRE, &call(nth, &format!("+15145550{nth:03}"), ""));
+    }
+    net.send(CARRIER, HAVRE, &call(50, FORGED, headers));
+    let order = let_in(&mut net);
+    assert_eq!(order.len(), 51, "there is room for all: {order:?}");
+    let before: Vec<_> = order.into_iter().take_while(|nth| *nth != 50).collect();
+    (before.iter().filter(|nth| **nth < 40).count(), before.iter().filter(|nth| **nth >= 40).count())
+}
+
+#[test]
+fn whoever_forges_a_number_does_not_lower_the_calls_that_are_proven_to_be_of_it() {
+    let carrier = Carrier::new();
+    let (forged, others) = overtaken(&carrier, &carrier.identity(&good("A")));
+    assert!(forged <= 5 + 16, "the first ones, and whoever was let in before it came: {forged}");
+    assert_eq!(others, 10, "it stands behind whoever came before it, as everybody does");
+}
+
+#[test]
+fn nothing_less_than_proof_of_the_very_number_keeps_a_call_apart() {
+    let (carrier, forger) = (Carrier::new(), Carrier::new());
+    // What says that the carrier does not know; another's signature; a good one that is of the number in From, where the
+    // call is counted by the asserted one.
+    let own = claims("A", NOW, "16045550199", "18335550100");
+    let borrowed = format!("P-Asserted-Identity: <tel:{FORGED}>\n{}", carrier.identity(&own));
+    for (headers, why) in [
+        (String::new(), "none"),
+        (carrier.identity(&good("B")), "partial"),
+        (carrier.identity(&good("C")), "gateway"),
+        (forger.identity(&good("A")), "forged"),
+    ] {
+        assert_eq!(overtaken(&carrier, &headers), (40, 10), "{why}");
+    }
+    let mut net = loaded(&carrier);
+    for nth in 0..40 {
+        net.send(CARRIER, HAVRE, &call(nth, FORGED, ""));
+    }
+    net.send(CARRIER, HAVRE, &call(50, "+16045550199", &borrowed));
+    assert_eq!(let_in(&mut net).last(), Some(&50), "borrowed");
+}
+
+#[test]
+fn a_flood_that_is_proven_lowers_its_own_calls_all_the_same() {
+    let carrier = Carrier::new();
+    let mut net = loaded(&carrier);
+    for nth in 0..40 {
+        net.send(CARRIER, HAVRE, &call(nth, FORGED, &carrier.identity(&good("A"))));
+    }
+    net.send(CARRIER, HAVRE, &call(50, "+16045550199", ""));
+    let order = let_in(&mut net);
+    assert_eq!(order.len(), 41, "nobody is refused: {order:?}");
+    let before = order.iter().position(|nth| *nth == 50).unwrap();
+    assert!(before <= 5 + 16, "{before} of the flood go first");
 }

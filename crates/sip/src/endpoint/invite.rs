@@ -4,13 +4,13 @@ use havre_model::{LegId, Peer, Pii, TrunkId};
 
 use super::receive::unsupported;
 use super::replaces;
-use super::{Endpoint, Event, Origin};
+use super::{Caller, Endpoint, Event, Origin};
 use crate::admission::{EVERY, Waiting};
 use crate::config::{Overload, Trunk};
 use crate::dialog::Dialog;
 use crate::edge::{self, Ruling};
 use crate::leg::{Asked, Leg, Party, Reliable, Ringing, State, asked, sdp_of, tag_text};
-use crate::passport::{self, Attestation};
+use crate::passport::{self, Judged};
 use crate::registrar::challenge;
 use crate::stack::{Inbound, Timer};
 use crate::trunk::Full;
@@ -53,8 +53,9 @@ impl Endpoint {
                     self.strangers.prove(source, self.stack.mono());
                 }
                 let caller = Pii::new(edge::caller(&self.stack.config, &origin, &inbound.request));
+                let judged = self.vouched(&origin, &inbound.request, &called, &caller);
                 let since = self.admission.arrived(self.stack.mono());
-                self.welcome(Waiting { inbound, origin, called, line, caller, since });
+                self.welcome(Waiting { inbound, origin, called, line, caller, judged, since });
             }
         }
     }
@@ -64,7 +65,7 @@ impl Endpoint {
         if matches!(call.origin, Origin::Agent(_)) {
             return self.admit(call, None);
         }
-        let standing = self.admission.standing(&call.caller, self.stack.mono());
+        let standing = self.admission.standing(&call.caller, call.judged.proven, self.stack.mono());
         if !self.admission.is_loaded() {
             return self.admit(call, None);
         }
@@ -178,19 +179,17 @@ impl Endpoint {
     }
 
     /// How far a caller's carrier vouches for their number.
-    fn attestation(&mut self, origin: &Origin, request: &Request, called: &str) -> Attestation {
+    fn vouched(&self, origin: &Origin, request: &Request, called: &str, caller: &Pii<Caller>) -> Judged {
         if !matches!(origin, Origin::Trunk(_)) {
-            return Attestation::Absent;
+            return Judged::default();
         }
-        let (certificates, now) = (&self.stack.config.certificates, self.stack.now.unix);
-        let attestation = passport::judge(certificates, request, called, now);
-        self.stack.counters.count_identity(attestation);
-        attestation
+        let shown = caller.expose().number.as_deref();
+        passport::judge(&self.stack.config.certificates, request, called, shown, self.stack.now.unix)
     }
 
     /// Makes a leg of it; `replaced` is the one whose place it is to take, and whether that one only rings.
     pub(super) fn admit(&mut self, call: Waiting, replaced: Option<(LegId, bool)>) {
-        let Waiting { mut inbound, origin, called, line, caller, .. } = call;
+        let Waiting { mut inbound, origin, called, line, caller, judged, .. } = call;
         let config = self.stack.config.clone();
         let request = &inbound.request;
         let Ok(offer) = sdp_of(&request.headers, &request.body) else {
@@ -220,7 +219,10 @@ impl Endpoint {
         {
             return self.refuse_for_cap(&inbound, trunk, full);
         }
-        let attestation = self.attestation(&origin, request, &called);
+        let attestation = judged.attestation;
+        if matches!(origin, Origin::Trunk(_)) {
+            self.stack.counters.count_identity(attestation);
+        }
         let path = inbound.path;
         let peer = match &origin {
             Origin::Trunk(trunk) => Peer::Trunk(trunk.clone()),

@@ -1,8 +1,10 @@
 //! Numbers that carriers vouch for (STIR/SHAKEN): the `Identity` header (RFC 8224) and the PASSporT in it (RFC 8225,
 //! RFC 8588).
 //!
-//! What comes of it is counted, and is for ordering a flood's calls at most: nobody is refused, queued or shown by it. A
-//! stolen phone may be vouched for, and a frightened caller's may not. Numbers are compared here and forgotten; certificates are those that the operator has put there, and nothing is fetched.
+//! What comes of it is counted, and keeps the calls that are proven to be of a number apart from those that only claim it,
+//! where calls of one number are counted as a flood ([`admission`](crate::admission)): nobody is refused, queued or shown by
+//! it. A stolen phone may be vouched for, and a frightened caller's may not. Numbers are compared here and forgotten;
+//! certificates are those that the operator has put there, and nothing is fetched.
 
 mod header;
 mod token;
@@ -56,6 +58,20 @@ impl Attestation {
             Self::Partial => "partial",
             Self::Full => "full",
         }
+    }
+}
+
+/// What the PASSporTs of one call come to. Ordered: what says more is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Judged {
+    pub(crate) attestation: Attestation,
+    /// Its carrier says that the number under which the call is counted is the caller's own (A, of this very number).
+    pub(crate) proven: bool,
+}
+
+impl From<Attestation> for Judged {
+    fn from(attestation: Attestation) -> Self {
+        Self { attestation, proven: false }
     }
 }
 
@@ -115,17 +131,24 @@ enum Fault {
     Invalid,
 }
 
-/// Judges the best of a call's PASSporTs. `called` is the number as the edge understood it, in E.164.
-pub(crate) fn judge(certificates: &Certificates, request: &Request, called: &str, now: Unix) -> Attestation {
+/// Judges the best of a call's PASSporTs. `called` is the number as the edge understood it, in E.164; `shown` the one under
+/// which the call is counted, if it shows one.
+pub(crate) fn judge(
+    certificates: &Certificates,
+    request: &Request,
+    called: &str,
+    shown: Option<&str>,
+    now: Unix,
+) -> Judged {
     let values = request.headers.all(&Name::Identity).take(MAX_IDENTITIES);
     let judged = values.map(|value| {
         if certificates.is_empty() {
-            return Attestation::Unverifiable;
+            return Attestation::Unverifiable.into();
         }
-        match verify(certificates, value, request, called, now) {
-            Ok(attestation) => attestation,
-            Err(Fault::Unverifiable) => Attestation::Unverifiable,
-            Err(Fault::Invalid) => Attestation::Invalid,
+        match verify(certificates, value, request, called, shown, now) {
+            Ok(judged) => judged,
+            Err(Fault::Unverifiable) => Attestation::Unverifiable.into(),
+            Err(Fault::Invalid) => Attestation::Invalid.into(),
         }
     });
     judged.max().unwrap_or_default()
@@ -137,8 +160,9 @@ fn verify(
     value: &str,
     request: &Request,
     called: &str,
+    shown: Option<&str>,
     now: Unix,
-) -> Result<Attestation, Fault> {
+) -> Result<Judged, Fault> {
     let header = Header::parse(value)?;
     let token = Token::parse(header.token)?;
     if token.x5u != header.info {
@@ -154,7 +178,8 @@ fn verify(
     }
     let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &certificate.key);
     key.verify(token.signed.as_bytes(), &token.signature).map_err(|_| Fault::Invalid)?;
-    Ok(token.attestation)
+    let of_shown = shown.is_some_and(|number| same(&token.orig, number));
+    Ok(Judged { attestation: token.attestation, proven: of_shown && token.attestation == Attestation::Full })
 }
 
 /// Whether it speaks of this call: of the number that is called (which a network may have translated on the way: then `To`
