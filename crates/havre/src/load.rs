@@ -7,10 +7,10 @@ use std::sync::Arc;
 use havre_dialplan::{Catalogue, Diagnostic, Dialplan, Targets};
 use havre_model::{AgentProfile, Role, Spoken};
 use havre_sip as sip;
-use havre_switch::{Library, Outsiders, ReloadPlan, SrtpPolicy};
+use havre_switch::{CodecPolicy, Library, Outsiders, ReloadPlan, SrtpPolicy};
 use havre_tls::Material;
 
-use crate::config::{Config, ConfigError, ConfigErrors, DEMO_NAME, french};
+use crate::config::{Account, Config, ConfigError, ConfigErrors, DEMO_NAME, Trunk, french};
 use crate::{certificates, tls};
 
 /// Everything that the files say.
@@ -100,6 +100,7 @@ impl Loaded {
             agents: profiles(&self.config),
             ring_first: ring_first(&self.config),
             srtp: srtp(&self.config),
+            codecs: codecs(&self.config),
             outsiders: outsiders(&self.config),
             plan: self.plan,
             library: self.library,
@@ -120,16 +121,27 @@ pub(crate) fn ring_first(config: &Config) -> std::collections::HashSet<havre_mod
 
 /// Whose media is to be SRTP.
 pub(crate) fn srtp(config: &Config) -> SrtpPolicy {
-    // A telephone outside is as its trunks are, of which one group agrees.
-    let of = |agent: &crate::config::Account| {
-        let group = agent.telephone.as_ref().map(|telephone| &telephone.group);
-        let leads = |trunk: &&crate::config::Trunk| trunk.outbound.as_ref().map(|way| &way.group) == group;
-        group.and_then(|_| config.trunks.iter().find(leads)).map_or(agent.srtp, |trunk| trunk.srtp)
-    };
+    let of = |agent| way_to(config, agent).map_or(agent.srtp, |trunk| trunk.srtp);
     SrtpPolicy {
         trunks: config.trunks.iter().map(|trunk| (trunk.id.clone(), trunk.srtp)).collect(),
         agents: config.agents.iter().map(|agent| (agent.profile.id.clone(), of(agent))).collect(),
     }
+}
+
+/// Which codecs carriers are spoken to in, where not in all.
+pub(crate) fn codecs(config: &Config) -> CodecPolicy {
+    let of = |trunk: &Trunk| Some((trunk.id.clone(), trunk.codecs.clone()?));
+    let to = |agent: &Account| Some((agent.profile.id.clone(), way_to(config, agent)?.codecs.clone()?));
+    CodecPolicy {
+        trunks: config.trunks.iter().filter_map(of).collect(),
+        telephones: config.agents.iter().filter_map(to).collect(),
+    }
+}
+
+/// A trunk that leads to an agent's telephone: in how they treat media those of one group agree.
+fn way_to<'a>(config: &'a Config, agent: &Account) -> Option<&'a Trunk> {
+    let group = &agent.telephone.as_ref()?.group;
+    config.trunks.iter().find(|trunk| trunk.outbound.as_ref().is_some_and(|way| way.group == *group))
 }
 
 /// Everybody outside whom we may call.

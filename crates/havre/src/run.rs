@@ -165,6 +165,7 @@ fn start_control(
         agents: load::profiles(config),
         ring_first: load::ring_first(config),
         srtp: load::srtp(config),
+        codecs: load::codecs(config),
         outsiders: load::outsiders(config),
         plan: Arc::clone(&loaded.plan),
         library: Arc::clone(&loaded.library),

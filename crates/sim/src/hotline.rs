@@ -161,6 +161,7 @@ pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPol
         agents: agents.to_vec(),
         ring_first: HashSet::new(),
         srtp: srtp.clone(),
+        codecs: Default::default(),
         outsiders: Default::default(),
         plan: Arc::clone(&plan.dialplan),
         library: Arc::clone(&plan.library),
@@ -173,7 +174,7 @@ pub(crate) fn configuration(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPol
 }
 
 pub(crate) fn reload(plan: &Plan, agents: &[AgentProfile], srtp: &SrtpPolicy) -> ReloadPlan {
-    let Configuration { sip, agents, ring_first, srtp, outsiders, plan, library, .. } =
+    let Configuration { sip, agents, ring_first, srtp, codecs, outsiders, plan, library, .. } =
         configuration(plan, agents, srtp);
-    ReloadPlan { sip, agents, ring_first, srtp, outsiders, plan, library }
+    ReloadPlan { sip, agents, ring_first, srtp, codecs, outsiders, plan, library }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use havre_call::{Arrival, Call, End, Input as CallInput, Output as CallOutput};
-use havre_media as media;
 use havre_media::sdp::{Rejected, Unusable};
+use havre_media::{self as media, Codec};
 use havre_model::{CallId, Cause, LegId, LineId, Now, Pii, PlayId, TrunkId, limits};
 use havre_queue as queue;
 use havre_sip as sip;
@@ -188,6 +188,27 @@ impl Switch {
             return None;
         }
         self.legs.get(&leg)?.agreed.map(|agreed| agreed.held)
+    }
+
+    /// Every codec that prompts are encoded in, or those of the carrier at the far end; the caller's first: what both legs
+    /// speak is relayed rather than transcoded.
+    pub(crate) fn codecs_for(&self, leg: LegId) -> Vec<Codec> {
+        let own = self.legs.get(&leg).and_then(|leg| self.codecs_of(&leg.role));
+        let mut codecs = own.map_or_else(|| self.library.codecs().to_vec(), Clone::clone);
+        let caller =
+            self.legs.get(&leg).and_then(Leg::call).and_then(|call| self.calls.get(&call)).map(|e| e.leg);
+        if let Some(agreed) = caller.and_then(|caller| self.legs.get(&caller)).and_then(|leg| leg.agreed) {
+            codecs.sort_by_key(|codec| *codec != agreed.codec);
+        }
+        codecs
+    }
+
+    fn codecs_of(&self, role: &Role) -> Option<&Vec<Codec>> {
+        match role {
+            Role::Caller { call } => self.codecs.trunks.get(self.calls.get(call)?.call.trunk()),
+            Role::Agent { agent, browser: false, .. } => self.codecs.telephones.get(agent),
+            Role::Agent { .. } | Role::Feature(_) => None,
+        }
     }
 
     /// Sends our answer to `offer`, or our own offer, in a 200.

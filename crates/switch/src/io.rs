@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use havre_dialplan::Dialplan;
-use havre_media as media;
 use havre_media::sdp::Srtp;
+use havre_media::{self as media, Codec};
 use havre_model::{
     AgentCommand, AgentId, AgentProfile, AgentState, CallEvent, CallId, Digit, FlowId, LegId, Quality, Side,
     TrunkHealth, TrunkId,
@@ -27,6 +27,15 @@ pub struct SrtpPolicy {
     pub agents: HashMap<AgentId, Srtp>,
 }
 
+/// Codecs in which a far end is to be spoken to, the preferred one first, where not in all that the line has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodecPolicy {
+    /// Callers, by the trunk that brings them.
+    pub trunks: HashMap<TrunkId, Vec<Codec>>,
+    /// Telephones outside, by whose they are.
+    pub telephones: HashMap<AgentId, Vec<Codec>>,
+}
+
 /// What a switch is told once, at the start.
 #[derive(Clone)]
 pub struct Configuration {
@@ -38,6 +47,8 @@ pub struct Configuration {
     pub ring_first: HashSet<TrunkId>,
     /// Whose media is to be SRTP.
     pub srtp: SrtpPolicy,
+    /// Which codecs carriers are spoken to in.
+    pub codecs: CodecPolicy,
     /// Whom we may call over trunks.
     pub outsiders: Outsiders,
     /// What callers hear and what keys do.
@@ -81,6 +92,8 @@ pub struct ReloadPlan {
     pub ring_first: HashSet<TrunkId>,
     /// As in [`Configuration`].
     pub srtp: SrtpPolicy,
+    /// As in [`Configuration`].
+    pub codecs: CodecPolicy,
     /// As in [`Configuration`].
     pub outsiders: Outsiders,
     /// As in [`Configuration`].

@@ -20,7 +20,8 @@ mod switch;
 mod wakeups;
 
 pub use io::{
-    BrowserMedia, Configuration, Input, MediaInput, Output, Outsiders, QualityReport, ReloadPlan, SrtpPolicy,
+    BrowserMedia, CodecPolicy, Configuration, Input, MediaInput, Output, Outsiders, QualityReport,
+    ReloadPlan, SrtpPolicy,
 };
 pub use library::Library;
 pub use switch::{Counters, Switch};

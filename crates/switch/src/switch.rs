@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use havre_call::{Call, Redial};
 use havre_dialplan::Dialplan;
-use havre_media::{self as media, Codec, sdp};
+use havre_media::{self as media, sdp};
 use havre_model::{AgentId, AgentProfile, CallId, Cause, LegId, Now, OfferId, TrunkId, Wakeup};
 use havre_queue::{self as queue, Engine};
 use havre_sip::{self as sip, Endpoint};
@@ -15,7 +15,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::feature;
-use crate::io::{BrowserMedia, Configuration, Input, MediaInput, Output, Outsiders, ReloadPlan, SrtpPolicy};
+use crate::io::{
+    BrowserMedia, CodecPolicy, Configuration, Input, MediaInput, Output, Outsiders, ReloadPlan, SrtpPolicy,
+};
 use crate::leg::{Begins, DialledLegs, Leg, Media, Part, Role};
 use crate::library::Library;
 use crate::quality::Closing;
@@ -32,6 +34,7 @@ pub struct Switch {
     pub(crate) agents: HashMap<AgentId, AgentProfile>,
     pub(crate) ring_first: HashSet<TrunkId>,
     pub(crate) srtp: SrtpPolicy,
+    pub(crate) codecs: CodecPolicy,
     pub(crate) outsiders: Outsiders,
     pub(crate) calls: HashMap<CallId, Box<Entry>>,
     pub(crate) legs: HashMap<LegId, Leg>,
@@ -103,6 +106,7 @@ impl Switch {
             agents,
             ring_first,
             srtp,
+            codecs,
             outsiders,
             plan,
             library,
@@ -138,6 +142,7 @@ impl Switch {
             library,
             ring_first,
             srtp,
+            codecs,
             outsiders,
             rtp_advertise,
             rtp_advertise_other,
@@ -410,17 +415,6 @@ impl Switch {
         }
     }
 
-    /// Every codec that prompts are encoded in, the caller's first: what both legs speak is relayed rather than transcoded.
-    fn codecs_for(&self, leg: LegId) -> Vec<Codec> {
-        let mut codecs = self.library.codecs().to_vec();
-        let caller =
-            self.legs.get(&leg).and_then(Leg::call).and_then(|call| self.calls.get(&call)).map(|e| e.leg);
-        if let Some(agreed) = caller.and_then(|caller| self.legs.get(&caller)).and_then(|leg| leg.agreed) {
-            codecs.sort_by_key(|codec| *codec != agreed.codec);
-        }
-        codecs
-    }
-
     fn on_media_event(&mut self, event: &media::Event, now: Now) {
         let leg = match event {
             media::Event::Digit { leg, .. }
@@ -496,14 +490,14 @@ impl Switch {
     }
 
     fn on_reload(&mut self, reload: ReloadPlan, now: Now) {
-        let ReloadPlan { sip, agents, ring_first, srtp, outsiders, plan, library } = reload;
+        let ReloadPlan { sip, agents, ring_first, srtp, codecs, outsiders, plan, library } = reload;
         let sip = with_numbers(sip, &plan, &outsiders);
         let former = std::mem::replace(&mut self.outsiders, outsiders);
         self.command_sip(sip::Command::Configure(Arc::new(sip)), now);
         self.plan = plan;
         self.library = library;
         self.ring_first = ring_first;
-        self.srtp = srtp;
+        (self.srtp, self.codecs) = (srtp, codecs);
         self.set_agents(agents, now);
         self.say_who_has_a_telephone(former.phones.into_keys(), now);
     }

@@ -13,7 +13,9 @@ use havre_media::sdp::{Fingerprint, Negotiated};
 use havre_media::{Command, Event, Face, IceLocal};
 use havre_model::{AgentProfile, CallId, Digit, FlowId, LegId, Now, Quality, Role, Roles, Spoken, WrapUp};
 use havre_sip::{FlowOwner, Link, Password, Trunk};
-use havre_switch::{BrowserMedia, Configuration, Input, Library, MediaInput, Output, SrtpPolicy, Switch};
+use havre_switch::{
+    BrowserMedia, CodecPolicy, Configuration, Input, Library, MediaInput, Output, SrtpPolicy, Switch,
+};
 
 const HAVRE: &str = "192.0.2.10:5060";
 const CARRIER: &str = "198.51.100.7:5060";
@@ -175,6 +177,7 @@ fn configuration(browser: bool) -> Configuration {
         outsiders: Default::default(),
         ring_first: HashSet::new(),
         srtp: SrtpPolicy::default(),
+        codecs: CodecPolicy::default(),
         plan,
         library: Arc::new(Library::unencoded(&catalogue)),
         rtp_advertise: "192.0.2.10".parse().unwrap(),

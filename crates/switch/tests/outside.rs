@@ -15,7 +15,9 @@ use havre_model::{
     WithdrawReason, WrapUp,
 };
 use havre_sip::{NumberFormat, Outbound, Outside, Peer, Ping, Transport, Trunk};
-use havre_switch::{Configuration, Input, Library, MediaInput, Output, Outsiders, SrtpPolicy, Switch};
+use havre_switch::{
+    CodecPolicy, Configuration, Input, Library, MediaInput, Output, Outsiders, SrtpPolicy, Switch,
+};
 
 const HAVRE: &str = "192.0.2.10:5060";
 const CARRIER: &str = "198.51.100.7:5060";
@@ -398,6 +400,7 @@ fn configuration() -> Configuration {
         outsiders: Outsiders { phones: [(on_call, outside)].into() },
         ring_first: HashSet::new(),
         srtp: SrtpPolicy::default(),
+        codecs: CodecPolicy::default(),
         plan,
         library: Arc::new(Library::unencoded(&catalogue)),
         rtp_advertise: "192.0.2.10".parse().unwrap(),

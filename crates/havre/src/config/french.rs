@@ -80,6 +80,11 @@ const OURS: &[(&str, &str)] = &[
         "écrivez certains de \"pcmu\", \"pcma\", \"g722\", \"opus\" et \"l16\", chacun une fois, le préféré en premier",
     ),
     ("{} is no codec", "{} n’est pas un codec"),
+    ("{} is none of the line's codecs", "{} ne figure pas parmi les codecs de la ligne"),
+    (
+        "write it into `codecs` of [rtp], too, or remove it here",
+        "écrivez-le aussi dans `codecs` de [rtp], ou retirez-le ici",
+    ),
     (
         "write first-last, as 19000-19007; each data thread takes one",
         "écrivez premier-dernier, par exemple 19000-19007; chaque fil de données en prend un",
@@ -337,12 +342,12 @@ const OURS: &[(&str, &str)] = &[
         "{}\u{a0}: les appels par TLS exigent un port d’écoute TLS de la même famille",
     ),
     (
-        "write the same `srtp` in both, or put one into another `group`: a call may go over either",
-        "écrivez le même `srtp` dans les deux, ou mettez l’une dans un autre `group`\u{a0}: un appel peut passer par l’une ou l’autre",
+        "write the same {} in both, or put one into another `group`: a call may go over either",
+        "écrivez la même valeur de {} dans les deux, ou mettez l’une dans un autre `group`\u{a0}: un appel peut passer par l’une ou l’autre",
     ),
     (
-        "{} and {} are in one group and differ in `srtp`",
-        "{} et {} sont dans un même groupe et n’ont pas le même `srtp`",
+        "{} and {} are in one group and differ in {}",
+        "{} et {} sont dans un même groupe et ne disent pas la même chose de {}",
     ),
 ];
 

@@ -9,18 +9,28 @@ use super::Check;
 use super::raw::OneOrMany;
 
 impl Check<'_> {
-    pub(super) fn codecs(&mut self, names: &[String]) -> Vec<Codec> {
+    pub(super) fn codecs(&mut self, key: &str, names: &[String]) -> Vec<Codec> {
         let remedy = "write some of \"pcmu\", \"pcma\", \"g722\", \"opus\" and \"l16\", each once, the preferred one first";
         if names.is_empty() {
-            self.error("rtp.codecs", "is empty", remedy);
+            self.error(key, "is empty", remedy);
         }
         let mut codecs = Vec::new();
         for name in names {
             match Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name)) {
                 Some(codec) if !codecs.contains(&codec) => codecs.push(codec),
-                Some(_) => self.error("rtp.codecs", format!("{name:?} stands twice"), remedy),
-                None => self.error("rtp.codecs", format!("{name:?} is no codec"), remedy),
+                Some(_) => self.error(key, format!("{name:?} stands twice"), remedy),
+                None => self.error(key, format!("{name:?} is no codec"), remedy),
             }
+        }
+        codecs
+    }
+
+    /// Those of one trunk, of which prompts have to be encoded in each.
+    pub(super) fn codecs_of_trunk(&mut self, key: &str, names: &[String], all: &[Codec]) -> Vec<Codec> {
+        let codecs = self.codecs(key, names);
+        for codec in codecs.iter().filter(|codec| !all.contains(codec)) {
+            let remedy = "write it into `codecs` of [rtp], too, or remove it here";
+            self.error(key, format!("{:?} is none of the line's codecs", codec.name()), remedy);
         }
         codecs
     }

@@ -262,7 +262,8 @@ impl Check<'_> {
             self.error("http.listen", "is not loopback, and HTTP is plain there", remedy);
         }
         let redis = self.store_url(&raw.store.url);
-        let trunks = self.trunks(&raw.trunks, &tls);
+        let codecs = self.codecs("rtp.codecs", &raw.rtp.codecs);
+        let trunks = self.trunks(&raw.trunks, &tls, &codecs);
         self.ways_out(&trunks, &sip_tls_listen);
         let agents = self.agents(&raw.agents, &trunks);
         let pairs = "write first-last, as 20000-29999; each call takes four ports (two legs, RTP and RTCP)";
@@ -300,7 +301,7 @@ impl Check<'_> {
             rtp_listen,
             rtp_advertise,
             rtp_advertise_other,
-            codecs: self.codecs(&raw.rtp.codecs),
+            codecs,
             suppress_silence: raw.rtp.suppress_silence,
             http_listen,
             http_secure: raw.http.secure,

@@ -311,6 +311,9 @@ pub(super) struct RawTrunk {
     /// SRTP with keys from SDP: `"off"`, `"offered"` or `"required"`.
     #[serde(default = "default_srtp")]
     pub(super) srtp: String,
+    /// Of the codecs in `[rtp]` those that this carrier is to be spoken to in, the preferred one first; all without it.
+    #[serde(default)]
+    pub(super) codecs: Option<Vec<String>>,
     /// Calls at once, both directions; more are refused as `overload` says, or go over the next trunk.
     #[serde(default)]
     pub(super) max_calls: Option<usize>,

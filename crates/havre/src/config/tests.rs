@@ -116,6 +116,33 @@ fn codecs_are_the_usual_ones_unless_chosen() {
 }
 
 #[test]
+fn a_trunk_may_have_some_of_the_codecs_in_an_order_of_its_own() {
+    let with = |list: &str| {
+        let text = demo_with("[rtp]", "[rtp]\ncodecs = [\"pcmu\", \"pcma\", \"g722\"]");
+        text.replacen("[\"127.0.0.0/8\"]", &format!("[\"127.0.0.0/8\"]\ncodecs = {list}"), 1)
+    };
+    assert_eq!(parse(DEMO).unwrap().trunks[0].codecs, None);
+    let config = parse(&with("[\"pcma\", \"pcmu\"]")).unwrap();
+    assert_eq!(config.trunks[0].codecs.as_deref(), Some(&[Codec::Pcma, Codec::Pcmu][..]));
+    let policy = crate::load::codecs(&config);
+    assert_eq!(policy.trunks.get(&config.trunks[0].id), Some(&vec![Codec::Pcma, Codec::Pcmu]));
+    for (wrong, said) in [
+        ("[]", "is empty"),
+        ("[\"pcmu\", \"pcmu\"]", "stands twice"),
+        ("[\"g729\"]", "is no codec"),
+        ("[\"opus\"]", "\"opus\" is none of the line's codecs"),
+    ] {
+        let errors = errors(&with(wrong));
+        assert!(
+            errors.len() == 1
+                && errors[0].starts_with("trunks.0.codecs")
+                && errors[0].to_lowercase().contains(said),
+            "{wrong}: {errors:?}"
+        );
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_line() {
     let text = demo_with("[rtp]\nports", "relm = \"sip\"\n[rtp]\nports");
     let error = &parse(&text).unwrap_err().0[0];
@@ -252,7 +279,7 @@ fn some_trunk_brings_callers() {
 }
 
 #[test]
-fn calls_over_tls_can_be_answered_over_tls_and_a_group_agrees_on_srtp() {
+fn calls_over_tls_can_be_answered_over_tls_and_a_group_agrees_on_media() {
     let out = |more: &str| {
         let trunks = format!("[trunks.outbound]\npeer = \"203.0.113.7\"\ntransport = \"tls\"\n{more}");
         demo_with("sources = [\"127.0.0.0/8\"]", &format!("sources = [\"127.0.0.0/8\"]\n{trunks}"))
@@ -278,6 +305,9 @@ fn calls_over_tls_can_be_answered_over_tls_and_a_group_agrees_on_srtp() {
         "\n[[trunks]]\nid = \"second\"\nsrtp = \"required\"\n[trunks.outbound]\npeer = \"203.0.113.8\"\n";
     let said = errors(&open(out(second)));
     assert!(said.len() == 1 && said[0].contains("differ in `srtp`"), "{said:?}");
+    let own = second.replace("srtp = \"required\"", "codecs = [\"pcma\"]");
+    let said = errors(&open(out(&own)));
+    assert!(said.len() == 1 && said[0].contains("differ in `codecs`"), "{said:?}");
     assert!(parse(&open(out(&format!("{second}group = \"others\"\n")))).is_ok());
 }
 

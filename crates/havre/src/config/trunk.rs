@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use havre_media::Codec;
 use havre_media::sdp::Srtp;
 use havre_model::TrunkId;
 use havre_tls::Files;
@@ -30,6 +31,8 @@ pub(crate) struct Trunk {
     pub(crate) overload: havre_sip::Overload,
     /// Whether its callers' media is SRTP.
     pub(crate) srtp: Srtp,
+    /// The codecs that it is spoken to in, where not all that the line has.
+    pub(crate) codecs: Option<Vec<Codec>>,
     /// How much goes over it.
     pub(crate) caps: havre_sip::Caps,
     /// How calls of ours go over it.
@@ -37,7 +40,7 @@ pub(crate) struct Trunk {
 }
 
 impl Check<'_> {
-    pub(super) fn trunks(&mut self, raw: &[RawTrunk], tls: &Files) -> Vec<Trunk> {
+    pub(super) fn trunks(&mut self, raw: &[RawTrunk], tls: &Files, codecs: &[Codec]) -> Vec<Trunk> {
         let mut names = HashSet::new();
         let mut trunks = Vec::new();
         for (i, trunk) in raw.iter().enumerate() {
@@ -107,9 +110,12 @@ impl Check<'_> {
                 }
             }
             let srtp = self.srtp(&key("srtp"), &trunk.srtp);
+            let own = trunk.codecs.as_ref();
+            let own = own.map(|names| self.codecs_of_trunk(&key("codecs"), names, codecs));
             trunks.push(Trunk {
                 overload,
                 srtp,
+                codecs: own,
                 caps: havre_sip::Caps { calls: trunk.max_calls, per_second: trunk.max_calls_per_second },
                 outbound,
                 id,
