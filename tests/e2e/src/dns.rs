@@ -9,11 +9,22 @@ use crate::Host;
 
 const A: u16 = 1;
 const SRV: u16 = 33;
+const NAPTR: u16 = 35;
 /// Where it listens, on its host.
 const PORT: u16 = 53;
 
 /// One record: of which name, of which type, and its data on the wire.
 type Row = (&'static str, u16, Vec<u8>);
+
+/// What is known, each for one second.
+pub struct Zone<'a> {
+    /// Order, service, the name to ask for SRV.
+    pub naptr: &'a [(&'static str, u16, &'static str, &'static str)],
+    /// Priority, port, target.
+    pub srv: &'a [(&'static str, u16, u16, &'static str)],
+    /// IPv4 addresses.
+    pub addresses: &'a [(&'static str, Ipv4Addr)],
+}
 
 /// A DNS server that runs as long as the test.
 pub struct Dns {
@@ -23,7 +34,7 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// One that knows SRV records (priority, port, target) and addresses, each for one second.
+    /// One that knows SRV records and addresses.
     ///
     /// # Panics
     /// Its port is taken.
@@ -32,11 +43,28 @@ impl Dns {
         srv: &[(&'static str, u16, u16, &'static str)],
         addresses: &[(&'static str, Ipv4Addr)],
     ) -> Self {
+        Self::start_zone(&Zone { naptr: &[], srv, addresses })
+    }
+
+    /// One that knows this.
+    ///
+    /// # Panics
+    /// Its port is taken.
+    #[must_use]
+    pub fn start_zone(zone: &Zone<'_>) -> Self {
+        let Zone { naptr, srv, addresses } = zone;
         let host = Host::claim();
         let socket = UdpSocket::bind(host.at(PORT)).expect("a host of one's own has a free port 53");
         let (silent, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut zone: Vec<Row> = Vec::new();
-        for (name, priority, port, target) in srv {
+        for (name, order, service, replacement) in *naptr {
+            // Preference, flags, service, no expression.
+            let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
+            let numbers = [*order, 50].map(u16::to_be_bytes).concat();
+            let data = [numbers, text("s"), text(service), text(""), wire_name(replacement)].concat();
+            zone.push((name, NAPTR, data));
+        }
+        for (name, priority, port, target) in *srv {
             let numbers = [*priority, 0, *port].map(u16::to_be_bytes).concat();
             zone.push((name, SRV, [numbers, wire_name(target)].concat()));
         }

@@ -278,6 +278,12 @@ impl LineBuilder {
     /// urgent caller that is after a second: no test need wait for it.
     #[must_use]
     pub fn on_call(self, telephone: &str, trunks: &[(&str, Table)]) -> Self {
+        self.all_on_call(&[telephone.to_owned()], trunks)
+    }
+
+    /// The same with several people: `on-call`, `on-call-1`, `on-call-2` …
+    #[must_use]
+    pub fn all_on_call(self, telephones: &[String], trunks: &[(&str, Table)]) -> Self {
         let table = |entries: &[(&str, Value)]| {
             let entries = entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
             Value::Table(entries.collect())
@@ -286,20 +292,23 @@ impl LineBuilder {
         let outbound = trunks
             .iter()
             .map(|(id, outbound)| table(&[("id", (*id).into()), ("outbound", outbound.clone().into())]));
-        let person = table(&[
-            ("id", "on-call".into()),
-            ("password", "secret-on-call".into()),
-            ("languages", vec!["en", "fr"].into()),
-            ("roles", vec!["on_call"].into()),
-            ("phone", telephone.into()),
-        ]);
+        let people = telephones.iter().enumerate().map(|(nth, telephone)| {
+            let id = if nth == 0 { "on-call".to_owned() } else { format!("on-call-{nth}") };
+            table(&[
+                ("id", id.into()),
+                ("password", "secret-on-call".into()),
+                ("languages", vec!["en", "fr"].into()),
+                ("roles", vec!["on_call"].into()),
+                ("phone", telephone.clone().into()),
+            ])
+        });
         let steps = shipped_plan()["widening"]["urgent"].as_array().expect("steps").clone();
         let others = steps.into_iter().filter(|step| step["step"].as_str() != Some("on_call"));
         let first = table(&[("at", 1.into()), ("step", "on_call".into())]);
         let urgent: Vec<_> = std::iter::once(first).chain(others).collect();
         self.plans(&[("on_call.enabled", true.into()), ("widening.urgent", urgent.into())])
             .with("trunks", std::iter::once(demo).chain(outbound).collect::<Vec<_>>())
-            .with("agents", vec![person])
+            .with("agents", people.collect::<Vec<_>>())
             .with("console.demo_accounts", false)
     }
 

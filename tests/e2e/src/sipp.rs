@@ -79,6 +79,17 @@ impl Sipp {
         (Self::new(scenario).on_host(host, 5060).audio(media.port()).start(line.sip()), media)
     }
 
+    /// A caller who has pressed 5, and sends a tone of 440 Hz; hangs up at the cue.
+    #[must_use]
+    pub fn urgent_caller(line: &Line) -> (Run, Media) {
+        let host = Host::claim();
+        let media = Media::open(host.ip(), Some((440.0, -12.0)));
+        let call = Self::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
+        until("the greeting", LIMIT, || media.first_packet());
+        media.press("5");
+        (call, media)
+    }
+
     /// Another device of `account`, which calls in the place of the one whose dialog this is.
     #[must_use]
     pub fn other_device(line: &Line, account: &str, scenario: &str, host: Host, replaces: &str) -> Self {

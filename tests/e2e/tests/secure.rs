@@ -2,11 +2,13 @@
 //! in the middle of a call, and whoever speaks the wrong thing to the wrong port.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
+use havre_e2e::message::response;
 use havre_e2e::{
-    Authority, Baresip, Host, Identity, Line, Linphone, Media, Signal, TlsClient, connect_from, havre, until,
+    Authority, Baresip, Host, Identity, Line, Linphone, Media, Signal, TlsClient, TlsServer, connect_from,
+    havre, holds_for, until,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -93,6 +95,50 @@ fn a_trunk_by_certificate_keeps_its_call_while_certificates_are_renewed() {
     authority.issue("line", &[&ip, "havre.example"]);
     until("the certificate to be noticed", RELOAD, || (shown() != before).then_some(()));
     assert!(line.api().metric("havre_tls_certificate_expiry_timestamp_seconds", "") > 2e9);
+}
+
+/// RFC 3261 §26.2.2, RFC 5630: what began as `sips:` goes on over TLS or not at all.
+#[test]
+fn a_sips_call_ends_over_tls_even_if_its_connection_is_gone_and_never_in_clear() {
+    for reachable in [true, false] {
+        let authority = Authority::new();
+        let line = Line::demo().secure(&authority).certified_trunk(&authority, "sip.carrier.example").start();
+        let events = line.events();
+        let mut advocate = line.advocate("advocate-en", 700.0);
+        let host = Host::claim();
+        let carrier = authority.issue("carrier", &["sip.carrier.example", &host.ip().to_string()]);
+        let (plain, datagrams) = (TcpListener::bind(host.at(5060)), UdpSocket::bind(host.at(5060)));
+        let (plain, datagrams) = (plain.expect("a free port"), datagrams.expect("a free port"));
+        plain.set_nonblocking(true).expect("an open listener");
+        datagrams.set_nonblocking(true).expect("an open socket");
+        let secure = reachable.then(|| TlsServer::open(host.at(5061), &carrier));
+
+        let media = Media::open(host.ip(), Some((440.0, -12.0)));
+        let mut call = Call::new(&authority, &line, &host, Some(&carrier));
+        call.contact = Some(format!("<sips:gateway@{}>", host.at(5061)));
+        let answer = call.invite(media.port());
+        assert!(answer.contains(&format!("Contact: <sips:havre@{}>\r\n", line.sip_tls())), "{answer}");
+        until("the greeting", SOON, || media.first_packet());
+        media.press("1");
+        assert_eq!(events.answered_by(1, SOON), "advocate-en");
+        media.hears_tone(700.0, SOON);
+        drop(call);
+        advocate.hears_tone(440.0, SOON);
+        // What they hear of each other does not hang by the connection.
+        advocate.hang_up();
+        if let Some(secure) = secure {
+            let mut back = secure.accept(SOON).expect("the certificate is right");
+            let bye = back.message();
+            assert!(bye.starts_with(&format!("BYE sips:gateway@{} SIP/2.0\r\n", host.at(5061))), "{bye}");
+            assert!(bye.contains("Via: SIP/2.0/TLS "), "{bye}");
+            back.send(&response(&bye, "200 OK", ""));
+            events.wait("ended", 1, SOON);
+        } else {
+            let clear = || plain.accept().is_ok() || datagrams.recv(&mut [0; 64]).is_ok();
+            holds_for("nothing comes in clear", Duration::from_secs(3), || !clear());
+        }
+        assert!(plain.accept().is_err() && datagrams.recv(&mut [0; 64]).is_err(), "it was called in clear");
+    }
 }
 
 #[test]
@@ -313,25 +359,38 @@ struct Call {
     client: TlsClient,
     to: SocketAddr,
     tag: String,
+    /// Of a `sips:` call: where the far end is to be reached.
+    contact: Option<String>,
 }
 
 impl Call {
     fn new(authority: &Authority, line: &Line, host: &Host, identity: Option<&Identity>) -> Self {
         let client = authority.connect(host.ip().into(), line.sip_tls(), identity).expect("TLS is open");
-        Self { client, to: line.sip_tls(), tag: String::new() }
+        Self { client, to: line.sip_tls(), tag: String::new(), contact: None }
     }
 
     fn send_invite(&mut self, media: u16) {
         let text = invite(self.client.local(), self.to, media, "TLS");
+        self.send(&text);
+    }
+
+    fn send(&mut self, text: &str) {
+        let Some(contact) = &self.contact else { return self.client.send(text) };
+        let lines = text.split_inclusive("\r\n").map(|row| match row.starts_with("Contact: ") {
+            true => format!("Contact: {contact}\r\n"),
+            false => row.replace(" sip:", " sips:").replace("<sip:", "<sips:"),
+        });
+        let text: String = lines.collect();
         self.client.send(&text);
     }
 
-    fn invite(&mut self, media: u16) {
+    fn invite(&mut self, media: u16) -> String {
         self.send_invite(media);
         let answer = self.answer();
         let to = answer.lines().find(|line| line.starts_with("To:")).expect("a To header");
         self.tag = to.split("tag=").nth(1).expect("a tag").trim().to_owned();
         self.request(1, "ACK");
+        answer
     }
 
     /// The next final answer, which is a 200.
@@ -358,7 +417,7 @@ impl Call {
              To: <sip:+18335550100@{to}>;tag={tag}\r\nCall-ID: secure-{local}\r\nCSeq: {seq} {method}\r\n\
              Content-Length: 0\r\n\r\n"
         );
-        self.client.send(&text);
+        self.send(&text);
     }
 }
 

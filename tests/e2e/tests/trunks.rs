@@ -1,13 +1,13 @@
 //! Calls of ours over carriers' trunks: to a silent one and on to the next, by DNS and without it, as a registered customer.
 
 use std::net::UdpSocket;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use havre_e2e::message::{header, md5, response};
-use havre_e2e::{Authority, Baresip, Dns, Host, Line, LineBuilder, Media, Sipp, TlsServer, holds_for, until};
+use havre_e2e::{
+    Authority, Baresip, Carrier, Dns, Host, Line, LineBuilder, Media, Sipp, TlsServer, holds_for, until,
+    way_out,
+};
 use toml::{Table, Value};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -20,8 +20,8 @@ const CALLER: &str = "+15145550123";
 #[test]
 fn a_trunk_that_falls_silent_is_an_alarm_until_it_answers_again() {
     let carrier = Host::claim();
-    let outbound = table(&[("peer", carrier.at(5060).to_string().into()), ("options_every", 5.into())]);
-    let answering = Answering::start(&carrier);
+    let outbound = way_out(&carrier, &[("options_every", 5.into())]);
+    let answering = Carrier::start(&carrier);
     let line = line(&[("carrier-a", outbound)], &[]).start();
     let told = || {
         let trunks = line.api().json("/api/v1/trunks");
@@ -37,7 +37,7 @@ fn a_trunk_that_falls_silent_is_an_alarm_until_it_answers_again() {
     // Nobody listens there any more: two OPTIONS in a row come back by ICMP.
     let down = Some(("down".to_owned(), "unreachable".to_owned(), true, false));
     until("the alarm", ON_CALL, || (told() == down).then_some(()));
-    let again = Answering::start(&carrier);
+    let again = Carrier::start(&carrier);
     until("the trunk to be back", ON_CALL, || (told() == up).then_some(()));
     again.stop();
 }
@@ -46,18 +46,12 @@ fn a_trunk_that_falls_silent_is_an_alarm_until_it_answers_again() {
 fn an_on_call_telephone_is_reached_over_the_trunk_that_answers() {
     let (deaf, carrier) = (Host::claim(), Host::claim());
     let hears = UdpSocket::bind(deaf.at(5060)).unwrap();
-    let outbound = |host: &Host, priority: i64| {
-        table(&[
-            ("peer", host.at(5060).to_string().into()),
-            ("priority", priority.into()),
-            ("options_every", 0.into()),
-        ])
-    };
+    let outbound = |host: &Host, priority: i64| way_out(host, &[("priority", priority.into())]);
     let line = line(&[("first", outbound(&deaf, 1)), ("second", outbound(&carrier, 2))], &[]).start();
     let events = line.events();
     let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
     let mut far = Sipp::new("advocate").on_host(carrier, 5060).audio(telephone.port()).start(line.sip());
-    let (mut call, caller) = urgent_caller(&line);
+    let (mut call, caller) = Sipp::urgent_caller(&line);
     let (_, offered) = events.wait("offered", 1, ON_CALL);
     assert_eq!(offered["agent"].as_str(), Some("on-call"), "{offered}");
     let first = receive(&hears);
@@ -92,21 +86,17 @@ fn an_on_call_telephone_is_reached_over_the_trunk_that_answers() {
 fn a_telephone_is_reached_past_a_full_trunk_through_a_challenge_and_an_announcement() {
     let (full, carrier) = (Host::claim(), Host::claim());
     let outbound = |host: &Host, priority: i64| {
-        table(&[
-            ("peer", host.at(5060).to_string().into()),
-            ("user", "havre".into()),
-            ("password", "carrier-secret".into()),
-            ("realm", "carrier.test".into()),
-            ("priority", priority.into()),
-            ("options_every", 0.into()),
-        ])
+        let account = [("user", "havre"), ("password", "carrier-secret"), ("realm", "carrier.test")];
+        let mut all: Vec<(&str, Value)> = account.map(|(key, value)| (key, value.into())).into();
+        all.push(("priority", priority.into()));
+        way_out(host, &all)
     };
     let line = line(&[("full", outbound(&full, 1)), ("carrier", outbound(&carrier, 2))], &[]).start();
     let events = line.events();
     let mut no_room = Sipp::new("no_room").on_host(full, 5060).start(line.sip());
     let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
     let mut far = Sipp::new("telephone").on_host(carrier, 5060).audio(telephone.port()).start(line.sip());
-    let (mut call, caller) = urgent_caller(&line);
+    let (mut call, caller) = Sipp::urgent_caller(&line);
     no_room.finish(ON_CALL);
     let proven = far.hears("\nProxy-Authorization: Digest ", SOON);
     let proof = header(&proven, "Proxy-Authorization");
@@ -135,13 +125,7 @@ fn a_telephone_is_reached_past_a_full_trunk_through_a_challenge_and_an_announcem
 #[test]
 fn of_two_trunks_one_dies_in_the_middle_and_the_other_takes_the_next_call() {
     let (first, second) = (Host::claim(), Host::claim());
-    let outbound = |host: &Host, priority: i64| {
-        table(&[
-            ("peer", host.at(5060).to_string().into()),
-            ("priority", priority.into()),
-            ("options_every", 0.into()),
-        ])
-    };
+    let outbound = |host: &Host, priority: i64| way_out(host, &[("priority", priority.into())]);
     let trunks = [("first", outbound(&first, 1)), ("second", outbound(&second, 2))];
     let line = line(&trunks, &[("agents.0.wrap_up", 1.into())]).start();
     let events = line.events();
@@ -151,7 +135,7 @@ fn of_two_trunks_one_dies_in_the_middle_and_the_other_takes_the_next_call() {
     });
     let mut fars = [fars.next().unwrap(), fars.next().unwrap()];
     for (nth, telephone) in telephones.iter().enumerate() {
-        let (mut call, caller) = urgent_caller(&line);
+        let (mut call, caller) = Sipp::urgent_caller(&line);
         fars[nth].hears("INVITE", ON_CALL);
         fars[nth].hears("ACK", ON_CALL);
         telephone.press("1");
@@ -237,7 +221,7 @@ fn a_trunk_over_tls_is_called_by_its_name_and_never_under_another() {
     let line =
         line(&trunks, &[("sip.dns", Value::Array(vec![dns.address().into()]))]).secure(&authority).start();
     let events = line.events();
-    let (mut call, caller) = urgent_caller(&line);
+    let (mut call, caller) = Sipp::urgent_caller(&line);
     assert!(wrong.accept(ON_CALL).is_err(), "the certificate is for somebody else");
     let mut far = honest.accept(SOON).expect("the certificate is right");
     let invite = far.message();
@@ -296,7 +280,7 @@ fn a_carrier_is_called_back_over_the_connection_that_it_opened() {
          Content-Length: 0\r\n\r\n"
     ));
     assert!(far.message().starts_with("SIP/2.0 200 "));
-    let (mut call, caller) = urgent_caller(&line);
+    let (mut call, caller) = Sipp::urgent_caller(&line);
     let invite = far.message();
     assert!(invite.starts_with(&format!("INVITE sip:{TELEPHONE}@sip.carrier.test;")), "{invite}");
     let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
@@ -325,7 +309,7 @@ fn an_on_call_telephone_talks_over_srtp_as_its_trunk_says() {
         };
         let line = secured(trunk, phone.host()).start();
         let events = line.events();
-        let (mut call, caller) = urgent_caller(&line);
+        let (mut call, caller) = Sipp::urgent_caller(&line);
         phone.sees("CALL_ESTABLISHED", 1, ON_CALL);
         phone.press("1");
         assert_eq!(events.answered_by(1, ON_CALL), "on-call");
@@ -353,7 +337,7 @@ fn a_telephone_that_answers_in_the_clear_where_srtp_is_required_has_no_caller() 
     let events = line.events();
     let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
     let mut far = Sipp::new("advocate").on_host(carrier, 5060).audio(telephone.port()).start(line.sip());
-    let (mut call, caller) = urgent_caller(&line);
+    let (mut call, caller) = Sipp::urgent_caller(&line);
     let invite = far.hears("INVITE", ON_CALL);
     assert!(invite.contains("RTP/SAVP ") && invite.contains("a=crypto:1 "), "{invite}");
     // It is answered in plain RTP, and hung up on.
@@ -373,8 +357,7 @@ fn a_telephone_that_answers_in_the_clear_where_srtp_is_required_has_no_caller() 
 
 /// One outbound trunk to this host, whose media are to be like this.
 fn secured(srtp: &str, host: &Host) -> LineBuilder {
-    let outbound = table(&[("peer", host.at(5060).to_string().into()), ("options_every", 0.into())]);
-    line(&[("carrier", outbound)], &[("trunks.1.srtp", srtp.into())])
+    line(&[("carrier", way_out(host, &[]))], &[("trunks.1.srtp", srtp.into())])
 }
 
 /// 200 with SDP of a telephone that listens there.
@@ -398,46 +381,6 @@ fn answer(invite: &str, host: &Host, media: u16) -> String {
 fn line(trunks: &[(&str, Table)], more: &[(&str, Value)]) -> LineBuilder {
     let builder = Line::demo().on_call(TELEPHONE, trunks);
     more.iter().fold(builder, |builder, (key, value)| builder.with(key, value.clone()))
-}
-
-fn urgent_caller(line: &Line) -> (havre_e2e::Run, Media) {
-    let host = Host::claim();
-    let media = Media::open(host.ip(), Some((440.0, -12.0)));
-    let call = Sipp::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
-    until("the greeting", SOON, || media.first_packet());
-    media.press("5");
-    (call, media)
-}
-
-/// A carrier that says 200 to every request.
-struct Answering {
-    end: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Answering {
-    fn start(host: &Host) -> Self {
-        let socket = UdpSocket::bind(host.at(5060)).expect("a host of one's own has a free port 5060");
-        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket takes a timeout");
-        let end = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&end);
-        let thread = thread::spawn(move || {
-            let mut buffer = [0; 4_096];
-            while !ended.load(Ordering::Relaxed) {
-                if let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                    let request = String::from_utf8_lossy(&buffer[..length]);
-                    let _ = socket.send_to(response(&request, "200 OK", "").as_bytes(), from);
-                }
-            }
-        });
-        Self { end, thread }
-    }
-
-    /// Its port is closed.
-    fn stop(self) {
-        self.end.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the thread ends");
-    }
 }
 
 fn receive(socket: &UdpSocket) -> String {
