@@ -207,6 +207,11 @@ impl Baresip {
         self.command("hangup", "");
     }
 
+    /// Asks the line to hand its caller to somebody else (REFER).
+    pub fn transfer(&mut self, uri: &str) {
+        self.command("transfer", uri);
+    }
+
     /// The power goes: nothing is said to anybody.
     pub fn lose_power(&mut self) {
         self.process.signal(Signal::Kill);

@@ -123,6 +123,11 @@ impl Linphone {
         self.types(&format!("register sip:{account}@{at} sip:{at};transport=tls {password}"));
     }
 
+    /// Any command of its console.
+    pub fn orders(&mut self, command: &str) {
+        self.types(command);
+    }
+
     /// Waits until it printed `text`.
     #[track_caller]
     pub fn says(&self, text: &str, limit: Duration) {

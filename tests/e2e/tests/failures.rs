@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use havre_e2e::{Baresip, Host, Line, Media, Redis, Run, Sipp, TOLL_FREE, holds_for, until};
+use havre_e2e::{Baresip, Host, Line, Linphone, Media, Redis, Run, Sipp, TOLL_FREE, holds_for, until};
 
 const SOON: Duration = Duration::from_secs(5);
 /// From the loss of the advocate's phone to the caller's new place in the line (caller-journey, Offers).
@@ -68,6 +68,66 @@ fn a_phone_that_hangs_up_because_it_may_not_transfer_costs_no_caller() {
     assert_eq!(events.answered_by(2, SOON * 4), "advocate-bi");
     media.hears_tone(900.0, SOON);
     second.hears_tone(440.0, SOON);
+    call.cue();
+    call.finish(SOON);
+}
+
+/// It hangs up by itself, at once: the caller is for the next advocate, and not hung up on.
+#[test]
+fn a_baresip_that_may_not_transfer_costs_no_caller() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let mut first = line.advocate("advocate-en", 700.0);
+    let (mut call, media) = carrier_call(&line);
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    media.hears_tone(700.0, SOON);
+    let _second = line.advocate("advocate-bi", 900.0);
+    let colleague = Baresip::answering_machine(500.0).start();
+    first.transfer(&format!("sip:machine@{}", colleague.host().at(5060)));
+    events.wait("rejoined", 1, SOON);
+    assert_eq!(events.answered_by(2, SOON * 4), "advocate-bi");
+    media.hears_tone(900.0, SOON);
+    assert!(colleague.seen("CALL_ESTABLISHED").is_empty(), "the line calls nobody for a phone");
+    call.cue();
+    call.finish(SOON);
+}
+
+/// It stays in its talk, blindly or after it has asked the colleague, and the advocate goes on with the caller.
+#[test]
+fn a_linphone_that_may_not_transfer_keeps_its_caller() {
+    let line = Line::demo().start();
+    let events = line.events();
+    let mut phone = Linphone::start(900.0);
+    phone.register(&line, "advocate-en");
+    line.api().wait_for_state("advocate-en", "ready");
+    let (mut call, media) = carrier_call(&line);
+    assert_eq!(events.answered_by(1, SOON), "advocate-en");
+    phone.talks(SOON);
+    media.hears_tone(900.0, SOON * 2);
+    let colleague = Baresip::answering_machine(500.0).start();
+    let to = format!("sip:machine@{}", colleague.host().at(5060));
+    let refused = |count: f64| {
+        until("the transfer to be refused", SOON, || {
+            let refusals = line.api().metric("havre_sip_responses_total", "code=\"405\"");
+            (refusals >= count).then_some(())
+        });
+    };
+    phone.orders(&format!("transfer {to}"));
+    refused(1.0);
+    media.hears_tone(900.0, SOON);
+    phone.orders("pause 1");
+    phone.says("is now paused", SOON);
+    phone.orders(&format!("call {to}"));
+    colleague.talks(SOON);
+    phone.orders("transfer 1 2");
+    refused(2.0);
+    holds_for("nobody is hung up on", Duration::from_secs(2), || {
+        !colleague.has_hung_up() && events.of("agent_lost").is_empty() && events.of("ended").is_empty()
+    });
+    phone.orders("terminate 2");
+    phone.orders("resume 1");
+    media.hears_tone(900.0, SOON * 2);
+    assert!(call.runs(), "the caller is kept");
     call.cue();
     call.finish(SOON);
 }
