@@ -120,7 +120,7 @@ mod tests {
     /// The words of the model are looked up as `kind.word`: each has a text in both languages.
     #[test]
     fn every_word_that_the_server_says_has_a_text() {
-        let reasons = ["signed_in", "break", "no_answer", "hard_call"];
+        let reasons = ["signed_in", "break", "no_answer", "phone_failed", "hard_call"];
         let kinds: [(&str, Vec<&str>); 14] = [
             ("problem", crate::access::OidcError::ALL.map(crate::access::OidcError::as_str).into()),
             ("language", havre_model::Language::ALL.map(havre_model::Language::as_str).into()),

@@ -70,13 +70,14 @@ words! {
     StateWord(AgentState) "AgentState" "Where an advocate is."
         AGENT_STATES;
     ReasonWord(StateReason) "StateReason" "Why an advocate is not ready."
-        ["signed_in", "break", "no_answer", "hard_call"];
+        ["signed_in", "break", "no_answer", "phone_failed", "hard_call"];
     CommandWord(AgentCommand) "AgentCommand" "What may be asked of an advocate's state."
         AgentCommand::ALL.map(AgentCommand::as_str);
     OfferKindWord(OfferKind) "OfferKind" "Why an advocate's phone rings."
         ["single", "ring_all", "wrap_up", "reserve"];
     WithdrawnWord(WithdrawReason) "WithdrawReason" "Why an offer ended without a talk."
-        ["answered_elsewhere", "caller_left", "no_answer", "not_taken", "declined", "unreachable", "claimed", "agent_changed"];
+        ["answered_elsewhere", "caller_left", "no_answer", "not_taken", "declined", "unreachable", "phone_failed", "claimed",
+         "agent_changed"];
     AlarmWord(AlarmKind) "AlarmKind" "What an alarm is about."
         AlarmKind::ALL.map(AlarmKind::as_str);
     SideWord(Side) "Side" "Whose connection."

@@ -67,7 +67,13 @@ fn the_waiting_sound_has_no_seam_and_never_falls_silent() {
 fn every_confirmation_exists_in_both_languages() {
     let catalogue = common::prompts();
     let (since, now) = (Unix::default(), havre_model::Mono::ZERO);
-    let reasons = [StateReason::SignedIn, StateReason::Break, StateReason::NoAnswer, StateReason::HardCall];
+    let reasons = [
+        StateReason::SignedIn,
+        StateReason::Break,
+        StateReason::NoAnswer,
+        StateReason::PhoneFailed,
+        StateReason::HardCall,
+    ];
     let mut states: Vec<_> = reasons.map(|reason| AgentState::NotReady { reason, since, until: None }).into();
     states.extend([
         AgentState::SignedOut,

@@ -96,6 +96,9 @@ pub enum StateReason {
     Break,
     /// A single offer rang out.
     NoAnswer,
+    /// The phone took a call, or refused one, over what nobody can talk over: no codec in common, no keys where SRTP is
+    /// required.
+    PhoneFailed,
     /// Fifteen protected minutes after a hard call.
     HardCall,
 }
@@ -108,6 +111,7 @@ impl StateReason {
             Self::SignedIn => "signed_in",
             Self::Break => "break",
             Self::NoAnswer => "no_answer",
+            Self::PhoneFailed => "phone_failed",
             Self::HardCall => "hard_call",
         }
     }

@@ -206,6 +206,8 @@ pub enum WithdrawReason {
     Declined,
     /// The agent's phone could not be reached or refused the call for a fault.
     Unreachable,
+    /// It answered, or refused, and there is nothing to talk over: no codec in common, no keys where SRTP is required.
+    PhoneFailed,
     /// The store refused the claim: another node has the agent or the caller.
     Claimed,
     /// The agent changed state.
@@ -223,6 +225,7 @@ impl WithdrawReason {
             Self::NotTaken => "not_taken",
             Self::Declined => "declined",
             Self::Unreachable => "unreachable",
+            Self::PhoneFailed => "phone_failed",
             Self::Claimed => "claimed",
             Self::AgentChanged => "agent_changed",
         }

@@ -72,6 +72,10 @@ impl Rest {
         Self::NotReady { reason: StateReason::NoAnswer, since: now.unix, until: None }
     }
 
+    pub(crate) fn phone_failed(now: Now) -> Self {
+        Self::NotReady { reason: StateReason::PhoneFailed, since: now.unix, until: None }
+    }
+
     pub(crate) fn hard_call(now: Now) -> Self {
         Self::NotReady { reason: StateReason::HardCall, since: now.unix, until: Some(now.mono + HARD_CALL) }
     }
@@ -112,7 +116,10 @@ impl Rest {
         match self {
             Self::Ready { since } => Some((Bench::Ready, since.mono)),
             Self::WrapUp { since, .. } => Some((Bench::WrapUp, since.mono)),
-            Self::NotReady { reason: StateReason::NoAnswer, .. } => Some((Bench::NoAnswer, Mono::ZERO)),
+            // It may do better with another call, where there is nobody else.
+            Self::NotReady { reason: StateReason::NoAnswer | StateReason::PhoneFailed, .. } => {
+                Some((Bench::NoAnswer, Mono::ZERO))
+            }
             Self::NotReady { .. } => None,
         }
     }
@@ -195,7 +202,11 @@ impl Agent {
         match rest {
             // Protected time outlives any absence.
             Rest::NotReady { reason: StateReason::HardCall, .. } => rest.settled(&self.profile, now),
-            Rest::NotReady { reason: StateReason::NoAnswer, .. } if self.profile.ready_on_register => fresh,
+            Rest::NotReady { reason: StateReason::NoAnswer | StateReason::PhoneFailed, .. }
+                if self.profile.ready_on_register =>
+            {
+                fresh
+            }
             _ if recent => rest.settled(&self.profile, now),
             _ => fresh,
         }

@@ -17,6 +17,8 @@ pub struct Counters {
     pub declines: u64,
     /// Offers to phones that could not be reached.
     pub unreachable: u64,
+    /// Offers to phones over which nobody can talk.
+    pub phones_failed: u64,
     /// Claims and confirmations the store refused in time.
     pub claims_refused: u64,
     /// Refusals that came after the engine had gone on with local truth.
@@ -48,6 +50,7 @@ impl Counters {
             ("not_taken", self.not_taken),
             ("declines", self.declines),
             ("unreachable", self.unreachable),
+            ("phones_failed", self.phones_failed),
             ("claims_refused", self.claims_refused),
             ("late_refusals", self.late_refusals),
             ("acks_missed", self.acks_missed),

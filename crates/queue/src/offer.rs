@@ -55,6 +55,8 @@ pub(crate) enum Aftermath {
     HeldElsewhere,
     /// The phone is not there.
     Unreachable,
+    /// It is there, and nobody can talk over it.
+    PhoneFailed,
 }
 
 impl Offer {
@@ -93,6 +95,7 @@ impl Aftermath {
                 Self::Unanswered
             }
             WithdrawReason::Unreachable => Self::Unreachable,
+            WithdrawReason::PhoneFailed => Self::PhoneFailed,
             WithdrawReason::Claimed => Self::HeldElsewhere,
             WithdrawReason::AnsweredElsewhere | WithdrawReason::CallerLeft | WithdrawReason::AgentChanged => {
                 Self::None

@@ -251,6 +251,9 @@ impl Switch {
             Role::Agent { part: Part::PickingUp { .. }, .. } => {}
             // No port of ours is no fault of the phone: it is asked again soon, as after a refused claim.
             _ if cause == Cause::Overloaded => self.on_offer_ended(ended, WithdrawReason::Claimed, now),
+            _ if cause == Cause::NotAcceptable => {
+                self.on_offer_ended(ended, WithdrawReason::PhoneFailed, now);
+            }
             _ => self.on_offer_ended(ended, WithdrawReason::Unreachable, now),
         }
     }
@@ -270,6 +273,7 @@ const fn why_of(by: sip::EndedBy, cause: Cause) -> WithdrawReason {
     match (by, cause) {
         (_, Cause::Declined) | (sip::EndedBy::Remote, _) => WithdrawReason::Declined,
         (sip::EndedBy::Refused, Cause::NoAnswer) => WithdrawReason::NoAnswer,
+        (sip::EndedBy::Refused, Cause::NotAcceptable) => WithdrawReason::PhoneFailed,
         _ => WithdrawReason::Unreachable,
     }
 }

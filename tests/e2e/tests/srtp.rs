@@ -94,7 +94,11 @@ fn a_plain_phone_is_not_talked_to_in_the_clear_where_srtp_is_required() {
     caller.talks(SOON);
     caller.press("1");
     let (_, withdrawn) = events.wait("withdrawn", 1, SOON);
-    assert_eq!(withdrawn["why"].as_str(), Some("unreachable"), "{withdrawn}");
+    assert_eq!(withdrawn["why"].as_str(), Some("phone_failed"), "{withdrawn}");
+    until("the board to say so", SOON, || {
+        let told = |agent: &Value| agent["id"] == "advocate-en" && agent["reason"] == "phone_failed";
+        line.api().json("/api/v1/agents")["agents"].as_array()?.iter().any(told).then_some(())
+    });
     assert!(!caller.has_hung_up() && events.of("answered").is_empty(), "{}", events.log());
 }
 

@@ -47,7 +47,8 @@ impl Confirmation {
             Self::Failed => "A-failed",
             Self::State(AgentState::SignedOut) => "A-state-signed-out",
             Self::State(AgentState::NotReady { reason, .. }) => match reason {
-                StateReason::SignedIn => "A-state-signed-in",
+                // Why, the desk says: a phone that fails so is not heard here either.
+                StateReason::SignedIn | StateReason::PhoneFailed => "A-state-signed-in",
                 StateReason::Break => "A-state-break",
                 StateReason::NoAnswer => "A-state-no-answer",
                 StateReason::HardCall => "A-state-hard-call",

@@ -200,6 +200,7 @@ impl Engine {
             WithdrawReason::NotTaken => self.counters.not_taken += 1,
             WithdrawReason::Declined => self.counters.declines += 1,
             WithdrawReason::Unreachable => self.counters.unreachable += 1,
+            WithdrawReason::PhoneFailed => self.counters.phones_failed += 1,
             _ => {}
         }
         self.end(id, Aftermath::of(why), now);
@@ -257,7 +258,9 @@ impl Engine {
             Aftermath::None => (back, now.mono),
             Aftermath::HeldElsewhere => (back, now.mono + CLAIM_AGAIN),
             // The way there failed this once; the telephone is where it was.
-            Aftermath::Unreachable if agent.telephone => (back, again),
+            Aftermath::Unreachable | Aftermath::PhoneFailed if agent.telephone => (back, again),
+            // Not to be rung for every caller in turn, until somebody has looked at it.
+            Aftermath::PhoneFailed => (Rest::phone_failed(now), again),
             Aftermath::Unreachable => {
                 agent.reachable = false;
                 (back, now.mono)

@@ -245,6 +245,38 @@ fn a_phone_that_cannot_be_reached_signs_its_agent_out_until_proven_again() {
     assert_eq!(w.is("a"), "ready", "who had said ready is ready again");
 }
 
+/// Rung for one caller after the other, it would cost each of them the time until it is found out again.
+#[test]
+fn a_phone_over_which_nobody_can_talk_is_left_alone_until_its_agent_says_ready() {
+    let mut w = World::new();
+    w.ready("a", "en");
+    w.ready("b", "en");
+    w.joins("Ann", Language::En, Risk::Standard);
+    w.fails("a", WithdrawReason::PhoneFailed);
+    w.expect(&["  0.0 a rings for Ann (single)", "  0.0 b rings for Ann (single)"]);
+    assert_eq!(w.is("a"), "not_ready phone_failed");
+    w.answers("b");
+    w.joins("Bea", Language::En, Risk::Standard);
+    w.registers("a");
+    assert_eq!(w.is("a"), "not_ready phone_failed", "a refresh mends nothing");
+    w.seconds(19);
+    w.leaves("Bea");
+    w.forget_log();
+    w.says("a", AgentCommand::Ready).unwrap();
+    w.joins("Cleo", Language::En, Risk::Standard);
+    w.expect(&[" 19.0 a rings for Cleo (single)"]);
+}
+
+#[test]
+fn where_nobody_else_is_left_it_rings_again_all_the_same() {
+    let mut w = World::new();
+    w.ready("a", "en");
+    w.joins("Ann", Language::En, Risk::Standard);
+    w.fails("a", WithdrawReason::PhoneFailed);
+    w.seconds(31);
+    w.expect(&["  0.0 a rings for Ann (single)", " 30.0 a rings for Ann (ring_all)"]);
+}
+
 #[test]
 fn a_caller_who_leaves_stops_every_phone() {
     let mut w = World::new();

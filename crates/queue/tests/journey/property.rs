@@ -64,6 +64,7 @@ fn steps() -> impl Strategy<Value = Step> {
         WithdrawReason::NoAnswer,
         WithdrawReason::NotTaken,
         WithdrawReason::Unreachable,
+        WithdrawReason::PhoneFailed,
         WithdrawReason::Claimed,
         WithdrawReason::CallerLeft,
     ]);

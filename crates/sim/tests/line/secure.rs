@@ -131,7 +131,8 @@ fn a_phone_that_cannot_be_secure_is_passed_over_and_the_caller_reaches_the_next(
     world.advance(secs(1));
     caller.presses('1');
     world.advance(secs(30));
-    assert!(world.happened("caller", "> withdrawn from advocate-en (unreachable)"), "{}", world.log());
+    assert!(world.happened("caller", "> withdrawn from advocate-en (phone_failed)"), "{}", world.log());
+    assert_eq!(world.state_of("advocate-en"), "not ready (phone_failed)");
     assert_eq!(caller.hears().as_deref(), Some("advocate-bi"), "{}", world.log());
     assert!(!world.happened("advocate-en", "hears"), "never in the clear: {}", world.log());
     caller.hangs_up();

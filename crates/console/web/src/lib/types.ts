@@ -4,7 +4,7 @@ export type Tongue = "en" | "fr";
 export type Language = "en" | "fr" | "unknown" | "other";
 export type Risk = "urgent" | "elevated" | "standard" | "information";
 export type StateName = "signed_out" | "not_ready" | "ready" | "offered" | "talking" | "wrap_up";
-export type Reason = "signed_in" | "break" | "no_answer" | "hard_call";
+export type Reason = "signed_in" | "break" | "no_answer" | "phone_failed" | "hard_call";
 export type Role = "advocate" | "supervisor" | "operator" | "auditor";
 export type Command = "ready" | "break" | "end_wrap_up" | "hard_call";
 

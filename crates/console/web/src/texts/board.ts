@@ -12,6 +12,7 @@ export const board = {
   "reason.signed_in": ["signed in", "en ligne"],
   "reason.break": ["break", "pause"],
   "reason.no_answer": ["no answer", "sans réponse"],
+  "reason.phone_failed": ["the phone cannot take calls", "le téléphone ne peut pas prendre d’appels"],
   "reason.hard_call": ["after a hard call", "après un appel difficile"],
   "stage.waiting": ["Waiting", "En attente"],
   "stage.greeting": ["Greeting", "Accueil"],
@@ -176,6 +177,7 @@ export const board = {
   "why.caller_left": ["the caller left", "la personne est partie"],
   "why.claimed": ["taken by another node", "pris par un autre nœud"],
   "why.agent_changed": ["the advocate’s state changed", "état modifié côté intervention"],
+  "why.phone_failed": ["no sound with that phone", "pas de son avec ce téléphone"],
   "why.unreachable": ["not reached", "non joint"],
 
   "today.calls": ["Calls in each quarter hour", "Appels par quart d’heure"],

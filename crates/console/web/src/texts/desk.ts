@@ -8,6 +8,7 @@ export const desk = {
   "desk.signed_out": ["You are not on the line", "Vous n’êtes pas en ligne"],
   "desk.break": ["You are on a break", "Vous êtes en pause"],
   "desk.no_answer": ["You are not being called", "On ne vous appelle pas en ce moment"],
+  "desk.phone_failed": ["Your phone cannot take calls", "Votre téléphone ne peut pas prendre d’appels"],
   "desk.hard_call": ["This time is yours", "Ce temps est à vous"],
   "desk.wrap_up": ["After the call", "Après l’appel"],
   "desk.offered": ["A call is coming", "Un appel arrive"],
@@ -23,6 +24,10 @@ export const desk = {
   "desk.text.no_answer": [
     "A call rang here and went on to somebody else. That is all right. Say when you are ready again.",
     "Un appel a sonné ici, puis est passé à quelqu’un d’autre. Il n’y a pas de mal. Dites quand vous serez de nouveau disponible.",
+  ],
+  "desk.text.phone_failed": [
+    "It was called, and you and the caller could not have heard each other: its sound formats, or its encryption, do not fit the line. The call went on to somebody else. Have its settings checked, or use the phone on this page; then say that you are ready.",
+    "On l’a appelé, mais la personne et vous n’auriez pas pu vous entendre : ses formats de son, ou son chiffrement, ne conviennent pas à la ligne. L’appel est passé à quelqu’un d’autre. Faites vérifier ses réglages, ou prenez le téléphone de cette page; dites ensuite que vous êtes disponible.",
   ],
   "desk.text.hard_call": ["If you want to come back earlier, you can.", "Si vous voulez revenir plus tôt, vous le pouvez."],
   "desk.wrap_up_text": ["Take the time you need. You end it yourself.", "Prenez le temps qu’il vous faut. C’est vous qui y mettez fin."],
