@@ -274,7 +274,11 @@ fn where_nobody_else_is_left_it_rings_again_all_the_same() {
     w.joins("Ann", Language::En, Risk::Standard);
     w.fails("a", WithdrawReason::PhoneFailed);
     w.seconds(31);
-    w.expect(&["  0.0 a rings for Ann (single)", " 30.0 a rings for Ann (ring_all)"]);
+    w.expect(&[
+        "  0.0 a rings for Ann (single)",
+        " 20.0 supervisors are alerted of Ann",
+        " 30.0 a rings for Ann (ring_all)",
+    ]);
 }
 
 #[test]
