@@ -230,6 +230,7 @@ impl Call {
             Input::Resumed { leg, browser } => self.on_resumed(leg, browser, now),
             Input::AgentMoving => self.on_agent_moving(now),
             Input::AgentEnded(End::HungUp | End::Cancelled) => self.end(Cause::AgentHungUp, now),
+            Input::AgentEnded(End::LetGo) => self.agent_let_go(now),
             Input::AgentEnded(End::Unknown | End::Lost) => self.agent_lost(now),
             Input::AgentDetached => self.on_agent_detached(now),
             Input::AgentAttached => self.on_agent_attached(),
@@ -466,7 +467,8 @@ impl Call {
 
     fn on_caller_ended(&mut self, end: End, now: Now) {
         match end {
-            End::HungUp => self.end(Cause::CallerHungUp, now),
+            // Nobody waits for who has let go of an advocate.
+            End::HungUp | End::LetGo => self.end(Cause::CallerHungUp, now),
             End::Cancelled => self.end(Cause::CallerCancelled, now),
             End::Unknown | End::Lost => self.end(Cause::CallerGone, now),
         }

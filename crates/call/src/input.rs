@@ -108,6 +108,8 @@ pub enum Input {
 pub enum End {
     /// BYE: its person hung up.
     HungUp,
+    /// BYE of a phone by itself, which wanted to hand the other side to somebody else and may not.
+    LetGo,
     /// CANCEL before it was established.
     Cancelled,
     /// 481: the phone does not know the dialog any more.

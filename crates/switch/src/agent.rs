@@ -122,9 +122,7 @@ impl Switch {
             (sip::Event::Ended { .. }, Part::Talking) if self.is_moving(leg, now) => {}
             (sip::Event::Ended { by, .. }, Part::Talking) => {
                 self.forget_leg(leg);
-                // A phone that wanted to hand the caller to somebody else has let go of a caller who stays.
-                let end = if by == sip::EndedBy::Transfer { havre_call::End::Lost } else { end_of(by) };
-                self.tell_call(call, CallInput::AgentEnded(end), now);
+                self.tell_call(call, CallInput::AgentEnded(end_of(by)), now);
             }
             (sip::Event::Ended { by, .. }, Part::Returning) => {
                 self.forget_leg(leg);

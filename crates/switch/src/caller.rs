@@ -306,7 +306,8 @@ const fn srtp_word(why: Unusable) -> &'static str {
 
 pub(crate) const fn end_of(by: sip::EndedBy) -> End {
     match by {
-        sip::EndedBy::Remote | sip::EndedBy::Transfer => End::HungUp,
+        sip::EndedBy::Remote => End::HungUp,
+        sip::EndedBy::Transfer => End::LetGo,
         sip::EndedBy::Cancelled => End::Cancelled,
         sip::EndedBy::Unknown481 => End::Unknown,
         sip::EndedBy::Refused | sip::EndedBy::Timeout | sip::EndedBy::Us => End::Lost,

@@ -79,14 +79,20 @@ impl Sipp {
         (Self::new(scenario).on_host(host, 5060).audio(media.port()).start(line.sip()), media)
     }
 
-    /// A caller who has pressed 5, and sends a tone of 440 Hz; hangs up at the cue.
+    /// A caller who has pressed 5.
     #[must_use]
     pub fn urgent_caller(line: &Line) -> (Run, Media) {
+        Self::caller(line, "5")
+    }
+
+    /// A caller who has pressed this key in the greeting, and sends a tone of 440 Hz; hangs up at the cue.
+    #[must_use]
+    pub fn caller(line: &Line, key: &str) -> (Run, Media) {
         let host = Host::claim();
         let media = Media::open(host.ip(), Some((440.0, -12.0)));
         let call = Self::new("caller").on_host(host, 5060).audio(media.port()).start(line.sip());
         until("the greeting", LIMIT, || media.first_packet());
-        media.press("5");
+        media.press(key);
         (call, media)
     }
 

@@ -162,8 +162,20 @@ impl Call {
                 self.outputs.push_back(Output::AgentUnheard { agent: agent.clone() });
             }
         }
+        self.queue_again(agent, false, now);
+    }
+
+    /// The phone ended the talk without being asked to: the caller stays, and the phone is there.
+    pub(super) fn agent_let_go(&mut self, now: Now) {
+        let Stage::Talking(talk) = &self.stage else { return };
+        let agent = talk.agent.clone();
+        self.queue_again(agent, true, now);
+    }
+
+    /// The caller goes back into the line, as whoever has waited longest, and hears why.
+    fn queue_again(&mut self, agent: AgentId, reachable: bool, now: Now) {
         self.stage = Stage::Waiting { since: now.mono };
-        self.outputs.push_back(Output::TalkEnded { agent: agent.clone(), reachable: false });
+        self.outputs.push_back(Output::TalkEnded { agent: agent.clone(), reachable });
         self.event(What::AgentLost { agent }, now);
         self.change_risk(Risk::Elevated, now);
         self.rejoin(now);
