@@ -110,6 +110,10 @@ async function load(context, url) {
   const page = await context.newPage();
   const { host } = new URL(url);
   page.faults = [];
+  /** What it has asked for and does not have yet. Streams never end. */
+  page.loading = new Set();
+  page.on("request", (request) => request.resourceType() !== "eventsource" && page.loading.add(request));
+  for (const end of ["requestfinished", "requestfailed"]) page.on(end, (request) => page.loading.delete(request));
   /** What the server said to it: its JSON, and its SIP. */
   page.told = [];
   // A fault of the server's; 503 is none: the line says so while it is busy or ends.
@@ -125,6 +129,7 @@ async function load(context, url) {
   page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => page.told.push(String(payload))));
   await page.addInitScript(keepConnections);
   await page.addInitScript(keepSockets);
+  await page.addInitScript(prepare);
   await page.goto(url);
   return pages.push(page) - 1;
 }
@@ -155,13 +160,85 @@ function focused() {
   return { inside: true, seen, backwards, what: one.outerHTML.slice(0, 90) };
 }
 
-/** Those in the page's own part that a keyboard has to reach, and was not seen to. */
+/** Defines what is asked of a page several times: `controls()`, which a keyboard has to reach in the page's own part. */
+function prepare() {
+  window.controls = () => {
+    const all = document.querySelectorAll("main :is(a[href], button:not(:disabled), input:not(:disabled), select, textarea, summary, [tabindex='0'])");
+    return [...all].filter((one) => one.checkVisibility() && !one.closest("details:not([open]) > :not(summary)"));
+  };
+}
+
+/** Those that were not seen to be reached; and whether others were there than at the beginning of the walk. */
 function unreached() {
-  const all = document.querySelectorAll("main :is(a[href], button:not(:disabled), input:not(:disabled), select, textarea, summary, [tabindex='0'])");
-  const shown = [...all].filter((one) => one.checkVisibility() && !one.closest("details:not([open]) > :not(summary)"));
   const groups = new Set();
   const radio = (one) => one.type === "radio" && (groups.has(one.name) || !groups.add(one.name));
-  return { count: shown.length, left: shown.filter((one) => !window.met?.has(one) && !radio(one)).map((one) => one.outerHTML.slice(0, 90)) };
+  const now = window.controls();
+  const changed = now.length !== window.atFirst.length || now.some((one, place) => one !== window.atFirst[place]);
+  return { changed, left: now.filter((one) => !window.met?.has(one) && !radio(one)).map((one) => one.outerHTML.slice(0, 90)) };
+}
+
+/** What a page looks like two frames from now, as far as a test can tell whether it is still being built. */
+async function shape() {
+  for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+  const { scrollWidth, scrollHeight } = document.documentElement;
+  return JSON.stringify([location.hash, document.querySelector("main h1, main h2, main table")?.textContent ?? null, window.controls().length, scrollWidth, scrollHeight]);
+}
+
+/** Waits until everything is there: a heading or a table, nothing that is still on its way, and three looks alike. */
+async function settled(page, ms = 30_000) {
+  const end = Date.now() + ms;
+  for (let before = "", alike = 0; alike < 3; ) {
+    const now = await page.evaluate(shape);
+    alike = now === before && page.loading.size === 0 && JSON.parse(now)[1] !== null ? alike + 1 : 0;
+    if (Date.now() > end) throw new Error(`still changes: ${before}, then ${now}; on their way: ${[...page.loading].map((one) => one.url())}`);
+    before = now;
+  }
+}
+
+/** Notes whether elements or their attributes change from now on; the clock's texts do not count. */
+function watch() {
+  window.changes = 0;
+  window.watcher?.disconnect();
+  window.watcher = new MutationObserver((all) => (window.changes += all.length));
+  window.watcher.observe(document.documentElement, { childList: true, attributes: true, subtree: true });
+}
+
+/** As many as somebody reads. */
+const some = (found) => (found.length > 8 ? [...found.slice(0, 8), `and ${found.length - 8} more`] : found);
+
+/** How often a page that others change meanwhile is looked at anew, before what was found counts. */
+const LOOKS = 5;
+
+async function inspect(page) {
+  const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  const moving = await page.evaluate(() => document.getAnimations().map((one) => `moves: ${one.animationName ?? one.transitionProperty}`));
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
+  const { violations } = await page.evaluate(([tags, rules]) => window.axe.run(document, { runOnly: tags, rules }), [RULES, ALSO]);
+  const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target).join(" | ")}`);
+  return [...(sideways > 0 ? [`scrolls sideways by ${sideways} px`] : []), ...moving, ...found];
+}
+
+async function walk(page) {
+  const { keyboard } = page;
+  // From the beginning, and not from where the focus was; and once everything is there.
+  await page.reload();
+  await page.waitForSelector("nav");
+  await settled(page);
+  const count = await page.evaluate(() => (window.atFirst = window.controls()).length);
+  const wrong = [];
+  await keyboard.press("Tab");
+  const first = await page.evaluate(() => document.activeElement.outerHTML.slice(0, 90));
+  if (!first.includes('class="skip"')) wrong.push(`the first is not the way to the content, but ${first}`);
+  await keyboard.press("Enter");
+  for (let step = 0; step < count * 2 + 30; step += 1) {
+    await keyboard.press("Tab");
+    const { inside, seen, backwards, what } = await page.evaluate(focused);
+    if (!inside) break;
+    if (!seen) wrong.push(`no focus to be seen: ${what}`);
+    if (backwards) wrong.push(`goes back: ${what}`);
+  }
+  const { changed, left } = await page.evaluate(unreached);
+  return { changed, wrong: [...wrong, ...left.map((one) => `not reached: ${one}`)] };
 }
 
 const COMMANDS = {
@@ -212,36 +289,27 @@ const COMMANDS = {
   },
   /** A walk by the tabulator from the page's beginning; what is wrong with it. */
   async walk({ page }) {
-    const { keyboard } = pages[page];
-    // From the beginning, and not from where the focus was; and once everything is there.
-    await pages[page].reload();
-    await pages[page].waitForSelector("nav");
-    for (let before = -1, now = 0; before !== now; before = now, now = (await pages[page].evaluate(unreached)).count) await pages[page].waitForTimeout(200);
-    await keyboard.press("Tab");
-    const first = await pages[page].evaluate(() => document.activeElement.className);
-    if (first !== "skip") return [`the first is not the way to the content, but ${first}`];
-    await keyboard.press("Enter");
-    const wrong = [];
-    const { count } = await pages[page].evaluate(unreached);
-    for (let step = 0; step < count * 2 + 30; step += 1) {
-      await keyboard.press("Tab");
-      const { inside, seen, backwards, what } = await pages[page].evaluate(focused);
-      if (!inside) break;
-      if (!seen) wrong.push(`no focus to be seen: ${what}`);
-      if (backwards) wrong.push(`goes back: ${what}`);
+    let wrong = [];
+    for (let look = 0; look < LOOKS; look += 1) {
+      let changed;
+      ({ wrong, changed } = await walk(pages[page]));
+      // A call that came or went took a control with it, or brought one: another walk tells what is wrong with the page itself.
+      if (wrong.length === 0 || !changed) break;
+      wrong.push(`and the page changed in each of ${look + 1} walks`);
     }
-    const { left } = await pages[page].evaluate(unreached);
-    return [...wrong, ...left.map((one) => `not reached: ${one}`)];
+    return some(wrong);
   },
   close: ({ page }) => pages[page].context().close().then(() => true),
   /** What axe-core finds, sideways scrolling, and what moves although the person asked for rest. By the debugger: the page's own policy would refuse the script. */
   async inspect({ page }) {
-    const sideways = await pages[page].evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    const moving = await pages[page].evaluate(() => document.getAnimations().map((one) => `moves: ${one.animationName ?? one.transitionProperty}`));
-    if (!(await pages[page].evaluate(() => "axe" in window))) await pages[page].evaluate(AXE);
-    const { violations } = await pages[page].evaluate(([tags, rules]) => window.axe.run(document, { runOnly: tags, rules }), [RULES, ALSO]);
-    const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target).join(" | ")}`);
-    return [...(sideways > 0 ? [`scrolls sideways by ${sideways} px`] : []), ...moving, ...found];
+    let found = [];
+    for (let look = 0; look < LOOKS; look += 1) {
+      await settled(pages[page]);
+      await pages[page].evaluate(watch);
+      found = await inspect(pages[page]);
+      if (found.length === 0 || (await pages[page].evaluate(() => window.changes)) === 0) break;
+    }
+    return some(found);
   },
 };
 

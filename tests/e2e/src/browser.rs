@@ -338,7 +338,7 @@ impl<'a> Page<'a> {
     pub fn is_accessible(&self, name: &str) {
         let found = self.ask(json!({ "does": "inspect" }));
         self.ask(json!({ "does": "shot", "path": shot(name) }));
-        assert_eq!(found, json!([]), "{name}");
+        assert!(found == json!([]), "{name}: {found:#}\n{}", shot(name).display());
     }
 
     /// Asserts that no script of others' ran here, or could when something is clicked.
@@ -356,8 +356,13 @@ impl<'a> Page<'a> {
 
     /// Asserts that a keyboard reaches everything on the page, in its order, and that one sees where it is.
     #[track_caller]
-    pub fn is_walked(&self) {
-        assert_eq!(self.ask(json!({ "does": "walk" })), json!([]));
+    pub fn is_walked(&self, name: &str) {
+        let wrong = self.ask(json!({ "does": "walk" }));
+        if wrong != json!([]) {
+            let picture = shot(&format!("{name}-walked"));
+            self.ask(json!({ "does": "shot", "path": picture }));
+            panic!("{name}: {wrong:#}\n{}", picture.display());
+        }
     }
 
     /// How many match just now.
@@ -379,10 +384,11 @@ impl<'a> Page<'a> {
         match self.browser.try_ask(&command) {
             Ok(answer) => answer,
             Err(error) => {
-                let _ = self
-                    .browser
-                    .try_ask(&json!({ "does": "shot", "page": self.number, "path": shot("failed") }));
-                panic!("{command}: {error}\n{}", shot("failed").display());
+                // Several tests, and several pages of one, may fail at a time.
+                let picture = shot(&format!("failed-{}-{}", std::process::id(), self.number));
+                let _ =
+                    self.browser.try_ask(&json!({ "does": "shot", "page": self.number, "path": picture }));
+                panic!("{command}: {error}\n{}", picture.display());
             }
         }
     }
