@@ -230,6 +230,53 @@ async fn a_provider_that_is_down_says_so_and_passwords_go_on() {
 }
 
 #[tokio::test]
+async fn nobody_is_sent_to_a_provider_that_has_died_since_it_was_known() {
+    let (server, provider, serving) = start(Key::es256("e1")).await;
+    assert!(sign_in(&server, &provider).await.is_ok());
+    let goes = async || {
+        let begun = begin(&server).await;
+        assert_eq!(begun.status, StatusCode::SEE_OTHER);
+        let there = begun.header("location").to_owned();
+        let cookie = begun.headers.contains_key("set-cookie");
+        assert_eq!(cookie, there.starts_with("http"), "{there}");
+        there
+    };
+    let asked = || provider.0.lock().unwrap().looked_at;
+    assert_eq!(asked(), 0, "it has just told of itself");
+    server.clock.advance(Duration::from_secs(3));
+    for _ in 0..3 {
+        assert!(goes().await.starts_with(&provider.0.lock().unwrap().issuer));
+    }
+    assert_eq!(asked(), 1, "many who come at once are one question");
+    for (lives, down) in [(405, false), (404, false), (502, true), (503, true), (504, true), (200, false)] {
+        provider.0.lock().unwrap().lives = StatusCode::from_u16(lives).unwrap();
+        server.clock.advance(Duration::from_secs(3));
+        assert_eq!(goes().await == "/#/sign-in/oidc_down", down, "{lives}");
+    }
+    // Nobody is there any more.
+    serving.abort();
+    assert!(serving.await.unwrap_err().is_cancelled());
+    server.clock.advance(Duration::from_secs(3));
+    assert_eq!(goes().await, "/#/sign-in/oidc_down");
+    // Somebody takes the connection, and says nothing.
+    let address = provider.0.lock().unwrap().issuer.strip_prefix("http://").unwrap().to_owned();
+    let silent = tokio::net::TcpListener::bind(&address).await.unwrap();
+    server.clock.advance(Duration::from_secs(3));
+    let began = tokio::time::Instant::now();
+    assert_eq!(goes().await, "/#/sign-in/oidc_down");
+    let took = began.elapsed().as_secs_f64();
+    assert!((2.0..4.0).contains(&took), "{took} s");
+    drop(silent);
+    // It is back.
+    let listener = tokio::net::TcpListener::bind(&address).await.unwrap();
+    let (again, _serving) = Provider::start_at(listener, Key::es256("e1"));
+    server.clock.advance(Duration::from_secs(3));
+    assert!(goes().await.starts_with(&again.0.lock().unwrap().issuer));
+    let metrics = server.get("/metrics").await;
+    assert!(metrics.text().contains("havre_oidc_sign_ins_total{outcome=\"down\"} 5"), "{}", metrics.text());
+}
+
+#[tokio::test]
 async fn what_the_provider_says_holds_and_other_accounts_are_not_its() {
     let (server, provider, _serving) = start(Key::es256("e1")).await;
     let says = |claims: Value| provider.0.lock().unwrap().claims = claims;

@@ -109,6 +109,9 @@ pub struct Says {
     codes: HashMap<String, (String, String)>,
     /// How often discovery was asked.
     pub discovered: usize,
+    /// How often somebody wanted to know whether it lives, and the status with which it says so.
+    pub looked_at: usize,
+    pub lives: StatusCode,
     /// Seconds since 1970 of its clock.
     pub now: i64,
 }
@@ -131,11 +134,13 @@ impl Provider {
             gives: Some(json!({})),
             codes: HashMap::new(),
             discovered: 0,
+            looked_at: 0,
+            lives: StatusCode::OK,
             now: 100,
         };
         let provider = Self(Arc::new(Mutex::new(says)));
         let router = Router::new()
-            .route("/.well-known/openid-configuration", get(discovery))
+            .route("/.well-known/openid-configuration", get(discovery).head(life))
             .route("/keys", get(keys))
             .route("/token", post(token))
             .with_state(provider.clone());
@@ -173,6 +178,12 @@ async fn discovery(State(Provider(says)): State<Provider>) -> Json<Value> {
         "response_types_supported": ["code"], "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"]
     }))
+}
+
+async fn life(State(Provider(says)): State<Provider>) -> StatusCode {
+    let mut says = says.lock().unwrap();
+    says.looked_at += 1;
+    says.lives
 }
 
 async fn keys(State(Provider(says)): State<Provider>) -> Json<Value> {

@@ -41,8 +41,8 @@ pub(crate) enum FetchError {
     Broken,
     #[error("the answer has more than {MOST} bytes")]
     TooLarge,
-    #[error("no answer in {} s", PATIENCE.as_secs())]
-    Slow,
+    #[error("no answer in {} s", .0.as_secs())]
+    Slow(Duration),
 }
 
 /// An answer under way.
@@ -86,7 +86,14 @@ impl Fetch {
 
     /// Its answer, whatever the status.
     async fn ask(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, FetchError> {
-        timeout(PATIENCE, self.exchange(request)).await.map_err(|_| FetchError::Slow)?
+        within(PATIENCE, self.exchange(request)).await
+    }
+
+    /// The status with which `place` answers, and nothing of what stands there.
+    pub(super) async fn status(&self, place: &str, patience: Duration) -> Result<u16, FetchError> {
+        let request = Request::head(place).body(Vec::new());
+        let request = request.map_err(|_| FetchError::Host(place.to_owned()))?;
+        within(patience, self.exchange(request)).await.map(|answer| answer.status().as_u16())
     }
 
     async fn exchange(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, FetchError> {
@@ -105,6 +112,13 @@ impl Fetch {
             _ => Err(FetchError::Insecure(to)),
         }
     }
+}
+
+async fn within<T>(
+    patience: Duration,
+    asking: impl Future<Output = Result<T, FetchError>>,
+) -> Result<T, FetchError> {
+    timeout(patience, asking).await.unwrap_or(Err(FetchError::Slow(patience)))
 }
 
 async fn connect(host: &str, port: u16) -> Result<TcpStream, FetchError> {

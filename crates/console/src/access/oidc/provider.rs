@@ -27,6 +27,8 @@ const BELIEVED: Duration = Duration::from_secs(3600);
 /// Least time between two looks for new keys, and after one that failed: whoever sends bad tokens or many people at once
 /// must not make us a burden to the provider.
 const BETWEEN: Duration = Duration::from_secs(2);
+/// Time for a sign of life before somebody is sent there: they look at a page that does nothing meanwhile.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 /// Signatures taken: those that need the provider's private key. An HMAC or `none` is never one.
 const SIGNATURES: [CoreJwsSigningAlgorithm; 7] = [
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
@@ -78,6 +80,8 @@ pub(crate) struct Provider {
     known: RwLock<Option<Known>>,
     /// One discovery at a time, and when the last one failed.
     asking: tokio::sync::Mutex<Option<Mono>>,
+    /// One look at a time, and what the last one found.
+    looking: tokio::sync::Mutex<Option<(Mono, Result<(), OidcError>)>>,
 }
 
 #[derive(Clone)]
@@ -93,7 +97,8 @@ impl Provider {
     /// TLS cannot be set up at all.
     pub(crate) fn new(config: Oidc) -> Result<Self, rustls::Error> {
         let fetch = Fetch::new(&config.authorities)?;
-        Ok(Self { config, fetch, known: RwLock::default(), asking: tokio::sync::Mutex::default() })
+        let (asking, looking) = Default::default();
+        Ok(Self { config, fetch, known: RwLock::default(), asking, looking })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -108,11 +113,14 @@ impl Provider {
         Some(url.into())
     }
 
-    /// Where somebody goes to sign in.
+    /// Where somebody goes to sign in, where a page will be.
     ///
     /// # Errors
-    /// The provider cannot be asked.
+    /// The provider cannot be asked, or does not answer just now.
     pub(crate) async fn begin(&self, begun: &Begun, back: &str, now: Now) -> Result<String, OidcError> {
+        if self.known().is_some() {
+            self.lives(now).await?;
+        }
         let metadata = self.discovered(now, false).await?;
         let relying = self.relying(&metadata, back)?;
         let (state, nonce) = (begun.state(), begun.nonce());
@@ -193,6 +201,32 @@ impl Provider {
         };
         let claims = claims.map_err(|error| untrusted(&chain(&error)))?;
         Vouched::read(&self.config, &claims)
+    }
+
+    /// Whether it answers: known from an earlier question, it may be gone since, and whoever is sent there then sees a page of
+    /// their browser's that helps nobody. The question is for its discovery document, whose place answers us, and says
+    /// nothing of who wants to sign in; any answer will do but that of a gateway with nothing behind it.
+    async fn lives(&self, now: Now) -> Result<(), OidcError> {
+        let recent = |at: Mono| now.mono.since(at) < BETWEEN;
+        let mut last = self.looking.lock().await;
+        if let Some((_, found)) = last.filter(|(at, _)| recent(*at)) {
+            return found;
+        }
+        if self.known().is_some_and(|known| recent(known.since)) {
+            return Ok(());
+        }
+        let place = format!("{}/.well-known/openid-configuration", self.config.issuer.trim_end_matches('/'));
+        let found = match self.fetch.status(&place, SIGN_OF_LIFE).await {
+            Ok(502..=504) => Err("a gateway answers, and nothing behind it".to_owned()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(chain(&error)),
+        };
+        let found = found.map_err(|error| {
+            tracing::warn!(error, issuer = self.config.issuer, "the identity provider does not answer");
+            OidcError::Down
+        });
+        *last = Some((now.mono, found));
+        found
     }
 
     fn relying(&self, metadata: &ProviderMetadataWithLogout, back: &str) -> Result<Relying, OidcError> {
