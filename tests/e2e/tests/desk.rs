@@ -3,8 +3,10 @@
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use havre_e2e::{Baresip, Browser, Caller, Host, Line, Look, Report, until};
 
@@ -286,7 +288,8 @@ fn a_silent_caller_s_call_in_french_and_a_quarter_of_an_hour_for_oneself_after_i
 
 #[test]
 fn a_test_call_gives_back_what_is_said_and_floods_on_the_media_port_are_not_heard_in_a_talk() {
-    const PACKETS: usize = 100_000;
+    /// Counted where they are refused, not where they are sent.
+    const PACKETS: f64 = 1_000_000.0;
     const PORT: u16 = 29_998;
     let line =
         Line::demo().with("node.shards", 1).with("rtp.browser_ports", format!("{PORT}-{PORT}")).start();
@@ -330,28 +333,43 @@ fn a_test_call_gives_back_what_is_said_and_floods_on_the_media_port_are_not_hear
         let (low, high) = last.iter().fold((f64::MAX, f64::MIN), |(l, h), one| (l.min(*one), h.max(*one)));
         (high - low < 1.0).then_some(low)
     });
+    let enough = Arc::new(AtomicBool::new(false));
     let flood = thread::spawn({
-        let (to, user) = ((line.ip(), PORT), desk.ice_user());
-        move || flood(to, &user, PACKETS)
+        let (to, user, enough) = ((line.ip(), PORT), desk.ice_user(), Arc::clone(&enough));
+        move || flood(to, &user, &enough)
     });
-    let mut looks = 0;
-    while !flood.is_finished() {
+    let (mut looks, mut clean, mut dirty) = (0, 0, None);
+    let began = Instant::now();
+    while dropped() - before < PACKETS {
+        assert!(began.elapsed() < SOON * 9, "{} in {looks} looks", dropped() - before);
         // The browser levels what its microphone hears; what is lost is heard as dirt. A packet costs 14 dB of purity in
-        // half a second, and what a person notices as a gap costs more.
-        let tone = caller.media.tone(WINDOW).expect("a tone at the caller's");
-        assert!((tone.hz - ADVOCATE).abs() < 3.0 && tone.purity > 8.0, "{tone:?} after {looks} looks");
-        // A talk that is cut in pieces is softer as a whole, too.
-        assert!(tone.dbfs > calm - 3.0, "{tone:?}, and {calm} dB before, after {looks} looks");
-        let heard = desk.hears().expect("a connection");
-        assert!((heard.hz - Caller::HZ).abs() < 12.0 && (heard.dbfs + 12.0).abs() < 2.0, "{heard:?}");
+        // half a second, and what a person notices as a gap costs more. A talk that is cut in pieces is softer as a whole, too.
+        let (tone, heard) = (caller.media.tone(WINDOW), desk.hears());
+        let there = tone.as_ref().is_some_and(|tone| {
+            (tone.hz - ADVOCATE).abs() < 3.0 && tone.purity > 8.0 && tone.dbfs > calm - 3.0
+        });
+        let here = heard
+            .as_ref()
+            .is_some_and(|heard| (heard.hz - Caller::HZ).abs() < 12.0 && (heard.dbfs + 12.0).abs() < 2.0);
         looks += 1;
+        if there && here {
+            (clean, dirty) = (clean + 1, None);
+        } else {
+            // One click of a busy machine is seen for half a second; what a flood does would stay as long as it.
+            let since = *dirty.get_or_insert_with(Instant::now);
+            let took = since.elapsed();
+            assert!(
+                took < WINDOW * 3,
+                "{tone:?}, and {calm} dB before; at the desk {heard:?}, after {looks} looks"
+            );
+        }
     }
+    enough.store(true, Ordering::Relaxed);
     flood.join().expect("the flood is sent");
-    assert!(looks > 3, "looked {looks} times");
-    until("the flood at the port", SOON, || (dropped() - before > PACKETS as f64 * 0.9).then_some(()));
+    assert!(looks > 10 && clean * 4 >= looks * 3, "looked {looks} times, {clean} of them clean");
     // Each of these named the call itself; none had its password.
     let unauthentic = line.api().metric("havre_component_events_total", "\"ice_unauthentic\"");
-    assert!(unauthentic > PACKETS as f64 / 10.0, "{unauthentic}");
+    assert!(unauthentic > PACKETS / 10.0, "{unauthentic}");
     caller.hears(ADVOCATE);
     desk.hears_tone(Caller::HZ);
     desk.waits_for("text=Good sound");
@@ -364,11 +382,11 @@ fn a_test_call_gives_back_what_is_said_and_floods_on_the_media_port_are_not_hear
 const WINDOW: Duration = Duration::from_millis(500);
 
 /// Sends bad STUN, some of it in the name of the call's own `user`, forged ClientHellos, RTP of nobody's and noise, from an
-/// address that no call has.
-fn flood(to: (Ipv4Addr, u16), user: &str, packets: usize) {
+/// address that no call has, until it is enough.
+fn flood(to: (Ipv4Addr, u16), user: &str, enough: &AtomicBool) {
     /// A burst that the port's buffer holds beside the talk's own packets; more would only test the kernel.
     const BURST: usize = 100;
-    const PAUSE: Duration = Duration::from_millis(4);
+    const PAUSE: Duration = Duration::from_millis(3);
     let host = Host::claim();
     let socket = UdpSocket::bind((host.ip(), 0)).expect("a UDP port");
     // A Binding request for a user that there is not; the same, cut off; a Binding request without anything.
@@ -403,7 +421,7 @@ fn flood(to: (Ipv4Addr, u16), user: &str, packets: usize) {
         (0..900_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8 | 0x40).collect();
     let kinds: [Vec<u8>; 8] =
         [check.clone(), check[..27].to_vec(), empty, named, hello, fragment, rtp, noise];
-    for burst in 0..packets / BURST {
+    for burst in (0..).take_while(|_| !enough.load(Ordering::Relaxed)) {
         for place in 0..BURST {
             socket.send_to(&kinds[(burst + place) % kinds.len()], to).expect("loopback takes a datagram");
         }
