@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use havre_e2e::{Baresip, Browser, Caller, Line, Look, Page, Report, TOLL_FREE, until};
+use havre_e2e::{Baresip, Browser, Caller, Line, Look, Page, PhoneSetup, Report, TOLL_FREE, until};
 
 const SOON: Duration = Duration::from_secs(10);
 /// What the browser's microphone hears.
@@ -71,16 +71,8 @@ fn an_advocate_answers_mutes_holds_presses_keys_and_hangs_up_in_a_browser() {
 fn a_caller_and_a_browser_hear_each_other_through_opus() {
     let line = Line::demo().with("rtp.codecs", vec!["opus", "pcmu"]).start();
     let browser = Browser::start(ADVOCATE);
-    let desk = browser.sign_in(&line, "advocate-bi", Look::default());
-    desk.waits_for(".state.ready");
-    let mut caller = Baresip::caller(CALLER).opus().start();
-    caller.dial_line(&line, TOLL_FREE);
-    caller.talks(SOON);
-    caller.press("2");
-    desk.waits_for(".offer");
-    desk.click("text=Answer");
-    caller.hears_tone(ADVOCATE, SOON);
-    assert_eq!(desk.hears_tone(CALLER).codec, "audio/opus");
+    let (desk, mut caller) =
+        hear_each_other(&browser, &line, Baresip::caller(CALLER).opus(), CALLER, "audio/opus");
     caller.press("1");
     desk.waits_for(".last .word");
     assert_eq!(desk.text(".last .word"), "Yes");
@@ -93,16 +85,7 @@ fn a_caller_and_a_browser_hear_each_other_through_g722_beyond_a_telephone_s_band
     const HIGH: f64 = 5_000.0;
     let line = Line::demo().with("rtp.codecs", vec!["g722", "pcmu"]).start();
     let browser = Browser::start(ADVOCATE);
-    let desk = browser.sign_in(&line, "advocate-bi", Look::default());
-    desk.waits_for(".state.ready");
-    let mut caller = Baresip::caller(HIGH).g722().start();
-    caller.dial_line(&line, TOLL_FREE);
-    caller.talks(SOON);
-    caller.press("2");
-    desk.waits_for(".offer");
-    desk.click("text=Answer");
-    caller.hears_tone(ADVOCATE, SOON);
-    assert_eq!(desk.hears_tone(HIGH).codec, "audio/g722");
+    let (desk, _caller) = hear_each_other(&browser, &line, Baresip::caller(HIGH).g722(), HIGH, "audio/g722");
     desk.is_faultless();
 }
 
@@ -256,7 +239,7 @@ fn every_page_is_accessible_and_walked_by_keyboard_in_both_languages_and_colours
                         page.is_accessible(&format!("{name}-{called}"));
                         if !look.french {
                             // It loads the page again, and goes through it.
-                            page.is_walked();
+                            page.is_walked(name);
                         }
                     }
                 }
@@ -267,6 +250,27 @@ fn every_page_is_accessible_and_walked_by_keyboard_in_both_languages_and_colours
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// A desk and a caller with this phone who hear each other, the advocate by `codec`.
+fn hear_each_other<'a>(
+    browser: &'a Browser,
+    line: &Line,
+    phone: PhoneSetup,
+    hz: f64,
+    codec: &str,
+) -> (Page<'a>, Baresip) {
+    let desk = browser.sign_in(line, "advocate-bi", Look::default());
+    desk.waits_for(".state.ready");
+    let mut caller = phone.start();
+    caller.dial_line(line, TOLL_FREE);
+    caller.talks(SOON);
+    caller.press("2");
+    desk.waits_for(".offer");
+    desk.click("text=Answer");
+    caller.hears_tone(ADVOCATE, SOON);
+    assert_eq!(desk.hears_tone(hz).codec, codec);
+    (desk, caller)
+}
 
 /// A desk and a French-speaking caller who hear each other.
 fn in_conversation<'a>(browser: &'a Browser, line: &Line) -> (Page<'a>, Caller) {
