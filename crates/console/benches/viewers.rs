@@ -4,7 +4,8 @@
 //! - **a full day**: what 500 advocates do who are all at work. A talk and its wrap-up take a quarter of an hour, so that in
 //!   every 1.8 s one call is offered and answered and another ends: some 4 rows a second, each at a moment of its own. Four
 //!   times as much, for the busiest hour.
-//! - **a storm**: 200 rows a second, without a pause. Every advocate's state and every caller's changes within 5 s.
+//! - **a storm**: 200 rows a second, as often as a line publishes (every 75 ms), without a pause. Every advocate's state and
+//!   every caller's changes within 5 s.
 //!
 //! Viewers are elsewhere: one thread empties their sockets every few milliseconds, as a network card would. A thread for each,
 //! asleep in `read`, would charge the server with waking it (half of what a write costs), which no viewer over a network does.
@@ -51,7 +52,7 @@ struct Traffic {
 
 const TRAFFIC: [Traffic; 2] = [
     Traffic { name: "a full day's", at_once: 1, each_second: 8 },
-    Traffic { name: "a storm's", at_once: 5, each_second: 20 },
+    Traffic { name: "a storm's", at_once: 8, each_second: 13 },
 ];
 
 fn main() {

@@ -18,8 +18,8 @@ pub(crate) use keys::{KeyNews, Keys};
 pub(crate) use wall::{Seen, Wall};
 
 /// In the long run a wall is told at most this often: slow enough for a storm, in which what fifty viewers are told is what
-/// the console costs.
-const WALL_EVERY: Duration = Duration::from_millis(100);
+/// the console costs. It is as often as the line publishes (`havre_node`'s `TICK`), so that no news waits twice.
+const WALL_EVERY: Duration = Duration::from_millis(75);
 /// After a pause of as many times that, so many more may follow at once: what happens now and then, even in the busiest hour of
 /// a line, is not held back by what happened just before.
 const WALL_BURST: u32 = 4;
@@ -85,20 +85,28 @@ fn frame(event: &str, data: &impl serde::Serialize) -> axum::body::Bytes {
 mod tests {
     use super::*;
 
-    /// How often the line publishes while it changes.
-    const TICK: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(10);
 
     #[test]
     fn what_happens_now_and_then_is_told_at_once() {
-        // Eight a second, in twos and threes, as the busiest hour of five hundred advocates is.
-        let held = told((0..80).map(|n| TICK * (n * 5 / 2) + TICK * (n % 3)), Duration::from_secs(10));
+        // Eight a second, in twos and threes and closer together than the pace, as the busiest hour of five hundred advocates is.
+        let close = Duration::from_millis(50);
+        let held = told((0..80).map(|n| close * (n * 5 / 2) + close * (n % 3)), LONG);
         assert!(held.iter().all(Duration::is_zero), "{held:?}");
     }
 
     #[test]
-    fn a_storm_is_told_ten_times_a_second_and_holds_nothing_back_for_longer() {
-        let held = told((0..200).map(|n| TICK * n), Duration::from_secs(10));
-        assert!((100..=100 + WALL_BURST as usize + 1).contains(&held.len()), "{}", held.len());
+    fn a_line_that_publishes_as_often_as_it_does_in_a_storm_is_never_held_back() {
+        let held = told((0..1_000).map(|n| WALL_EVERY * n), LONG);
+        assert_eq!(held.len() as u128, LONG.as_millis().div_ceil(WALL_EVERY.as_millis()));
+        assert!(held.iter().all(Duration::is_zero), "{held:?}");
+    }
+
+    #[test]
+    fn what_comes_faster_is_told_at_the_pace_and_nothing_is_held_back_for_longer() {
+        let held = told((0..500).map(|n| Duration::from_millis(20) * n), LONG);
+        let most = (LONG.as_millis() / WALL_EVERY.as_millis()) as usize;
+        assert!((most..=most + WALL_BURST as usize + 1).contains(&held.len()), "{}", held.len());
         assert!(held.iter().all(|held| *held < WALL_EVERY), "{held:?}");
     }
 

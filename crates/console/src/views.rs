@@ -2,9 +2,9 @@
 
 mod board;
 mod desk;
+mod row;
 mod today;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use havre_model::{AgentState, Language, Mode, Mos, Now, Outcome, Quality, Risk, Unix, Way};
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 pub(crate) use board::{AgentChanges, Board, CallChanges, Change, alarm, board, same_agent, same_call};
 pub(crate) use desk::{Desk, Light, desk};
+pub(crate) use row::Row;
 pub(crate) use today::{Curves, curves};
 
 use crate::board::{AgentEntry, CallEntry, LegEntry, Snapshot, Stage};
@@ -96,7 +97,7 @@ pub(crate) struct Calls {
 }
 
 /// One call.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Call {
     /// Random; tells nothing of who called.
     #[schema(example = "c00000000deadbeef")]
@@ -134,7 +135,7 @@ pub(crate) struct Call {
 }
 
 /// One party's audio.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = Leg)]
 pub(crate) struct LegView {
     /// Nothing arrives from this party, although it should.
@@ -146,7 +147,7 @@ pub(crate) struct LegView {
 }
 
 /// How a party's audio arrives at the line: lately, or, in the event at the end of its connection, since it began.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = Quality)]
 pub(crate) struct QualityView {
     #[schema(example = "PCMU")]
@@ -192,7 +193,7 @@ pub(crate) struct Agents {
 }
 
 /// One advocate, supervisor or on-call person.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Agent {
     #[schema(example = "advocate-fr")]
     pub(crate) id: String,
@@ -210,33 +211,41 @@ pub(crate) struct Agent {
 }
 
 pub(crate) fn queues(snapshot: &Snapshot) -> Queues {
-    let tally = &snapshot.tally;
-    let waiting = || snapshot.calls.iter().map(Arc::as_ref).filter(|call| call.stage == Stage::Waiting);
-    let longest = |calls: &mut dyn Iterator<Item = &CallEntry>| {
-        calls.filter_map(|call| call.waited_at(snapshot.at.unix)).max().map(millis)
-    };
-    let queue = |language, risk| {
-        let here = || waiting().filter(move |call| call.language == language && call.risk == risk);
-        Queue {
-            language: LanguageWord(language),
-            risk: RiskWord(risk),
-            waiting: here().count(),
-            ringing: here().filter(|call| !call.ringing.is_empty()).count(),
-            longest_wait_ms: longest(&mut here()),
-            longest_since: here().map(|call| call.since.as_millis()).min(),
-        }
+    let (tally, now) = (&snapshot.tally, snapshot.at.unix);
+    let none = |language, risk| Queue {
+        language: LanguageWord(language),
+        risk: RiskWord(risk),
+        waiting: 0,
+        ringing: 0,
+        longest_wait_ms: None,
+        longest_since: None,
     };
     let urgent_first = || Risk::ALL.into_iter().rev();
+    let all = Language::ALL.into_iter().flat_map(|language| urgent_first().map(move |risk| (language, risk)));
+    let mut queues: Vec<Queue> = all.map(|(language, risk)| none(language, risk)).collect();
+    let (mut waiting, mut longest_wait_ms) = (0, None);
+    // Once through the calls, for every telling of the walls.
+    for call in snapshot.calls.iter().filter(|call| call.stage == Stage::Waiting) {
+        let wait = call.waited_at(now).map(millis);
+        waiting += 1;
+        longest_wait_ms = longest_wait_ms.max(wait);
+        let (language, risk) = (LanguageWord(call.language), RiskWord(call.risk));
+        let Some(queue) = queues.iter_mut().find(|one| (one.language, one.risk) == (language, risk)) else {
+            continue;
+        };
+        queue.waiting += 1;
+        queue.ringing += usize::from(!call.ringing.is_empty());
+        queue.longest_wait_ms = queue.longest_wait_ms.max(wait);
+        let since = call.since.as_millis();
+        queue.longest_since = Some(queue.longest_since.map_or(since, |longest| longest.min(since)));
+    }
     Queues {
-        at: snapshot.at.unix.as_millis(),
+        at: now.as_millis(),
         since: tally.since.as_millis(),
-        waiting: waiting().count(),
-        longest_wait_ms: longest(&mut waiting()),
+        waiting,
+        longest_wait_ms,
         totals: totals(tally),
-        queues: Language::ALL
-            .into_iter()
-            .flat_map(|language| urgent_first().map(move |risk| queue(language, risk)))
-            .collect(),
+        queues,
         service: Language::ALL.into_iter().map(|language| service(snapshot, language)).collect(),
     }
 }

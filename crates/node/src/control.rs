@@ -27,8 +27,8 @@ use crate::udp::Sockets;
 use crate::{dns, tcp, udp, web};
 
 /// How often the observer may publish: what happens after a pause is told at once, and a storm of changes costs no more than
-/// this.
-const TICK: Duration = Duration::from_millis(50);
+/// this. It is the pace of the console's wallboards, too (`havre_console`'s `WALL_EVERY`).
+const TICK: Duration = Duration::from_millis(75);
 /// How often it may when nothing happens: what it counts is as new as that.
 const REST: Duration = Duration::from_millis(200);
 

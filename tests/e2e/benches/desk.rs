@@ -17,7 +17,7 @@ const OFFER_MS: i64 = 150;
 
 const ADVOCATES: usize = 500;
 const WAITING: usize = 200;
-/// Callers who come while it is measured, and how many a second: not in step with the ten changes a second that are sent.
+/// Callers who come while it is measured, and how many a second: not in step with the changes that are sent.
 const COME: usize = 80;
 const PACE: usize = 7;
 /// Issue 4: news on the wallboard within this time, and at least so many frames a second.

@@ -22,8 +22,8 @@ pub(crate) async fn board(State(shared): State<Shared>) -> Json<Board> {
     Json(views::board(&shared.line.snapshot()))
 }
 
-/// The same as server-sent events: `board` (Board) first, then `change` (Change) ten times a second in the long run at most, and `alive`
-/// where nothing changed for 15 seconds. A viewer who does not keep up gets a `board` again. There is nothing to resume:
+/// The same as server-sent events: `board` (Board) first, then `change` (Change) thirteen times a second in the long run at most, and
+/// `alive` where nothing changed for 15 seconds. A viewer who does not keep up gets a `board` again. There is nothing to resume:
 /// whoever comes back gets the whole.
 #[utoipa::path(get, path = "/api/v1/board/events", tag = "screens", responses(
     (status = 200, content_type = "text/event-stream", body = String),

@@ -68,10 +68,11 @@ pub(super) fn respond(shared: &Shared, who: &Who, frames: impl Frames) -> Respon
     let heartbeat = shared.config.limits.heartbeat;
     let alive = interval_at(Instant::now() + heartbeat, heartbeat);
     let frames = stream::unfold((frames, over, alive), |(mut frames, mut over, mut alive)| async move {
+        // What is there goes first: a stream that is over ends when nothing more is, and fifty of them are not asked at each frame.
         let frame = tokio::select! {
             biased;
-            () = &mut over => return None,
             frame = frames.next() => frame?,
+            () = &mut over => return None,
             _ = alive.tick() => ALIVE,
         };
         Some((Ok::<_, Infallible>(frame), (frames, over, alive)))

@@ -9,9 +9,9 @@ use tokio::sync::watch;
 
 use super::frame;
 use crate::board::Snapshot;
-use crate::views::{self, AgentChanges, CallChanges, Change, Queue, Queues, Service};
+use crate::views::{self, AgentChanges, CallChanges, Change, Queue, Queues, Row, Service};
 
-/// Changes kept for viewers: six seconds at ten a second. Whoever is further behind gets the whole again.
+/// Changes kept for viewers: five seconds at thirteen a second. Whoever is further behind gets the whole again.
 const KEPT: usize = 64;
 
 /// What the wallboards show.
@@ -153,12 +153,17 @@ fn change(before: &Shown, after: &Shown) -> Option<Change> {
 }
 
 fn calls(old: &Snapshot, new: &Snapshot) -> Option<CallChanges> {
-    let mut before: HashMap<_, _> = old.calls.iter().map(|call| (call.id, call)).collect();
-    let mut set = Vec::new();
-    for call in &new.calls {
+    // Most stand where they stood, and are the same.
+    let at = |snapshot: &Snapshot, place: usize| snapshot.calls.get(place).map(Arc::as_ptr);
+    let look = |(place, _): &(usize, _)| at(old, *place) != at(new, *place);
+    let before = old.calls.iter().enumerate().filter(look);
+    let mut before: HashMap<_, _> = before.map(|(_, call)| (call.id, call)).collect();
+    let (mut set, now) = (Vec::new(), new.at.unix);
+    for (_, call) in new.calls.iter().enumerate().filter(look) {
         let known = before.remove(&call.id);
         if !known.is_some_and(|known| Arc::ptr_eq(known, call) || views::same_call(known, call)) {
-            set.push(views::call(call, new.at.unix));
+            // Both as of now: what only ticks is nothing new.
+            set.push(Row { before: known.map(|known| views::call(known, now)), now: views::call(call, now) });
         }
     }
     let gone: Vec<_> = before.into_keys().map(|id| id.to_string()).collect();
@@ -170,21 +175,27 @@ fn agents(old: &Snapshot, new: &Snapshot) -> Option<AgentChanges> {
     // Both are in the order of ids.
     let mut before = old.agents.iter().peekable();
     for agent in &new.agents {
+        if before.next_if(|known| Arc::ptr_eq(known, agent)).is_some() {
+            continue;
+        }
         while let Some(left) = before.next_if(|known| known.profile.id < agent.profile.id) {
             gone.push(left.profile.id.to_string());
         }
         let known = before.next_if(|known| known.profile.id == agent.profile.id);
         if !known.is_some_and(|known| Arc::ptr_eq(known, agent) || views::same_agent(known, agent)) {
-            set.push(views::agent(agent, new.at));
+            let before = known.map(|known| views::agent(known, new.at));
+            set.push(Row { before, now: views::agent(agent, new.at) });
         }
     }
     gone.extend(before.map(|left| left.profile.id.to_string()));
     (!set.is_empty() || !gone.is_empty()).then_some(AgentChanges { set, gone })
 }
 
+/// Those that differ; both have one for every language and class.
 fn figures<T: Clone>(old: &[T], new: &[T], same: impl Fn(&T, &T) -> bool) -> Option<Vec<T>> {
-    let alike = old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same(old, new));
-    (!alike).then(|| new.to_vec())
+    let others = old.iter().zip(new).filter(|(old, new)| !same(old, new));
+    let others: Vec<T> = others.map(|(_, new)| new.clone()).collect();
+    (!others.is_empty()).then_some(others)
 }
 
 #[cfg(test)]
@@ -281,7 +292,10 @@ mod tests {
         let before = with(&[("a", Spoken::En), ("c", Spoken::En), ("d", Spoken::En), ("f", Spoken::Fr)]);
         let after = with(&[("b", Spoken::En), ("c", Spoken::Fr), ("d", Spoken::En), ("e", Spoken::En)]);
         let AgentChanges { set, gone } = agents(&before, &after).unwrap();
-        assert_eq!(set.iter().map(|agent| agent.id.as_str()).collect::<Vec<_>>(), ["b", "c", "e"]);
+        assert_eq!(set.iter().map(|row| row.now.id.as_str()).collect::<Vec<_>>(), ["b", "c", "e"]);
+        let told = serde_json::to_value(&set).unwrap();
+        assert_eq!(told[0].as_object().unwrap().len(), 8, "who is new is told whole");
+        assert_eq!(told[1], serde_json::json!({"id": "c", "languages": ["fr"]}));
         assert_eq!(gone, ["a", "f"]);
         assert!(agents(&after, &after).is_none());
     }

@@ -4,7 +4,7 @@ use havre_model::{AgentState, Unix};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Agent, Call, Light, Queue, Service, Totals, agent, call, queues};
+use super::{Agent, Call, Light, Queue, Row, Service, Totals, agent, call, queues};
 use crate::board::{AgentEntry, Alarm, CallEntry, Snapshot};
 use crate::words::{AlarmWord, LanguageWord};
 
@@ -47,8 +47,8 @@ pub(crate) struct AlarmView {
     pub(crate) ends: Option<i64>,
 }
 
-/// What changed on the board. Parts that did not are left out; `queues`, `service` and `alarms` are whole where they
-/// are there.
+/// What changed on the board. Parts that did not are left out, and so are entries of `queues` and `service`; `alarms` are whole
+/// where they are there.
 #[derive(Default, Serialize, ToSchema)]
 pub(crate) struct Change {
     /// The moment of these figures, in milliseconds since 1970 (UTC).
@@ -74,14 +74,18 @@ pub(crate) struct Change {
 /// Calls that are new or changed, and the ids of those that are over.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CallChanges {
-    pub(crate) set: Vec<Call>,
+    /// Each with its id: new ones whole, of others what is new.
+    #[schema(value_type = Vec<Object>)]
+    pub(crate) set: Vec<Row<Call>>,
     pub(crate) gone: Vec<String>,
 }
 
 /// Accounts that are new or changed, and the ids of those that are no more.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AgentChanges {
-    pub(crate) set: Vec<Agent>,
+    /// Each with its id: new ones whole, of others what is new.
+    #[schema(value_type = Vec<Object>)]
+    pub(crate) set: Vec<Row<Agent>>,
     pub(crate) gone: Vec<String>,
 }
 
