@@ -38,6 +38,28 @@ test("a change touches its own row and no other", board(async (page, mock) => {
   assert.deepEqual(await page.evaluate(() => [...window.touched]).then((all) => all.length), 1);
 }));
 
+test("what is told of a row or a language's service leaves the rest of it as it was", board(async (page, mock) => {
+  mock.change({ calls: { set: [line.call(99, "fr", "urgent", "waiting", Date.now() - 500_000, {})] } });
+  const first = () => rows(page).first().textContent();
+  await until(async () => /French.*Urgent/.test(await first()), "it comes");
+  mock.change({ calls: { set: [{ id: "c0000000000000063", ringing: ["advocate-fr"] }] } });
+  await until(async () => /French.*Urgent.*rings: advocate-fr/.test(await first()), await first());
+  const { id } = mock.board.agents[1];
+  const agent = () => page.locator("[aria-labelledby=team] .all [role=row]").filter({ has: page.getByText(id, { exact: true }) }).textContent();
+  const [spoken] = /(English|French).*/.exec(await agent());
+  assert.doesNotMatch(await agent(), /Phone rings/);
+  mock.change({ agents: { set: [{ id, state: "offered", since: Date.now(), ends_in_ms: 12_000 }] } });
+  await until(async () => /Phone rings/.test(await agent()), "it rings");
+  assert.ok((await agent()).endsWith(spoken), await agent());
+  const served = () => page.locator("[aria-labelledby=service] tbody tr").allTextContents();
+  const before = await served();
+  mock.change({ service: [{ ...mock.board.service[0], answered: 777 }] });
+  await until(async () => /777/.test((await served()).join()), "new figures");
+  const after = await served();
+  assert.equal(after.length, before.length);
+  assert.equal(after.filter((row, place) => row !== before[place]).length, 1);
+}));
+
 test("calls come and go", board(async (page, mock) => {
   const before = await rows(page).count();
   mock.change({ calls: { set: [line.call(99, "fr", "urgent", "waiting", Date.now() - 500_000, {})] } });
@@ -83,7 +105,7 @@ test("who waits is never nothing: within the target, beyond it, and with nobody 
   // Nobody is free, and no phone rings for them.
   mock.change({ agents: { set: mock.board.agents.map((agent) => ({ ...agent, state: "talking" })) } });
   waits(2);
-  await until(async () => (await said()).join() === "Somebody is waiting, and nobody is free to answer", "alone");
+  await until(async () => (await said()).join() === "Somebody is waiting, and no advocate is free to answer", "alone");
   waits(2, { ringing: ["advocate-3"] });
   await page.waitForSelector("text=Everybody waiting is within the target.");
 }));

@@ -129,8 +129,11 @@ const innocent = async (page) => {
 
 test("what was done is told in the language of the page", on.as(["auditor"], "#/audit", async (page) => {
   await page.waitForSelector("text=pause");
-  assert.deepEqual(await page.locator("tbody td:nth-child(5)").allTextContents(), ["pause", "2 quarts", "3f2a… → 9bc1…"]);
-}, { language: "fr", set: (mock) => (mock.audit = ["break", "2 shifts", "3f2a… → 9bc1…"].map((detail, n) => ({ id: 9 - n, at: Date.now(), user: "supervisor", act: "agent_state", target: "advocate-en", detail }))) }));
+  assert.deepEqual(await page.locator("tbody td:nth-child(5)").allTextContents(), [
+    "pause", "2 quarts", "3f2a… → 9bc1…", "rôles : exploitation, audit; poste de la ligne : aucun; actif",
+    "rôles : intervention; poste de la ligne : advocate-fr; désactivé",
+  ]);
+}, { language: "fr", set: (mock) => (mock.audit = ["break", "2 shifts", "3f2a… → 9bc1…", "roles operator auditor; agent none; disabled false", "roles advocate; agent advocate-fr; disabled true"].map((detail, n) => ({ id: 9 - n, at: Date.now(), user: "supervisor", act: "agent_state", target: "advocate-en", detail }))) }));
 
 test("a thousand scripts in the audit are a thousand texts", on.as(["auditor"], "#/audit", async (page) => {
   await page.waitForSelector("tbody");

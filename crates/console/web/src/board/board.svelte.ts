@@ -5,7 +5,7 @@ import { SvelteMap } from "svelte/reactivity";
 import { time } from "../lib/clock.svelte";
 import { Live } from "../lib/live.svelte";
 import { session } from "../lib/session.svelte";
-import type { Agent, Alarm, Board, Call, Change, Language, Queue, Risk, Service, Totals } from "../lib/types";
+import type { Agent, Alarm, Board, Call, Change, Language, Risk, Row, Service, Totals } from "../lib/types";
 
 export const RISKS: Risk[] = ["urgent", "elevated", "standard", "information"];
 export const LANGUAGES: Language[] = ["en", "fr", "unknown", "other"];
@@ -25,7 +25,6 @@ class BoardState {
   at = $state(0);
   since = $state(0);
   totals = $state.raw<Totals | null>(null);
-  queues = $state.raw<Queue[]>([]);
   service = $state.raw<Service[]>([]);
   alarms = $state.raw<Alarm[]>([]);
   draining = $state(false);
@@ -48,7 +47,8 @@ class BoardState {
   readonly team = $derived(
     [...this.agents.values()].sort((a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state) || (a.id < b.id ? -1 : 1)),
   );
-  readonly ready = $derived(this.team.filter((agent) => agent.state === "ready"));
+  /** Advocates only: supervisors and people on call are the reserve, and are not who a caller is waiting for. */
+  readonly ready = $derived(this.team.filter((agent) => agent.state === "ready" && agent.roles.includes("advocate")));
   /** When the one who waits longest began to. */
   readonly longest = $derived(this.waiting.reduce<number | null>((first, call) => Math.min(first ?? call.since, call.since), null));
 
@@ -60,16 +60,16 @@ class BoardState {
   #whole(board: Board) {
     this.since = board.since;
     replace(this.calls, board.calls, (call) => call);
-    replace(this.agents, board.agents, (agent) => row(agent, board.at));
+    replace(this.agents, board.agents, (agent) => row(agent, board.at) as AgentRow);
     this.#rest(board);
     this.known = true;
   }
 
   #change(change: Change) {
     change.calls?.gone?.forEach((id) => this.calls.delete(id));
-    change.calls?.set?.forEach((call) => this.calls.set(call.id, call));
+    change.calls?.set?.forEach((call) => this.calls.set(call.id, { ...this.calls.get(call.id), ...call } as Call));
     change.agents?.gone?.forEach((id) => this.agents.delete(id));
-    change.agents?.set?.forEach((agent) => this.agents.set(agent.id, row(agent, change.at)));
+    change.agents?.set?.forEach((agent) => this.agents.set(agent.id, { ...this.agents.get(agent.id), ...row(agent, change.at) } as AgentRow));
     this.#rest(change);
   }
 
@@ -77,16 +77,23 @@ class BoardState {
     time.sync(news.at);
     this.at = news.at;
     if (news.totals) this.totals = news.totals;
-    if (news.queues) this.queues = news.queues;
-    if (news.service) this.service = news.service;
+    if (news.service) this.service = renewed(this.service, news.service);
     if (news.alarms) this.alarms = news.alarms;
     if (news.draining !== undefined) this.draining = news.draining;
     if (news.store_up !== undefined) this.storeUp = news.store_up;
   }
 }
 
-function row(agent: Agent, at: number): AgentRow {
-  return { ...agent, until: agent.ends_in_ms === null ? null : at + agent.ends_in_ms };
+function row(agent: Row<Agent>, at: number): Row<AgentRow> {
+  const { ends_in_ms: left } = agent;
+  return left === undefined ? agent : { ...agent, until: left === null ? null : at + left };
+}
+
+/** Every language once, in the order in which they came first. */
+function renewed(known: Service[], news: Service[]): Service[] {
+  const all = new Map(known.map((one) => [one.language, one]));
+  for (const one of news) all.set(one.language, one);
+  return [...all.values()];
 }
 
 function order(call: Call): number {

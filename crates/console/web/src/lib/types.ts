@@ -153,13 +153,16 @@ export interface Board {
   store_up: boolean;
   draining: boolean;
 }
+/** A row that is new, or what is new of one that is known. */
+export type Row<Of> = Partial<Of> & { id: string };
 export interface Change {
   at: number;
   totals?: Totals;
+  /** Of these, those that changed. */
   queues?: Queue[];
   service?: Service[];
-  calls?: { set?: Call[]; gone?: string[] };
-  agents?: { set?: Agent[]; gone?: string[] };
+  calls?: { set?: Row<Call>[]; gone?: string[] };
+  agents?: { set?: Row<Agent>[]; gone?: string[] };
   alarms?: Alarm[];
   store_up?: boolean;
   draining?: boolean;

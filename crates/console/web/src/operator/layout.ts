@@ -8,16 +8,26 @@ export interface Drawing { boxes: Map<string, Box>; paths: Path[]; width: number
 export interface Node { id: string }
 export interface Edge { from: string; to: string; key: string | null; taken: number | null }
 
-const BOX = { width: 190, height: 54 };
-const GAP = { x: 28, y: 70 };
-/** What a line needs that passes between boxes, with its label. */
-const LANE = 60;
-/** What one of several ways between two boxes needs, so that its label covers no other. */
-const FAN = 60;
-const MARGIN = 28;
+/** How large everything is, in pixels. */
+export interface Size {
+  box: { width: number; height: number };
+  gap: { x: number; y: number };
+  /** What a line needs that passes between boxes, with its label. */
+  lane: number;
+  /** What one of several ways between two boxes needs, so that its label covers no other. */
+  fan: number;
+  margin: number;
+  /** What a way back needs beside all boxes. */
+  side: number;
+}
+export const WIDE: Size = { box: { width: 190, height: 54 }, gap: { x: 28, y: 70 }, lane: 60, fan: 60, margin: 28, side: 46 };
+/** Pixels that a telephone of 360 leaves. */
+export const LEFT = 306;
+/** So that the hotline's plan fits there. */
+export const NARROW: Size = { box: { width: 128, height: 54 }, gap: { x: 12, y: 62 }, lane: 40, fan: 28, margin: 6, side: 24 };
 const SWEEPS = 8;
 
-export function drawn(nodes: Node[], edges: Edge[]): Drawing {
+export function drawn(nodes: Node[], edges: Edge[], { box: BOX, gap: GAP, lane: LANE, fan: FAN, margin: MARGIN, side }: Size): Drawing {
   const ids = new Set(nodes.map((node) => node.id));
   const known = edges.filter((edge) => ids.has(edge.from) && ids.has(edge.to));
   const back = backEdges(nodes, known);
@@ -77,7 +87,7 @@ export function drawn(nodes: Node[], edges: Edge[]): Drawing {
     // Back or to itself: around the right side, each in a lane of its own.
     lanes += 1;
     const [from, to] = [boxes.get(edge.from), boxes.get(edge.to)] as [Box, Box];
-    const lane = MARGIN + inner + 10 + lanes * 26;
+    const lane = MARGIN + inner + lanes * side;
     const [start, end] = [from.y + from.height / 2 + 10, to.y + to.height / 2 - 10];
     const d = `M${from.x + from.width} ${start}C${lane} ${start} ${lane} ${end} ${to.x + to.width + 5} ${end}`;
     return { ...edge, d, label: { x: curve(from.x + from.width, lane, lane, to.x + to.width, 0.5), y: (start + end) / 2 + 4 } };
@@ -85,7 +95,7 @@ export function drawn(nodes: Node[], edges: Edge[]): Drawing {
   return {
     boxes,
     paths,
-    width: inner + 2 * MARGIN + (lanes ? 20 + lanes * 26 : 0),
+    width: inner + 2 * MARGIN + lanes * side,
     height: order.length * (BOX.height + GAP.y) - GAP.y + 2 * MARGIN,
   };
 }

@@ -135,6 +135,7 @@ export const desk = {
   "light.unknown": ["The sound is not measured yet", "Le son n’est pas encore mesuré"],
   "light.from_caller": ["No sound comes from the caller. They may be unable to speak, or their line is broken.", "Aucun son ne vient de la personne. Elle ne peut peut-être pas parler, ou sa ligne est en panne."],
   "light.from_advocate": ["Your sound does not reach the caller. Check the microphone.", "Votre son n’atteint pas la personne. Vérifiez le micro."],
+  "light.blocked": ["Your sound does not reach the caller.", "Votre son n’atteint pas la personne."],
 
   "key.title": ["The caller’s keys: 1\u00a0=\u00a0Yes\u00a0/\u00a0Oui, 2\u00a0=\u00a0No\u00a0/\u00a0Non", "Touches de la personne : 1\u00a0=\u00a0Oui\u00a0/\u00a0Yes, 2\u00a0=\u00a0Non\u00a0/\u00a0No"],
   "key.none": ["No key yet.", "Pas encore de touche."],
