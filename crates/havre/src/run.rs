@@ -56,6 +56,7 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     let log = logging::init(loaded.config.log_json, &loaded.config.log_level)?;
     forbid_core_dumps();
+    raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("havre-io")
@@ -302,5 +303,14 @@ fn forbid_core_dumps() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     if rustix::process::setrlimit(rustix::process::Resource::Core, none).is_err() {
         warn!("core dumps cannot be switched off here; a core dump would hold callers' numbers");
+    }
+}
+
+/// Every leg has up to three sockets: all the descriptors that the system allows, where shells give 1,024 unasked.
+fn raise_descriptors() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, all) {
+        warn!(%error, "the limit of open descriptors (`ulimit -n`) stays as it is, which limits the calls");
     }
 }

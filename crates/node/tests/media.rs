@@ -6,14 +6,15 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use havre_media::{Clip, Command, Event, Face};
 use havre_model::{LegId, PlayId};
 use havre_node::clock::Clock;
 use havre_node::media::{MediaConfig, MediaThreads, Refused, ShardEvent, StartError};
-use support::Plane;
+use socket2::{Domain, Socket, Type};
+use support::{PATIENCE, Phone, Plane};
 use tokio::sync::mpsc;
 
 const A: LegId = LegId(1);
@@ -91,6 +92,111 @@ fn an_unreachable_port_is_noticed() {
     drop(phone);
     plane.wait(|event| *event == ShardEvent::Media(Event::Unreachable { leg: A }));
     plane.wait_for("icmp_unreachable", 1);
+}
+
+/// Both phones talk until their legs have sockets that are connected to them; the next sequence number.
+fn settle(plane: &Plane, a: &Phone, b: &Phone) -> u16 {
+    let mut seq = 0;
+    let start = Instant::now();
+    while plane.media.counters()["connected_sockets"] < 2 {
+        assert!(start.elapsed() < PATIENCE, "{:?}", plane.media.counters());
+        a.say(seq, 0x12);
+        b.say(seq, 0x34);
+        seq += 1;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    seq
+}
+
+#[test]
+fn a_leg_whose_phone_stays_where_it_is_gets_a_socket_of_its_own() {
+    let mut plane = Plane::start([127, 77, 0, 7], 20_000..=20_019, 1);
+    let (a, b) = (plane.phone(A), plane.phone(B));
+    plane.command(Command::Bridge { a: A, b: B });
+    plane.wait(|event| *event == ShardEvent::Media(Event::Bridged { a: A, b: B }));
+    let mut seq = settle(&plane, &a, &b);
+    // Everything passes on, both ways.
+    for (from, to, byte) in [(&a, &b, 0x56), (&b, &a, 0x65)] {
+        to.hear(
+            |payload| payload[0] == byte,
+            || {
+                from.say(seq, byte);
+                seq += 1;
+            },
+        );
+    }
+    // The port is nobody else's, even of those who would share it.
+    let port = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    port.set_reuse_address(true).unwrap();
+    port.set_reuse_port(true).unwrap();
+    assert!(port.bind(&a.gateway.into()).is_err());
+    // A stranger is read, and refused.
+    let stranger = UdpSocket::bind((plane.ip, 0)).unwrap();
+    let received = plane.media.counters()["received_packets"];
+    stranger.send_to(&[0x80; 172], a.gateway).unwrap();
+    plane.wait_for("received_packets", received + 1);
+    // The phone moves to another network: it is heard, and hears, there.
+    let moved = Phone { socket: UdpSocket::bind((plane.ip, 0)).unwrap(), gateway: a.gateway };
+    moved.socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    b.hear(
+        |payload| payload[0] == 0x78,
+        || {
+            moved.say(seq, 0x78);
+            seq += 1;
+        },
+    );
+    moved.hear(
+        |payload| payload[0] == 0x43,
+        || {
+            b.say(seq, 0x43);
+            seq += 1;
+        },
+    );
+    // One for each, and for the phone that moved one at its new place, once it is settled there.
+    let counters = plane.media.counters();
+    assert!((2..=3).contains(&counters["connected_sockets"]), "{counters:?}");
+    assert_eq!(counters["connect_failed"], 0);
+    // Apart again, and closed, the leg leaves nothing behind.
+    plane.command(Command::Unbridge { a: A, b: B });
+    plane.command(Command::Close { leg: A });
+    plane.command(Command::Close { leg: B });
+    let start = Instant::now();
+    while UdpSocket::bind(a.gateway).is_err() {
+        assert!(start.elapsed() < PATIENCE, "the port stayed taken");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_phone_that_goes_while_it_has_a_socket_of_its_own_is_noticed() {
+    let mut plane = Plane::start([127, 77, 0, 8], 20_000..=20_019, 1);
+    let (a, b) = (plane.phone(A), plane.phone(B));
+    plane.command(Command::Bridge { a: A, b: B });
+    plane.wait(|event| *event == ShardEvent::Media(Event::Bridged { a: A, b: B }));
+    let seq = settle(&plane, &a, &b);
+    drop(a);
+    b.say(seq, 0x34);
+    plane.wait(|event| *event == ShardEvent::Media(Event::Unreachable { leg: A }));
+}
+
+#[test]
+fn ipv4_phones_of_a_gateway_of_both_families_get_such_sockets_too() {
+    let mut plane = Plane::start(Ipv6Addr::UNSPECIFIED, 20_620..=20_639, 1);
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let (a, b) = (plane.phone_at(A, here, None), plane.phone_at(B, Ipv6Addr::LOCALHOST.into(), None));
+    plane.command(Command::Bridge { a: A, b: B });
+    plane.wait(|event| *event == ShardEvent::Media(Event::Bridged { a: A, b: B }));
+    let mut seq = settle(&plane, &a, &b);
+    for (from, to, byte) in [(&a, &b, 0x56), (&b, &a, 0x65)] {
+        to.hear(
+            |payload| payload[0] == byte,
+            || {
+                from.say(seq, byte);
+                seq += 1;
+            },
+        );
+    }
+    assert_eq!(plane.media.counters()["connect_failed"], 0);
 }
 
 #[test]

@@ -45,6 +45,10 @@ counters! {
     send_errors,
     /// Reads that failed.
     receive_errors,
+    /// Sockets connected to a phone that stays where it is.
+    connected_sockets,
+    /// Such as could not be had, so that the unconnected one sends on.
+    connect_failed,
     /// ICMP said that a port is unreachable.
     icmp_unreachable,
     /// Other ICMP errors, and such as name an address that we no longer send to.

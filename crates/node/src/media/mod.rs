@@ -6,6 +6,7 @@
 
 mod counters;
 mod dtls;
+mod lane;
 mod line;
 mod outbox;
 mod ports;

@@ -17,7 +17,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
 };
 
-use super::sockets::bind_marked;
+use super::lane::bind_marked;
 use crate::icmp::to_std;
 
 /// Receive buffer of the port, in bytes: a tenth of a second of 1,000 browsers, or of somebody's junk.

@@ -9,19 +9,14 @@ use std::time::Duration;
 use havre_media::{Channel, Face, LegMap, limits};
 use havre_model::{LegId, Mono};
 use mio::event::Event;
-use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Registry, Token};
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::Ipv6TClass;
-use socket2::{Domain, Protocol, Socket, Type};
+use mio::{Events, Poll, Registry, Token};
 
 use super::counters::Counters;
+use super::lane::{Lane, Pair, Which};
 use super::ports::Ports;
 use super::shared::SharedSocket;
-use crate::icmp::{self, Errors, Notice};
+use crate::icmp::{Errors, Notice};
 
-/// Expedited forwarding (RFC 3246), as RFC 4594 §2.3 asks for telephony: DSCP 46 in the upper six bits.
-const EF: u8 = 46 << 2;
 /// Pairs tried for one leg. More of them taken by others in a row means that the range belongs to somebody else.
 const TRIES: usize = 64;
 
@@ -53,24 +48,6 @@ pub(super) struct Sockets {
     readable: VecDeque<Token>,
     errors: Errors,
     counters: Arc<Counters>,
-}
-
-struct Pair {
-    leg: LegId,
-    port: u16,
-    /// Its RTP is told at once.
-    bridged: bool,
-    rtp: Lane,
-    rtcp: Lane,
-}
-
-/// One socket of a leg.
-struct Lane {
-    socket: UdpSocket,
-    /// It stands in `readable`.
-    queued: bool,
-    /// Where the last datagram went: an ICMP error about any other address is stale, or a lie.
-    last_to: Option<SocketAddr>,
 }
 
 /// What came of reading one datagram.
@@ -154,8 +131,8 @@ impl Sockets {
         }
         for _ in 0..TRIES {
             let port = self.ports.take(now)?;
-            match bind_pair(self.listen, port) {
-                Ok((rtp, rtcp)) => match self.place(Pair { leg, port, bridged: false, rtp, rtcp }) {
+            match Pair::bind(leg, self.listen, port) {
+                Ok(pair) => match self.place(pair) {
                     Ok(()) => return Some(port),
                     Err(error) => {
                         tracing::error!(%error, "cannot watch an RTP socket");
@@ -184,11 +161,9 @@ impl Sockets {
         }
         let Some(place) = self.by_leg.remove(&leg) else { return };
         let Some(mut pair) = self.pairs.get_mut(place).and_then(Option::take) else { return };
-        // Closing the descriptors takes them out of the polls anyway.
         let rtp = if pair.bridged { &self.urgent } else { self.patient.registry() };
-        let _ = rtp.deregister(&mut pair.rtp.socket);
-        let _ = self.urgent.deregister(&mut pair.rtcp.socket);
-        self.readable.retain(|token| token.0 / 2 != place);
+        pair.deregister(rtp, &self.urgent);
+        self.readable.retain(|token| Which::of(*token).0 != place);
         self.vacant.push(place);
         self.ports.rest(pair.port, now);
     }
@@ -205,11 +180,7 @@ impl Sockets {
             true => (self.patient.registry(), &self.urgent),
             false => (&self.urgent, self.patient.registry()),
         };
-        // What waits in the socket is told again by the new poll.
-        let moved = from
-            .deregister(&mut pair.rtp.socket)
-            .and_then(|()| to.register(&mut pair.rtp.socket, Token(place * 2), Interest::READABLE));
-        if let Err(error) = moved {
+        if let Err(error) = pair.move_rtp(place, from, to) {
             Counters::count(&self.counters.receive_errors);
             tracing::error!(%error, "cannot watch an RTP socket any more");
         }
@@ -270,11 +241,12 @@ impl Sockets {
         let (owner, received) = match &mut self.browsers {
             Some(browsers) if token == SHARED => (None, browsers.receive(buffer)),
             _ => {
-                let Some(pair) = self.pairs.get(token.0 / 2).and_then(Option::as_ref) else {
+                let (place, which) = Which::of(token);
+                let pair = self.pairs.get(place).and_then(Option::as_ref);
+                let Some((leg, lane)) = pair.and_then(|pair| Some((pair.leg, pair.lane(which)?))) else {
                     return Read::Empty;
                 };
-                let (channel, lane) = pair.lane(token);
-                (Some((pair.leg, channel)), lane.socket.recv_from(buffer))
+                (Some((leg, which.channel())), lane.socket.recv_from(buffer))
             }
         };
         match received {
@@ -331,22 +303,33 @@ impl Sockets {
             (None, None) => Err(ErrorKind::NotConnected.into()),
         };
         Counters::count(if sent.is_ok() { &self.counters.sent_packets } else { &self.counters.send_errors });
+        if let Some(place) = place.filter(|_| channel == Channel::Rtp) {
+            self.connect(place);
+        }
+    }
+
+    /// Gives a leg whose phone stays where it is a socket that is connected to it.
+    fn connect(&mut self, place: usize) {
+        let Some(pair) = self.pairs.get_mut(place).and_then(Option::as_mut) else { return };
+        let Some(to) = pair.settled() else { return };
+        let registry = if pair.bridged { &self.urgent } else { self.patient.registry() };
+        let done = pair.connect(place, self.listen, to, registry);
+        // Without it the first one sends on.
+        Counters::count(if done.is_ok() {
+            &self.counters.connected_sockets
+        } else {
+            &self.counters.connect_failed
+        });
     }
 
     fn place(&mut self, mut pair: Pair) -> io::Result<()> {
         let place = self.vacant.pop().unwrap_or(self.pairs.len());
-        let token = |channel: usize| Token(place * 2 + channel);
-        let registered = self
-            .patient
-            .registry()
-            .register(&mut pair.rtp.socket, token(0), Interest::READABLE)
-            .and_then(|()| self.urgent.register(&mut pair.rtcp.socket, token(1), Interest::READABLE));
         if place == self.pairs.len() {
             self.pairs.push(None);
         }
-        if registered.is_err() {
+        if let Err(error) = pair.register(place, self.patient.registry(), &self.urgent) {
             self.vacant.push(place);
-            return registered;
+            return Err(error);
         }
         self.by_leg.insert(pair.leg, place);
         self.pairs[place] = Some(pair);
@@ -354,71 +337,25 @@ impl Sockets {
     }
 
     fn lane(&mut self, token: Token) -> Option<&mut Lane> {
-        let pair = self.pairs.get_mut(token.0 / 2)?.as_mut()?;
-        Some(if token.0.is_multiple_of(2) { &mut pair.rtp } else { &mut pair.rtcp })
+        let (place, which) = Which::of(token);
+        self.pairs.get_mut(place)?.as_mut()?.lane_mut(which)
     }
 
     /// Empties a socket's error queue. An unreachable RTCP port means nothing: many phones have none.
     fn read_errors(&mut self, token: Token) -> Option<LegId> {
-        let pair = self.pairs.get(token.0 / 2)?.as_ref()?;
-        let (channel, lane) = pair.lane(token);
+        let (place, which) = Which::of(token);
+        let pair = self.pairs.get(place)?.as_ref()?;
+        let lane = pair.lane(which)?;
         let mut unreachable = false;
         while let Some(notice) = self.errors.next(&lane.socket) {
             match notice {
                 Notice::PortUnreachable(to) if lane.last_to == Some(to) => {
                     Counters::count(&self.counters.icmp_unreachable);
-                    unreachable |= channel == Channel::Rtp;
+                    unreachable |= which.channel() == Channel::Rtp;
                 }
                 Notice::PortUnreachable(_) | Notice::Other => Counters::count(&self.counters.icmp_other),
             }
         }
         unreachable.then_some(pair.leg)
     }
-}
-
-impl Pair {
-    fn send(&mut self, channel: Channel, to: SocketAddr, bytes: &[u8]) -> io::Result<usize> {
-        let lane = match channel {
-            Channel::Rtp => &mut self.rtp,
-            Channel::Rtcp => &mut self.rtcp,
-        };
-        lane.last_to = Some(to);
-        match lane.socket.send_to(bytes, to) {
-            // That was the ICMP error of an earlier datagram; this one has not gone out yet.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => lane.socket.send_to(bytes, to),
-            sent => sent,
-        }
-    }
-
-    fn lane(&self, token: Token) -> (Channel, &Lane) {
-        if token.0.is_multiple_of(2) { (Channel::Rtp, &self.rtp) } else { (Channel::Rtcp, &self.rtcp) }
-    }
-}
-
-fn bind_pair(listen: IpAddr, port: u16) -> io::Result<(Lane, Lane)> {
-    Ok((bind(SocketAddr::new(listen, port))?, bind(SocketAddr::new(listen, port + 1))?))
-}
-
-fn bind(address: SocketAddr) -> io::Result<Lane> {
-    let socket = bind_marked(address)?;
-    // Best effort: calls work without ICMP. An IPv6 socket may carry IPv4 too.
-    let _ = icmp::enable(&socket, false);
-    if address.is_ipv6() {
-        let _ = icmp::enable(&socket, true);
-    }
-    Ok(Lane { socket: UdpSocket::from_std(socket.into()), queued: false, last_to: None })
-}
-
-/// A socket whose packets are marked as telephony.
-pub(super) fn bind_marked(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    // Best effort: calls work without a mark.
-    let _ = socket.set_tos_v4(EF.into());
-    if address.is_ipv6() {
-        let _ = setsockopt(&socket, Ipv6TClass, &EF.into());
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.bind(&address.into())?;
-    Ok(socket)
 }
