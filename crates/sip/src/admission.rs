@@ -8,8 +8,8 @@
 //! the hysteresis: only when it is empty and the delay is below [`LOW`] are calls admitted as they come again.
 //!
 //! Nobody is refused for a number. Calls of one that calls again and again wait behind all others, and only while
-//! others wait. Calls that are proven to be of a number ([`passport`](crate::passport)) are counted apart from those that
-//! only claim it: whoever forges a caller's number does not lower the caller's own calls.
+//! others wait. Of such a flood, those that are proven to be of the number ([`passport`](crate::passport)) are counted apart:
+//! whoever forges a caller's number does not lower the caller's own calls.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -67,7 +67,8 @@ pub(crate) struct Waiting {
     pub(crate) called: String,
     pub(crate) line: Option<LineId>,
     pub(crate) caller: Pii<Caller>,
-    pub(crate) judged: Judged,
+    /// What its carrier vouches for, once it was looked at.
+    pub(crate) judged: Option<Judged>,
     pub(crate) since: Mono,
 }
 
@@ -125,7 +126,7 @@ impl Admission {
         begins
     }
 
-    /// One more call of this number, proven or claimed, and where it stands therefore.
+    /// One more call of this number, or one of a flood of it that is proven to be of it, and where it stands therefore.
     pub(crate) fn standing(&mut self, caller: &Pii<Caller>, proven: bool, now: Mono) -> Standing {
         self.floods.note(caller, proven, now)
     }
@@ -201,7 +202,7 @@ impl Admission {
     }
 }
 
-/// How often each number has called lately, and been claimed to. Numbers are kept as hashes under a key that only this
+/// How often each number has called lately, and in a flood was proven to. Numbers are kept as hashes under a key that only this
 /// process's memory holds.
 struct Floods {
     key: [u8; 32],

@@ -5,7 +5,7 @@ use havre_model::{LegId, Peer, Pii, TrunkId};
 use super::receive::unsupported;
 use super::replaces;
 use super::{Caller, Endpoint, Event, Origin};
-use crate::admission::{EVERY, Waiting};
+use crate::admission::{EVERY, Standing, Waiting};
 use crate::config::{Overload, Trunk};
 use crate::dialog::Dialog;
 use crate::edge::{self, Ruling};
@@ -53,21 +53,28 @@ impl Endpoint {
                     self.strangers.prove(source, self.stack.mono());
                 }
                 let caller = Pii::new(edge::caller(&self.stack.config, &origin, &inbound.request));
-                let judged = self.vouched(&origin, &inbound.request, &called, &caller);
                 let since = self.admission.arrived(self.stack.mono());
-                self.welcome(Waiting { inbound, origin, called, line, caller, judged, since });
+                self.welcome(Waiting { inbound, origin, called, line, caller, judged: None, since });
             }
         }
     }
 
     /// It may ring here, now or in its turn. Advocates need not wait.
-    fn welcome(&mut self, call: Waiting) {
+    fn welcome(&mut self, mut call: Waiting) {
         if matches!(call.origin, Origin::Agent(_)) {
             return self.admit(call, None);
         }
-        let standing = self.admission.standing(&call.caller, call.judged.proven, self.stack.mono());
+        let mut standing = self.admission.standing(&call.caller, false, self.stack.mono());
         if !self.admission.is_loaded() {
             return self.admit(call, None);
+        }
+        // Signatures are dear: of these only such as may move a call are looked at before it is let in.
+        if standing == Standing::Flood {
+            let judged = self.vouched(&call.origin, &call.inbound.request, &call.called, &call.caller);
+            call.judged = Some(judged);
+            if judged.proven {
+                standing = self.admission.standing(&call.caller, true, self.stack.mono());
+            }
         }
         self.stack.counters.calls_delayed += 1;
         if let Some(last) = self.admission.enter(standing, call) {
@@ -219,6 +226,7 @@ impl Endpoint {
         {
             return self.refuse_for_cap(&inbound, trunk, full);
         }
+        let judged = judged.unwrap_or_else(|| self.vouched(&origin, request, &called, &caller));
         let attestation = judged.attestation;
         if matches!(origin, Origin::Trunk(_)) {
             self.stack.counters.count_identity(attestation);

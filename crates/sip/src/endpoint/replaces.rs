@@ -6,7 +6,6 @@ use super::{Endpoint, Origin};
 use crate::admission::Waiting;
 use crate::endpoint::Caller;
 use crate::leg::Named;
-use crate::passport::Judged;
 use crate::stack::Inbound;
 use crate::wire::{Headers, Name, Request, Tokens};
 
@@ -25,8 +24,8 @@ impl Endpoint {
         let called = inbound.request.uri.user().unwrap_or_default().into_owned();
         let caller = havre_model::Pii::new(Caller { number: None, display: None });
         let since = self.stack.mono();
-        let (origin, judged) = (Origin::Agent(agent), Judged::default());
-        let call = Waiting { inbound, origin, called, line: None, caller, judged, since };
+        let origin = Origin::Agent(agent);
+        let call = Waiting { inbound, origin, called, line: None, caller, judged: None, since };
         self.admit(call, Some((replaced, early)));
     }
 
