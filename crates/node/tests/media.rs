@@ -108,6 +108,17 @@ fn settle(plane: &Plane, a: &Phone, b: &Phone) -> u16 {
     seq
 }
 
+/// What one phone says comes to the other.
+fn passes(from: &Phone, to: &Phone, byte: u8, seq: &mut u16) {
+    to.hear(
+        |payload| payload[0] == byte,
+        || {
+            from.say(*seq, byte);
+            *seq += 1;
+        },
+    );
+}
+
 #[test]
 fn a_leg_whose_phone_stays_where_it_is_gets_a_socket_of_its_own() {
     let mut plane = Plane::start([127, 77, 0, 7], 20_000..=20_019, 1);
@@ -116,15 +127,8 @@ fn a_leg_whose_phone_stays_where_it_is_gets_a_socket_of_its_own() {
     plane.wait(|event| *event == ShardEvent::Media(Event::Bridged { a: A, b: B }));
     let mut seq = settle(&plane, &a, &b);
     // Everything passes on, both ways.
-    for (from, to, byte) in [(&a, &b, 0x56), (&b, &a, 0x65)] {
-        to.hear(
-            |payload| payload[0] == byte,
-            || {
-                from.say(seq, byte);
-                seq += 1;
-            },
-        );
-    }
+    passes(&a, &b, 0x56, &mut seq);
+    passes(&b, &a, 0x65, &mut seq);
     // The port is nobody else's, even of those who would share it.
     let port = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
     port.set_reuse_address(true).unwrap();
@@ -138,20 +142,8 @@ fn a_leg_whose_phone_stays_where_it_is_gets_a_socket_of_its_own() {
     // The phone moves to another network: it is heard, and hears, there.
     let moved = Phone { socket: UdpSocket::bind((plane.ip, 0)).unwrap(), gateway: a.gateway };
     moved.socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    b.hear(
-        |payload| payload[0] == 0x78,
-        || {
-            moved.say(seq, 0x78);
-            seq += 1;
-        },
-    );
-    moved.hear(
-        |payload| payload[0] == 0x43,
-        || {
-            b.say(seq, 0x43);
-            seq += 1;
-        },
-    );
+    passes(&moved, &b, 0x78, &mut seq);
+    passes(&b, &moved, 0x43, &mut seq);
     // One for each, and for the phone that moved one at its new place, once it is settled there.
     let counters = plane.media.counters();
     assert!((2..=3).contains(&counters["connected_sockets"]), "{counters:?}");
@@ -187,15 +179,8 @@ fn ipv4_phones_of_a_gateway_of_both_families_get_such_sockets_too() {
     plane.command(Command::Bridge { a: A, b: B });
     plane.wait(|event| *event == ShardEvent::Media(Event::Bridged { a: A, b: B }));
     let mut seq = settle(&plane, &a, &b);
-    for (from, to, byte) in [(&a, &b, 0x56), (&b, &a, 0x65)] {
-        to.hear(
-            |payload| payload[0] == byte,
-            || {
-                from.say(seq, byte);
-                seq += 1;
-            },
-        );
-    }
+    passes(&a, &b, 0x56, &mut seq);
+    passes(&b, &a, 0x65, &mut seq);
     assert_eq!(plane.media.counters()["connect_failed"], 0);
 }
 
