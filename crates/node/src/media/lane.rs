@@ -199,7 +199,7 @@ impl Pair {
     ) -> io::Result<()> {
         // Tried once for each address, whatever comes of it.
         self.alike += 1;
-        // Only for this moment may a port have two sockets; nobody else could take it even now, but who runs as we do.
+        // Only for this moment may a port have two sockets: a process of this machine that asks for the same could have it now.
         let first = SockRef::from(&self.rtp.socket);
         first.set_reuse_address(true)?;
         let second = connected(SocketAddr::new(listen, self.port), to);
