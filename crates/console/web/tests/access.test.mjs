@@ -54,6 +54,9 @@ test("on a telephone many pages are a list that opens, by keyboard too, and shut
   await page.keyboard.press("Escape");
   assert.equal(await list.locator("a:visible").count(), 0);
   assert.ok(await page.locator("nav summary:focus").count(), "the focus stays");
+  const both = (summary) => (summary.click(), summary.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true })));
+  await list.locator("summary").evaluate(both);
+  assert.equal(await list.locator("a:visible").count(), 0, "it heard Escape before it had told anybody that it is open");
   await page.keyboard.press("Enter");
   await list.locator("a", { hasText: "Messages" }).click();
   await page.getByRole("heading", { level: 1, name: "Messages" }).waitFor();
