@@ -25,9 +25,9 @@ use crate::timer::Alarm;
 mod pace;
 use pace::Pace;
 
-/// What arrives waits so long that new calls must: a twentieth of what a carrier waits before it repeats an INVITE (T1) is
-/// still nothing that anybody notices, a tenth is where queues begin to grow.
-pub(crate) const HIGH: Duration = Duration::from_millis(50);
+/// What arrives waits so long that new calls must: a twenty-fifth of what a carrier waits before it repeats an INVITE (T1)
+/// is nothing that anybody notices; and what comes meanwhile in the worst storm has room in the socket.
+pub(crate) const HIGH: Duration = Duration::from_millis(20);
 /// What arrives is dealt with at once.
 pub(crate) const LOW: Duration = Duration::from_millis(10);
 /// Longest wait in the room, what was waited before included: a refusal is there within 500 ms, before the INVITE comes

@@ -12,7 +12,7 @@ use net::*;
 
 const TO_LINE: &str = "sip:+18335550100@192.0.2.10";
 /// So long a wait is load.
-const LOADED: Duration = Duration::from_millis(60);
+const LOADED: Duration = Duration::from_millis(30);
 /// Places in the room when the load begins: those of 150 ms at 2,000 calls a second.
 const PLACES: u64 = 300;
 
@@ -52,7 +52,7 @@ fn refusals(net: &mut Net) -> Vec<String> {
 #[test]
 fn without_load_calls_are_let_in_as_they_come() {
     let (mut net, at) = havre();
-    load(&mut net, at, Duration::from_millis(20));
+    load(&mut net, at, Duration::from_millis(15));
     for n in 0..100 {
         net.send(CARRIER, HAVRE, &call(n, &number(n)));
     }

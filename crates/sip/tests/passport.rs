@@ -20,7 +20,7 @@ const URL: &str = "https://certs.example/2026/carrier.pem";
 const NOW: i64 = 1_000;
 
 /// So long a wait is load.
-const LOADED: u64 = 60;
+const LOADED: u64 = 30;
 /// A caller whose number others forge.
 const FORGED: &str = "+14165550123";
 

@@ -23,6 +23,9 @@ const MOST_AT_ONCE: u64 = 16;
 const NONE: Duration = Duration::from_millis(1);
 /// A queue that grows.
 const BEHIND: Duration = Duration::from_millis(5);
+/// A queue that must be read away before anything else: what no longer fits into the socket is lost, and whoever it was
+/// of is refused half a second later, when it comes again.
+const FAR_BEHIND: Duration = Duration::from_millis(50);
 const NANOS: u64 = 1_000_000_000;
 
 /// See the module's page.
@@ -67,7 +70,8 @@ impl Pace {
         }
         let elapsed = u64::try_from(now.since(self.counted).as_nanos()).unwrap_or(u64::MAX);
         self.counted = now;
-        let credit = self.credit.saturating_add(self.rate.saturating_mul(elapsed));
+        let rate = if self.delay >= FAR_BEHIND { SLOWEST } else { self.rate };
+        let credit = self.credit.saturating_add(rate.saturating_mul(elapsed));
         let due = (credit / NANOS).min(MOST_AT_ONCE);
         self.credit = if due == MOST_AT_ONCE { 0 } else { credit % NANOS };
         usize::try_from(due).unwrap_or(0)
@@ -104,6 +108,19 @@ mod tests {
         second(&mut pace, 3_000, 1, |_| BEHIND * 2);
         let last = second(&mut pace, 4_000, 1, |_| BEHIND * 2);
         assert!((99..=101).contains(&last), "{last}: never nobody");
+    }
+
+    #[test]
+    fn what_would_be_lost_unread_comes_first() {
+        let mut pace = Pace::new(Mono::from_start(Duration::ZERO));
+        assert!(second(&mut pace, 0, 1, |_| Duration::ZERO) > 2_500);
+        let turns = (1_000..1_100).map(|at| {
+            pace.saw(FAR_BEHIND);
+            pace.due(Mono::from_start(Duration::from_millis(at)))
+        });
+        assert!((9..=11).contains(&turns.sum::<usize>()), "a hundred a second");
+        let after = second(&mut pace, 1_100, 1, |_| Duration::ZERO);
+        assert!(after > 1_000, "{after}: the pace is not forgotten");
     }
 
     #[test]
