@@ -12,6 +12,8 @@ const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
   "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--allow-loopback-in-peer-connection", "--autoplay-policy=no-user-gesture-required",
 ];
+/** What comes at all comes within so many milliseconds: machines are busy, and stand still at times. */
+const PATIENCE = 120_000;
 export const SIZES = { phone: { width: 360, height: 740 }, desk: { width: 1280, height: 860 }, wall: { width: 1920, height: 1080 } };
 /** Where screenshots go. */
 export const SHOTS = new URL("../shots/", import.meta.url).pathname;
@@ -40,6 +42,7 @@ function logged(message) {
  */
 export async function open(browser, base, { language = "en", colorScheme = "light", size = "desk", script, hash = "", permissions = ["microphone"], expects = [], /** The page's time is the test's. */ clock = false } = {}) {
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme, locale: `${language}-CA`, permissions, reducedMotion: "reduce" });
+  context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const faults = [];
   const missing = new Set(expects);
@@ -61,6 +64,18 @@ export async function open(browser, base, { language = "en", colorScheme = "ligh
     return page.faults();
   };
   return page;
+}
+
+/** Until the page has been drawn as it is now: what depends on a size is told of it with the next frame. */
+export function drawn(page) {
+  return page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}
+
+/** Gives the page another size, and waits until it is drawn in it. */
+export async function resize(page, size) {
+  await page.setViewportSize(SIZES[size]);
+  await page.waitForFunction((width) => innerWidth === width, SIZES[size].width);
+  await drawn(page);
 }
 
 /** Sideways scrolling and what axe-core finds. */

@@ -3,7 +3,7 @@
 import { Mock } from "../mock/server.mjs";
 import * as line from "../mock/line.mjs";
 import { launch, open, SHOTS } from "./browser.mjs";
-import { SCENES } from "./scenes.mjs";
+import { enter, SCENES } from "./scenes.mjs";
 import { FAKE_LINE } from "./sip.mjs";
 
 const only = process.argv.slice(2);
@@ -16,8 +16,7 @@ for (const scene of SCENES) {
     await mock.listen();
     scene.set?.(mock);
     const page = await open(browser, mock.base, { language, colorScheme, size, hash: scene.hash, script: FAKE_LINE, expects: scene.expects });
-    await scene.act?.(page, mock);
-    await page.waitForTimeout(700);
+    await enter(scene, page, mock);
     await page.screenshot({ path: `${SHOTS}${scene.name}-${language}-${colorScheme}-${size}.png`, fullPage: scene.name !== "wall" });
     const faults = await page.done();
     if (faults.length) console.log(scene.name, language, faults);

@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import * as line from "../mock/line.mjs";
 import { Mock } from "../mock/server.mjs";
-import { inspect, launch, open, SHOTS, SIZES } from "./browser.mjs";
+import { drawn, inspect, launch, open, resize, SHOTS } from "./browser.mjs";
 import { texts } from "./catalogue.mjs";
-import { SCENES } from "./scenes.mjs";
+import { enter, SCENES } from "./scenes.mjs";
 import { FAKE_LINE } from "./sip.mjs";
 
 let browser;
@@ -26,9 +26,7 @@ for (const scene of SCENES) {
     await mock.listen();
     scene.set?.(mock);
     const page = await open(browser, mock.base, { language: "fr", size: "phone", hash: scene.hash, script: FAKE_LINE, expects: scene.expects });
-    await page.waitForSelector("h1");
-    await scene.act?.(page, mock);
-    await page.waitForTimeout(250);
+    await enter(scene, page, mock);
     const found = [];
     const look = async (name) => {
       await page.screenshot({ path: `${SHOTS}${scene.name}-${name}.png`, fullPage: true });
@@ -44,10 +42,10 @@ for (const scene of SCENES) {
     });
     for (const text of said) if (ENGLISH.some((pattern) => pattern.test(text))) found.push(`English: ${text}`);
     await page.emulateMedia({ colorScheme: "dark" });
-    await page.setViewportSize(SIZES.desk);
-    await page.waitForTimeout(150);
+    await resize(page, "desk");
     await look("desk-dark");
     await page.emulateMedia({ colorScheme: "light" });
+    await drawn(page);
     await look("desk-light");
     found.push(...(await page.done()));
     mock.close();

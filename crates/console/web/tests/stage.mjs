@@ -31,13 +31,14 @@ export function stage() {
   return held;
 }
 
-/** Waits until `check` holds, asking often. */
-export async function until(check, what, ms = 5_000) {
+/** Waits until `check` holds, asking often, and once more when the time is over: the machine may have stood still. */
+export async function until(check, what, ms = 20_000) {
   const end = Date.now() + ms;
   for (;;) {
+    const late = Date.now() > end;
     const value = await check();
     if (value) return value;
-    if (Date.now() > end) assert.fail(`not within ${ms} ms: ${what}`);
+    if (late) assert.fail(`not within ${ms} ms: ${what}`);
     await new Promise((done) => setTimeout(done, 20));
   }
 }
