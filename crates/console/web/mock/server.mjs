@@ -27,6 +27,7 @@ export class Mock {
     this.mute = false;
     /** Paths that answer 500. */
     this.broken = [];
+    this.last = 0;
     this.server = createServer((request, response) => void this.#serve(request, response).catch(() => response.destroy()));
     // A connection that closes just as the browser uses it again would be a fault of the mock.
     this.server.keepAliveTimeout = 60_000;
@@ -57,13 +58,18 @@ export class Mock {
     return this.session;
   }
 
+  /** Now, and never twice the same: news of one millisecond would be in no order. */
+  now() {
+    return (this.last = Math.max(Date.now(), this.last + 1));
+  }
+
   setDesk(change) {
-    this.desk = { ...this.desk, ...change, at: Date.now() };
+    this.desk = { ...this.desk, ...change, at: this.now() };
     this.send("desk", "desk", this.desk);
   }
 
   key(digit) {
-    this.send("desk", "key", { call: this.desk.talk?.call ?? "", digit, at: Date.now() });
+    this.send("desk", "key", { call: this.desk.talk?.call ?? "", digit, at: this.now() });
   }
 
   setBoard(board) {
@@ -72,7 +78,7 @@ export class Mock {
   }
 
   change(change) {
-    this.send("board", "change", { at: Date.now(), ...change });
+    this.send("board", "change", { at: this.now(), ...change });
   }
 
   send(stream, event, data) {
@@ -118,13 +124,13 @@ export class Mock {
       case "PUT /api/v1/session/language": this.session.language = body.language; return say(200, this.session);
       case "PUT /api/v1/session/password": return body.current === "wrong" ? problem(401, "wrong_credentials") : response.writeHead(204).end();
       case "GET /api/v1/desk": return say(200, this.desk);
-      case "GET /api/v1/desk/events": return this.#stream("desk", "desk", { ...this.desk, at: Date.now() }, response);
+      case "GET /api/v1/desk/events": return this.#stream("desk", "desk", { ...this.desk, at: this.now() }, response);
       case "PUT /api/v1/desk/state": return this.setDesk(line.commanded(body.command)), say(200, this.desk);
       case "POST /api/v1/desk/escalate": this.setDesk({ talk: { ...this.desk.talk, risk: "urgent" } }); return response.writeHead(204).end();
       case "GET /api/v1/desk/history": return say(200, { calls: this.history });
       case "GET /api/v1/provinces": return say(200, this.provinces);
       case "GET /api/v1/board": return say(200, this.board);
-      case "GET /api/v1/board/events": return this.#stream("board", "board", { ...this.board, at: Date.now() }, response);
+      case "GET /api/v1/board/events": return this.#stream("board", "board", { ...this.board, at: this.now() }, response);
       case "GET /api/v1/today": return say(200, this.today);
       case "GET /api/v1/agents": return say(200, { at: Date.now(), agents: this.board.agents });
       case "GET /api/v1/roster": return say(200, this.roster);
@@ -133,11 +139,11 @@ export class Mock {
       case "GET /api/v1/trunks": return say(200, { trunks: this.trunks });
       case "GET /api/v1/dialplan": return say(200, this.dialplan);
       case "POST /api/v1/dialplan/check": return say(200, line.checked(body.source));
-      case "PUT /api/v1/dialplan": return body.base_hash === this.dialplan.hash ? (this.dialplan = { ...this.dialplan, source: body.source, hash: "next" }, say(200, {})) : problem(409, "conflict");
+      case "PUT /api/v1/dialplan": return body.base_hash === this.dialplan.hash ? (this.dialplan = { ...this.dialplan, source: body.source, hash: `${this.dialplan.hash}+` }, say(200, { dialplan: this.dialplan.hash, lines: 1, agents: 4, warnings: [] })) : problem(409, "conflict");
       case "GET /api/v1/prompts": return say(200, { prompts: this.prompts });
       case "GET /api/v1/accounts": return say(200, { accounts: this.accounts });
       case "POST /api/v1/accounts": this.accounts.push(without(body, "password")); return say(201, {});
-      case "GET /api/v1/audit": return say(200, { entries: searchParams.has("before") ? [] : this.audit });
+      case "GET /api/v1/audit": return say(200, { entries: this.audit.filter(({ id }) => id < Number(searchParams.get("before") ?? Infinity)) });
     }
     if (/^GET \/api\/v1\/calls\/[^/]+\/events$/.test(route)) return say(200, { events: this.callEvents });
     if (/^POST \/api\/v1\/calls\/[^/]+\/(take|escalate)$/.test(route)) return response.writeHead(204).end();

@@ -35,11 +35,33 @@ test("a plan with faults shows them, and one that changed meanwhile is not overw
   await page.fill("#source", "fine\n");
   await page.getByRole("button", { name: "Check" }).click();
   await page.waitForSelector("text=joins after 12 s");
-  mock.dialplan = { ...mock.dialplan, hash: "other" };
+  const [first, ...nodes] = mock.dialplan.graph.nodes;
+  mock.dialplan = { hash: "other", source: "theirs\n", graph: { ...mock.dialplan.graph, nodes: [{ ...first, label_en: "Their greeting" }, ...nodes] } };
+  // The page draws theirs by now, and still does not take what it was told for what the text was written for.
+  await page.waitForSelector("svg >> text=Their greeting");
   await page.getByRole("button", { name: "Apply" }).click();
   await page.waitForSelector("text=Somebody else changed the flow");
   assert.equal(await page.inputValue("#source"), "fine\n");
 }, { expects: ["409 /api/v1/dialplan"] }));
+
+test("what is typed while a plan is applied stays, and can be applied to it", operator("#/dialplan", async (page, mock) => {
+  const [check, apply] = ["Check", "Apply"].map((name) => page.getByRole("button", { name }));
+  await page.route("**/api/v1/dialplan", async (route) => {
+    if (route.request().method() === "PUT") await page.fill("#source", "newer = true\n");
+    await route.continue();
+  });
+  await page.fill("#source", "new = true\n");
+  await check.click();
+  await page.waitForSelector("text=joins after 12 s");
+  await apply.click();
+  await page.waitForSelector("text=New calls take the new flow");
+  await check.click();
+  await page.waitForSelector("text=joins after 12 s");
+  await apply.click();
+  await until(() => sent(mock, "PUT /api/v1/dialplan").source === "newer = true\n", "applied");
+  assert.equal(mock.dialplan.source, "newer = true\n");
+  assert.equal(await page.inputValue("#source"), "newer = true\n");
+}));
 
 test("on a telephone the plan is read without scrolling sideways, and its drawing by keyboard", operator("#/dialplan", async (page) => {
   await page.waitForSelector("details[open] table");
@@ -135,6 +157,17 @@ test("what was done is told in the language of the page", on.as(["auditor"], "#/
   ]);
 }, { language: "fr", set: (mock) => (mock.audit = ["break", "2 shifts", "3f2a… → 9bc1…", "roles operator auditor; agent none; disabled false", "roles advocate; agent advocate-fr; disabled true"].map((detail, n) => ({ id: 9 - n, at: Date.now(), user: "supervisor", act: "agent_state", target: "advocate-en", detail }))) }));
 
+test("whoever asks twice for earlier entries gets them once", on.as(["auditor"], "#/audit", async (page, mock) => {
+  const lines = page.locator("tbody td:nth-child(5)");
+  await until(async () => (await lines.count()) === 100, "a hundred");
+  mock.audit = entries(150);
+  await page.getByRole("button", { name: "Show earlier entries" }).dblclick();
+  await until(async () => (await lines.count()) >= 150, "the others");
+  assert.equal(new Set(await lines.allTextContents()).size, await lines.count());
+}, { set: (mock) => (mock.audit = entries(100)) }));
+
+const entries = (count) => Array.from({ length: count }, (_, n) => ({ id: 1_000 - n, at: Date.now() - n, user: "ops", act: "dialplan", target: "", detail: `change ${n}` }));
+
 test("a thousand scripts in the audit are a thousand texts", on.as(["auditor"], "#/audit", async (page) => {
   await page.waitForSelector("tbody");
   const said = await page.locator("tbody td:last-child").allTextContents();
@@ -157,10 +190,9 @@ test("scripts in names, lines, events and messages are texts", async (t) => {
     mock.dialplan.source = name;
     mock.dialplan.graph = { nodes: SCRIPTS.slice(0, 17).map((script) => ({ id: script, kind: script, label_en: script, label_fr: script, here: 1 })), edges: SCRIPTS.slice(0, 16).map((script, n) => ({ from: script, to: SCRIPTS[n + 1], key: script, taken: n })) };
   };
-  for (const [hash, role] of [["#/board", "supervisor"], [`#/board/call/${encodeURIComponent(SCRIPTS[1])}`, "supervisor"], ["#/wall", "supervisor"], ["#/trunks", "operator"], ["#/prompts", "operator"], ["#/dialplan", "operator"]]) {
+  for (const [hash, role, where] of [["#/board", "supervisor", "[aria-label=Alarms]"], [`#/board/call/${encodeURIComponent(SCRIPTS[1])}`, "supervisor", "dialog ol"], ["#/wall", "supervisor", "[aria-label=Alarms]"], ["#/trunks", "operator", "main table"], ["#/prompts", "operator", "main h2"], ["#/dialplan", "operator", "main table"]]) {
     await t.test(hash.slice(0, 14), on.as([role], hash, async (page) => {
-      await page.waitForSelector("main :is(table, dl, section)");
-      await page.waitForTimeout(400);
+      await until(() => page.evaluate(([where, script]) => document.querySelector(where)?.textContent.includes(script), [where, SCRIPTS[0]]), "they are there");
       await innocent(page);
     }, { set }));
   }

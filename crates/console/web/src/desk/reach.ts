@@ -23,6 +23,7 @@ export interface Chain {
 }
 
 export type Missing =
+  | "starting"
   | "elsewhere"
   | "insecure"
   | "microphone_refused"
@@ -48,8 +49,9 @@ export function missing(chain: Chain): Missing | null {
     case "busy":
       return "microphone_busy";
     case "ask":
-    case "unknown":
       return "microphone_ask";
+    case "unknown":
+      return "starting";
     case "granted":
   }
   if (chain.link !== "live") return "server";
