@@ -135,6 +135,12 @@ test("the dialog of a call says how each leg is protected", board(async (page, m
   assert.deepEqual(await protection.allTextContents(), ["not encrypted", "AES_CM_128_HMAC_SHA1_80"]);
 }));
 
+test("when something happened in a call is no length, in French either", board(async (page, mock) => {
+  await page.goto(`${mock.base}/#/board/call/c0000000000000007`);
+  const first = page.locator("dialog li").first();
+  assert.equal(await first.locator(".soft").first().textContent(), new Date(mock.callEvents[0].at).toTimeString().slice(0, 8));
+}, { language: "fr" }));
+
 test("an advocate's state is changed", board(async (page, mock) => {
   await page.goto(`${mock.base}/#/board/agent/advocate-3`);
   await page.click("dialog >> text=Set ready");

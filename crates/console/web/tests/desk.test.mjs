@@ -74,6 +74,11 @@ test("an offer is answered by key, talked in, and ended in two steps", desk(asyn
   await until(async () => (await seen(page)).includes("BYE"), "BYE");
 }));
 
+test("when a key was pressed is no length, in French either", desk(async (page, mock) => {
+  await talk(page, mock);
+  assert.match(await page.locator(".talk ol li").first().textContent(), /^Touche 9 \d\d:\d\d:\d\d$/);
+}, { language: "fr" }));
+
 test("a talk is not ended by accident, and nobody signs out of one", desk(async (page, mock) => {
   await talk(page, mock);
   await page.click("text=End the call");

@@ -149,8 +149,10 @@ const innocent = async (page) => {
   assert.equal(await page.locator("main :is(script, img, iframe, style, math, a[href^='javascript'])").count(), 0);
 };
 
-test("what was done is told in the language of the page", on.as(["auditor"], "#/audit", async (page) => {
+test("what was done is told in the language of the page", on.as(["auditor"], "#/audit", async (page, mock) => {
   await page.waitForSelector("text=pause");
+  // Not "4 h 27 min 12 s", which could be how long it took.
+  assert.equal(await page.locator("tbody td:first-child").first().textContent(), new Date(mock.audit[0].at).toTimeString().slice(0, 8));
   assert.deepEqual(await page.locator("tbody td:nth-child(5)").allTextContents(), [
     "pause", "2 quarts", "3f2a… → 9bc1…", "rôles : exploitation, audit; poste de la ligne : aucun; actif",
     "rôles : intervention; poste de la ligne : advocate-fr; désactivé",

@@ -45,10 +45,10 @@ export function clock(at: number): string {
   return bound(date.toLocaleTimeString("en-CA", { hour: "numeric", minute: "2-digit" }));
 }
 
-/** The same with seconds. */
+/** The same with seconds, for lists: 1:05:09 p.m., 13:05:09. "13 h 05 min 09 s" could be a length, too. */
 export function exactly(at: number): string {
   const date = new Date(at);
-  if (tongue.current === "fr") return bound(`${clock(at)} min ${two(date.getSeconds())} s`);
+  if (tongue.current === "fr") return [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
   return bound(date.toLocaleTimeString("en-CA", { hour: "numeric", minute: "2-digit", second: "2-digit" }));
 }
 
