@@ -28,10 +28,13 @@ test("a wrong password is said without a hint, and the right one opens the desk"
   assert.equal(await page.locator(".state").count(), 0);
 }));
 
+const LONG = "Marie-Christine Vaillancourt-Desrochers de la Bruère";
+
 test("the strip above takes one line, and on a telephone one more for the pages at most", async (t) => {
   const lines = (page, what) => page.locator(what).evaluateAll((all) => new Set(all.map((one) => Math.round(one.getBoundingClientRect().top / 10))).size);
-  for (const [role, hash] of [["advocate", "#/desk"], ["supervisor", "#/board"], ["operator", "#/trunks"], ["auditor", "#/audit"]]) {
-    await t.test(role, on.as([role], hash, async (page) => {
+  const pages = [["advocate", "#/desk"], ["supervisor", "#/board"], ["operator", "#/trunks"], ["operator", "#/dialplan"], ["auditor", "#/audit"]];
+  for (const [role, hash, name] of pages.flatMap((one) => [[...one, "Sam Okafor"], [...one, LONG]])) {
+    await t.test(`${hash} ${name}`, on.as([role], hash, async (page) => {
       for (const [other, leave] of [["Français", "Sign out"], ["English", "Fermer la session"]]) {
         await resize(page, "desk");
         await page.getByRole("button", { name: leave }).waitFor();
@@ -41,10 +44,11 @@ test("the strip above takes one line, and on a telephone one more for the pages 
         assert.equal(await lines(page, ".tools > *"), 1, leave);
         const two = (await page.locator("nav > a").count()) > 1;
         assert.ok((await high()) < (two ? 100 : 64), `${leave}: ${await high()} px`);
+        assert.ok((await page.locator(".who").boundingBox()).width >= 60, `${leave}: something of the name is left`);
         if (two) assert.equal(await lines(page, "nav > a"), 1, leave);
         await page.getByRole("button", { name: other }).click();
       }
-    }));
+    }, { set: (mock) => (mock.session.name = name) }));
   }
 });
 
