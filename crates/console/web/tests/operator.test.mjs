@@ -134,6 +134,26 @@ test("accounts are added, changed and removed", operator("#/accounts", async (pa
   await until(() => mock.asked.some((one) => one.what === "DELETE /api/v1/accounts/new"), "removed");
 }));
 
+for (const size of ["desk", "phone"]) {
+  test(`a long name cuts no user name up, and the longest ones widen nothing (${size})`, operator("#/accounts", async (page) => {
+    await page.waitForSelector("table");
+    const lines = (text) => page.getByRole("cell", { name: text, exact: true }).evaluate((cell) => {
+      const text = document.createRange();
+      text.selectNodeContents(cell);
+      return new Set([...text.getClientRects()].map((box) => box.top)).size;
+    });
+    assert.equal(await lines("marie-christine.desrochers"), 1);
+    assert.equal(await lines("disabled"), 1);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+  }, {
+    size,
+    set: (mock) => mock.accounts.push(
+      { ...mock.accounts[0], user: "marie-christine.desrochers", agent: "marie-christine.desrocher", name: "Marie-Christine Vaillancourt-Desrochers, coordination provinciale de l’est et du nord, remplacement" },
+      { ...mock.accounts[0], user: "x".repeat(64), name: "L".repeat(80), agent: "y".repeat(64), roles: ["advocate", "supervisor", "operator", "auditor"] },
+    ),
+  }));
+}
+
 test("an account for somebody whom the provider lets in needs no password", operator("#/accounts", async (page, mock) => {
   await page.getByRole("button", { name: "Add an account" }).click();
   await page.waitForSelector("text=signs in with Azure");
