@@ -8,6 +8,13 @@ const PROVINCES = {
   ],
 };
 
+const SAID = {
+  P1: ["You have reached the line. For English, press 1.", "Vous avez joint la ligne. Pour le français, faites le 2."],
+  P2: ["You’re still in line. Someone will be with you.", "Vous êtes toujours en ligne. Quelqu’un va vous répondre."],
+  P3: ["If you cannot speak, press 5.", "Si vous ne pouvez pas parler, faites le 5."],
+  P6: ["You’re still in line. Thank you for holding.", "Vous êtes toujours en ligne. Merci d’attendre."],
+};
+
 export function calm() {
   const now = Date.now();
   return {
@@ -50,9 +57,9 @@ export function calm() {
       { id: "demo", sources: ["127.0.0.0/8"], calls: 0, offered: 0, refused: 0, last_call: null, state: "unknown", why: "no_call_since_start", since: null },
     ],
     dialplan: plan(),
-    prompts: ["P1", "P2", "P3", "P6"].map((id, n) => ({
+    prompts: Object.entries(SAID).map(([id, [en, fr]], n) => ({
       id,
-      texts: { en: "You’re still in line. Someone will be with you.", fr: "Vous êtes toujours en ligne. Quelqu’un va vous répondre." },
+      texts: { en, fr },
       languages: {
         en: { file: `${id}.en.wav`, duration_ms: 3_200 + 700 * n, loudness_lufs: -19.2, source: "human", findings: [] },
         fr: { file: `${id}.fr.wav`, duration_ms: 3_900 + 700 * n, loudness_lufs: -23.8, source: "espeak", findings: n === 1 ? [{ file: `${id}.fr.wav`, line: null, key: "loudness", what: "It is 3 dB softer than the English one.", remedy: "Record it closer.", what_fr: "Il est plus faible de 3 dB que l’anglais.", remedy_fr: "Enregistrez-le de plus près." }] : [] },

@@ -109,6 +109,46 @@ test("messages play, and a bad recording is refused with its reasons", operator(
   await page.waitForSelector("text=P1 is replaced");
 }, { expects: ["422 /api/v1/prompts/P1/en"] }));
 
+for (const [language, known, words, one] of [["en", ["4 of 4 messages", "2 of 4 messages", "1 of 4 messages", "0 of 4 messages"], "LINE  you're", "to correct"], ["fr", ["4 messages sur 4", "2 messages sur 4", "1 message sur 4", "0 message sur 4"], "toujours etes", "à corriger"]]) {
+  test(`messages are found by name, by words, and by what is wrong with them, by keyboard (${language})`, operator("#/prompts", async (page) => {
+    const names = () => page.locator("main h2").allTextContents();
+    const shows = async (count, expected) => {
+      await page.getByRole("search").getByRole("status").filter({ hasText: count }).waitFor();
+      assert.deepEqual(await names(), expected);
+    };
+    await shows(known[0], ["P1", "P2", "P3", "P6"]);
+    await page.getByRole("searchbox").focus();
+    await page.keyboard.type(words);
+    await shows(known[1], ["P2", "P6"]);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Space");
+    assert.ok(await page.getByRole("checkbox", { name: `${one} (1)` }).isChecked());
+    await shows(known[2], ["P2"]);
+    await page.keyboard.press("Shift+Tab");
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("p3");
+    await shows(known[3], []);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Space");
+    await shows(known[2], ["P3"]);
+  }, { language }));
+}
+
+test("a message that is not found is not heard, and a message that is put right gives the focus to the search", operator("#/prompts", async (page, mock) => {
+  await page.getByRole("button", { name: "Play P2, French" }).click();
+  await page.getByRole("button", { name: "Stop P2, French" }).waitFor();
+  await page.fill("#find", "p1");
+  await page.fill("#find", "");
+  await page.getByRole("button", { name: "Play P2, French" }).waitFor();
+  await page.getByRole("checkbox").check();
+  const file = page.locator("input[type=file]").first();
+  await file.focus();
+  mock.prompts = mock.prompts.map((prompt) => ({ ...prompt, languages: { ...prompt.languages, fr: { ...prompt.languages.fr, findings: [] } } }));
+  await file.setInputFiles({ name: "p2.wav", mimeType: "audio/wav", buffer: line.beep() });
+  await page.waitForSelector("text=No message is like that.");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "find");
+}));
+
 test("accounts are added, changed and removed", operator("#/accounts", async (page, mock) => {
   await page.getByRole("button", { name: "Add an account" }).click();
   await page.fill("#user", "new");

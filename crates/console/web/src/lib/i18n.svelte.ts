@@ -33,9 +33,14 @@ export function inside(text: string): string {
   return tongue.current === "fr" ? text.toLocaleLowerCase("fr-CA") : text;
 }
 
-/** One or many, as the language counts: in French nothing is singular too. */
-export function count(n: number, one: Key, many: Key): string {
-  return t(tongue.current === "fr" ? (n < 2 ? one : many) : n === 1 ? one : many, n);
+/** One or many, as the language counts: in French nothing is singular too. What else is filled in follows. */
+export function count(n: number, one: Key, many: Key, ...fill: number[]): string {
+  return t(tongue.current === "fr" ? (n < 2 ? one : many) : n === 1 ? one : many, n, ...fill);
+}
+
+/** As people look for it: "repondre a" finds « Répondre à ». */
+export function sought(text: string): string {
+  return text.normalize("NFD").replace(/\p{M}/gu, "").replaceAll("’", "'").replace(/\s+/g, " ").toLowerCase();
 }
 
 /** A time of day: 1:05 p.m., 13 h 05. */

@@ -69,6 +69,12 @@ export const operator = {
   "finding.line": ["Line {0}", "Ligne {0}"],
 
   "prompt.hint": ["A recording is checked before it replaces the old one: mono WAV, not too loud, not too soft, not cut off.", "Un enregistrement est vérifié avant de remplacer l’ancien : WAV mono, ni trop fort, ni trop faible, ni coupé."],
+  "prompt.filter": ["Find messages", "Trouver des messages"],
+  "prompt.find": ["Name or words", "Nom ou mots"],
+  "prompt.faulty": ["Only those to correct ({0})", "Seulement ceux à corriger ({0})"],
+  "prompt.shown_one": ["{0} of {1} messages", "{0} message sur {1}"],
+  "prompt.shown_many": ["{0} of {1} messages", "{0} messages sur {1}"],
+  "prompt.none": ["No message is like that.", "Aucun message ne correspond."],
   "prompt.play": ["Play", "Écouter"],
   "prompt.stop": ["Stop", "Arrêter"],
   "prompt.play_of": ["Play {0}, {1}", "Écouter {0}, {1}"],
