@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 /// How often a condition is looked at: well below every time limit that a test asserts.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Looks until `probe` says `Some`, and panics with `what` after `limit`.
+/// Looks until `probe` says `Some`, and panics with `what` after `limit`: when it was looked once more, for the machine may have
+/// stood still.
 #[track_caller]
 pub fn until<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
+        let late = start.elapsed() >= limit;
         if let Some(found) = probe() {
             return found;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain for: {what}");
+        assert!(!late, "waited {limit:?} in vain for: {what}");
         sleep(POLL);
     }
 }

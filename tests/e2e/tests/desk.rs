@@ -76,8 +76,7 @@ fn script_in_what_callers_send_or_colleagues_write_is_neither_run_nor_shown_and_
     for script in scripts.iter().step_by(4) {
         assert!(names.contains(script.as_str()), "{script} in {names}");
     }
-    // What was just said of the last one stands in front.
-    operator.click(".toast button");
+    // What was just said of the last one stands in front for some seconds.
     operator.waits_until_gone(".toast");
     operator.is_accessible("accounts-scripted");
 
