@@ -44,6 +44,32 @@ fn two_phones_hear_each_other_through_a_bridge() {
 }
 
 #[test]
+fn whatever_comes_at_once_is_read_and_what_is_too_long_is_left_out() {
+    const BURST: u64 = 150;
+    let mut plane = Plane::start([127, 77, 0, 10], 20_000..=20_019, 1);
+    let (a, b) = (plane.phone(A), plane.phone(B));
+    let read = |plane: &Plane| plane.media.counters()["received_packets"];
+    // In a queue nobody hears them; then somebody does.
+    for bridged in [false, true] {
+        if bridged {
+            plane.command(Command::Bridge { a: A, b: B });
+            plane.wait(|event| *event == ShardEvent::Media(Event::Bridged { a: A, b: B }));
+        }
+        for phone in [&a, &b] {
+            let (before, long) = (read(&plane), plane.media.counters()["oversized_packets"]);
+            for _ in 0..BURST {
+                phone.socket.send_to(&[0x80; 24], phone.gateway).unwrap();
+            }
+            phone.socket.send_to(&[0x80; 3_000], phone.gateway).unwrap();
+            plane.wait_for("oversized_packets", long + 1);
+            assert_eq!(read(&plane), before + BURST, "bridged: {bridged}");
+        }
+    }
+    let mut seq = 0;
+    passes(&a, &b, 0x21, &mut seq);
+}
+
+#[test]
 fn a_tone_is_played_to_the_phone() {
     let mut plane = Plane::start([127, 77, 0, 2], 20_000..=20_019, 1);
     let phone = plane.phone(A);

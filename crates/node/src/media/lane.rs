@@ -7,18 +7,17 @@
 //! is connected and nothing else would answer it with an ICMP error, upon which some hang up.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use havre_media::Channel;
 use havre_model::LegId;
-use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Ipv6TClass;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::poll::{Poll, Token};
 use crate::icmp;
 
 /// Expedited forwarding (RFC 3246), as RFC 4594 §2.3 asks for telephony: DSCP 46 in the upper six bits.
@@ -81,8 +80,8 @@ pub(super) struct Pair {
 /// One socket of a leg.
 pub(super) struct Lane {
     pub(super) socket: UdpSocket,
-    /// It stands in the list of what is to be read.
-    pub(super) queued: bool,
+    /// Which turn of its poll told of it last.
+    told: u64,
     /// Where the last datagram went: an ICMP error about any other address is stale, or a lie.
     pub(super) last_to: Option<SocketAddr>,
 }
@@ -109,33 +108,32 @@ impl Pair {
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn register(&mut self, place: usize, patient: &Registry, urgent: &Registry) -> io::Result<()> {
-        patient.register(&mut self.rtp.socket, Which::Rtp.token(place), Interest::READABLE)?;
-        urgent.register(&mut self.rtcp.socket, Which::Rtcp.token(place), Interest::READABLE)
+    pub(super) fn register(&self, place: usize, patient: &Poll, urgent: &Poll) -> io::Result<()> {
+        patient.add(&self.rtp.socket, Which::Rtp.token(place))?;
+        urgent.add(&self.rtcp.socket, Which::Rtcp.token(place))
     }
 
     /// Has `to` tell of RTP, which `from` did. What waits in a socket is told again.
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn move_rtp(&mut self, place: usize, from: &Registry, to: &Registry) -> io::Result<()> {
-        let lanes = [(Which::Rtp, Some(&mut self.rtp)), (Which::Direct, self.direct.as_mut())];
-        for (which, lane) in lanes {
-            if let Some(Lane { socket, .. }) = lane {
-                from.deregister(socket)?;
-                to.register(socket, which.token(place), Interest::READABLE)?;
+    pub(super) fn move_rtp(&self, place: usize, from: &Poll, to: &Poll) -> io::Result<()> {
+        for which in [Which::Rtp, Which::Direct] {
+            if let Some(Lane { socket, .. }) = self.lane(which) {
+                from.remove(socket)?;
+                to.add(socket, which.token(place))?;
             }
         }
         Ok(())
     }
 
     /// Has nobody tell of anything any more.
-    pub(super) fn deregister(&mut self, rtp: &Registry, rtcp: &Registry) {
+    pub(super) fn deregister(&self, rtp: &Poll, rtcp: &Poll) {
         // Closing the descriptors takes them out of the polls anyway.
-        let _ = rtp.deregister(&mut self.rtp.socket);
-        let _ = rtcp.deregister(&mut self.rtcp.socket);
-        if let Some(direct) = &mut self.direct {
-            let _ = rtp.deregister(&mut direct.socket);
+        let _ = rtp.remove(&self.rtp.socket);
+        let _ = rtcp.remove(&self.rtcp.socket);
+        if let Some(direct) = &self.direct {
+            let _ = rtp.remove(&direct.socket);
         }
     }
 
@@ -195,7 +193,7 @@ impl Pair {
         place: usize,
         listen: IpAddr,
         to: SocketAddr,
-        registry: &Registry,
+        poll: &Poll,
     ) -> io::Result<()> {
         // Tried once for each address, whatever comes of it.
         self.alike += 1;
@@ -204,8 +202,8 @@ impl Pair {
         first.set_reuse_address(true)?;
         let second = connected(SocketAddr::new(listen, self.port), to);
         first.set_reuse_address(false)?;
-        let mut lane = Lane { last_to: Some(to), ..Lane::new(second?, listen)? };
-        registry.register(&mut lane.socket, Which::Direct.token(place), Interest::READABLE)?;
+        let lane = Lane { last_to: Some(to), ..Lane::new(second?, listen)? };
+        poll.add(&lane.socket, Which::Direct.token(place))?;
         self.direct = Some(lane);
         Ok(())
     }
@@ -218,7 +216,14 @@ impl Lane {
         if listen.is_ipv6() {
             let _ = icmp::enable(&socket, true);
         }
-        Ok(Self { socket: UdpSocket::from_std(socket.into()), queued: false, last_to: None })
+        Ok(Self { socket: socket.into(), told: 0, last_to: None })
+    }
+
+    /// Notes that this turn of its poll told of it; true if the one before did, too: more than a phone sends.
+    pub(super) const fn again(&mut self, turn: u64) -> bool {
+        let again = self.told + 1 == turn;
+        self.told = turn;
+        again
     }
 
     fn send(&mut self, to: SocketAddr, bytes: &[u8]) -> io::Result<usize> {

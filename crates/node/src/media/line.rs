@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use havre_media::Command;
-use mio::Waker;
 
 use super::counters::Counters;
+use super::poll::Waker;
 use super::thread::Shared;
 
 /// Commands on their way to one thread. Each leg has a handful at a time; this is a second's worth of a full shard.

@@ -9,6 +9,7 @@ mod dtls;
 mod lane;
 mod line;
 mod outbox;
+mod poll;
 mod ports;
 mod shared;
 mod sockets;
@@ -27,7 +28,6 @@ use std::thread::JoinHandle;
 use havre_media::sdp::Fingerprint;
 use havre_media::{Command, Event, IceLocal, Shard};
 use havre_model::LegId;
-use mio::{Poll, Waker};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use thiserror::Error;
@@ -39,6 +39,7 @@ pub use dtls::NoIdentity;
 use dtls::{Identity, Order, Orders};
 use line::{Line, MAX_COMMANDS};
 use outbox::Outbox;
+use poll::{Poll, Waker};
 use ports::Ports;
 use shared::SharedSocket;
 use sockets::{Sockets, SocketsConfig};
@@ -292,13 +293,13 @@ impl Running {
         handshakes: SyncSender<Order>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let waker = Arc::new(Waker::new(&poll, WAKE)?);
         let shared = Arc::new(Shared::default());
         let (commands, orders) = sync_channel(MAX_COMMANDS);
         let counters = Arc::clone(&shared.counters);
         let outbox = Outbox::new(events, Arc::clone(&counters));
         let handshakes = Orders::new(index, handshakes, Arc::clone(&counters));
-        let sockets = Sockets::new(sockets, poll.registry().try_clone()?, counters)?;
+        let sockets = Sockets::new(sockets, poll.clone(), counters)?;
         let plane = Plane::new(shard, sockets, outbox, handshakes, Arc::clone(&shared.counters));
         let thread = Thread::new(poll, clock, orders, Arc::clone(&shared), plane);
         let thread =

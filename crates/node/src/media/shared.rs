@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use havre_media::{LegHasher, limits};
 use havre_model::LegId;
-use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
 use nix::cmsg_space;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
@@ -18,6 +16,7 @@ use nix::sys::socket::{
 };
 
 use super::lane::bind_marked;
+use super::poll::{Poll, Token};
 use crate::icmp::to_std;
 
 /// Receive buffer of the port, in bytes: a tenth of a second of 1,000 browsers, or of somebody's junk.
@@ -27,8 +26,6 @@ const BUFFER: usize = 4 * 1024 * 1024;
 pub(super) struct SharedSocket {
     socket: UdpSocket,
     port: u16,
-    /// It stands in the list of what is to be read.
-    pub(super) queued: bool,
     /// Each leg's browser by its addresses, and at which of ours it asked from there last; kept only where we have several.
     legs: HashMap<LegId, Vec<(SocketAddr, IpAddr)>, BuildHasherDefault<LegHasher>>,
     several: Option<Several>,
@@ -61,16 +58,15 @@ impl SharedSocket {
             }
             _ => None,
         };
-        let (socket, legs) = (UdpSocket::from_std(socket.into()), HashMap::default());
-        Ok(Self { socket, port, queued: false, legs, several })
+        Ok(Self { socket: socket.into(), port, legs: HashMap::default(), several })
     }
 
-    /// Has `registry` tell when there is something to read.
+    /// Has `poll` tell when there is something to read.
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)
+    pub(super) fn watch(&self, poll: &Poll, token: Token) -> io::Result<()> {
+        poll.add(&self.socket, token)
     }
 
     /// Its port.
@@ -104,22 +100,18 @@ impl SharedSocket {
     /// The kernel's; `WouldBlock` if there is none.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let Some(Several { control, came }) = &mut self.several else { return self.socket.recv_from(buffer) };
-        // By mio, which has to know when the socket is empty.
-        self.socket.try_io(|| {
-            let mut parts = [IoSliceMut::new(buffer)];
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let message =
-                recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut parts, Some(control), flags)?;
-            let source = message.address.as_ref().and_then(to_std).ok_or(ErrorKind::InvalidData)?;
-            *came = message.cmsgs().into_iter().flatten().find_map(|part| match part {
-                ControlMessageOwned::Ipv4PacketInfo(info) => {
-                    Some(IpAddr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()))
-                }
-                ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
-                _ => None,
-            });
-            Ok((message.bytes, source))
-        })
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let message = recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut parts, Some(control), flags)?;
+        let source = message.address.as_ref().and_then(to_std).ok_or(ErrorKind::InvalidData)?;
+        *came = message.cmsgs().into_iter().flatten().find_map(|part| match part {
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                Some(IpAddr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()))
+            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
+            _ => None,
+        });
+        Ok((message.bytes, source))
     }
 
     /// Answers the connectivity check that was read last, from where it came in. It was proven to be the leg's: what goes
@@ -158,9 +150,7 @@ impl SharedSocket {
     fn send_from(&self, ours: IpAddr, to: SocketAddr, bytes: &[u8]) -> io::Result<usize> {
         let (parts, flags) = ([IoSlice::new(bytes)], MsgFlags::MSG_DONTWAIT);
         let to = SockaddrStorage::from(to);
-        let send = |from| {
-            self.socket.try_io(|| Ok(sendmsg(self.socket.as_raw_fd(), &parts, &[from], flags, Some(&to))?))
-        };
+        let send = |from| Ok(sendmsg(self.socket.as_raw_fd(), &parts, &[from], flags, Some(&to))?);
         // The interface is left to the routes.
         match ours {
             IpAddr::V4(ip) => {

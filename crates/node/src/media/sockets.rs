@@ -1,6 +1,5 @@
 //! The sockets of a shard's legs: which port is whose, what is to be read, and where a packet goes out.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,11 +7,10 @@ use std::time::Duration;
 
 use havre_media::{Channel, Face, LegMap, limits};
 use havre_model::{LegId, Mono};
-use mio::event::Event;
-use mio::{Events, Poll, Registry, Token};
 
 use super::counters::Counters;
 use super::lane::{Lane, Pair, Which};
+use super::poll::{Poll, Ready, Token, Told};
 use super::ports::Ports;
 use super::shared::SharedSocket;
 use crate::icmp::{Errors, Notice};
@@ -37,15 +35,13 @@ pub(super) struct Sockets {
     ports: Ports,
     browsers: Option<SharedSocket>,
     /// Tells at once of what somebody waits for: bridged legs' RTP, and all RTCP, whose delay is measured.
-    urgent: Registry,
+    urgent: Poll,
     /// Tells, when asked, of the RTP of all other legs. Nobody hears it, and waking up costs more than reading.
     patient: Poll,
     /// Where a token's pair is; a closed leg leaves its place to the next one.
     pairs: Vec<Option<Pair>>,
     vacant: Vec<usize>,
     by_leg: LegMap<usize>,
-    /// Sockets that may have more to read: the poll tells only once (it is edge-triggered).
-    readable: VecDeque<Token>,
     errors: Errors,
     counters: Arc<Counters>,
 }
@@ -82,11 +78,11 @@ impl Sockets {
     /// # Errors
     /// The system gives no second poll.
     pub(super) fn new(
-        SocketsConfig { listen, ports, mut browsers }: SocketsConfig,
-        urgent: Registry,
+        SocketsConfig { listen, ports, browsers }: SocketsConfig,
+        urgent: Poll,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
-        if let Some(browsers) = &mut browsers {
+        if let Some(browsers) = &browsers {
             browsers.watch(&urgent, SHARED)?;
         }
         Ok(Self {
@@ -98,7 +94,6 @@ impl Sockets {
             pairs: Vec::new(),
             vacant: Vec::new(),
             by_leg: LegMap::default(),
-            readable: VecDeque::new(),
             errors: Errors::new(),
             counters,
         })
@@ -160,10 +155,9 @@ impl Sockets {
             browsers.close(leg);
         }
         let Some(place) = self.by_leg.remove(&leg) else { return };
-        let Some(mut pair) = self.pairs.get_mut(place).and_then(Option::take) else { return };
-        let rtp = if pair.bridged { &self.urgent } else { self.patient.registry() };
+        let Some(pair) = self.pairs.get_mut(place).and_then(Option::take) else { return };
+        let rtp = if pair.bridged { &self.urgent } else { &self.patient };
         pair.deregister(rtp, &self.urgent);
-        self.readable.retain(|token| Which::of(*token).0 != place);
         self.vacant.push(place);
         self.ports.rest(pair.port, now);
     }
@@ -177,8 +171,8 @@ impl Sockets {
         }
         pair.bridged = bridged;
         let (from, to) = match bridged {
-            true => (self.patient.registry(), &self.urgent),
-            false => (&self.urgent, self.patient.registry()),
+            true => (&self.patient, &self.urgent),
+            false => (&self.urgent, &self.patient),
         };
         if let Err(error) = pair.move_rtp(place, from, to) {
             Counters::count(&self.counters.receive_errors);
@@ -192,48 +186,16 @@ impl Sockets {
         pair.is_some_and(|pair| pair.bridged)
     }
 
-    /// Asks for the sockets that have something and are not told at once; each is then for `on_ready`.
-    pub(super) fn look(&mut self, found: &mut Events) -> io::Result<()> {
-        self.patient.poll(found, Some(Duration::ZERO))
+    /// Asks for the sockets that have something and are not told at once.
+    pub(super) fn look(&self, found: &mut Ready) -> io::Result<()> {
+        self.patient.wait(found, Duration::ZERO)
     }
 
-    /// Takes note of what the poll said of a socket. ICMP errors that mean a leg's RTP has no listener are returned.
-    pub(super) fn on_ready(&mut self, event: &Event) -> Option<LegId> {
-        let token = event.token();
-        if token == SHARED {
-            self.read_later(token);
-            return None;
-        }
-        let unreachable = if event.is_error() { self.read_errors(token) } else { None };
-        self.read_later(token);
-        unreachable
-    }
-
-    /// Sockets that wait to be read.
-    pub(super) fn readable(&self) -> usize {
-        self.readable.len()
-    }
-
-    /// The next socket to read.
-    pub(super) fn next_readable(&mut self) -> Option<Token> {
-        let token = self.readable.pop_front()?;
-        if let Some(browsers) = self.browsers.as_mut().filter(|_| token == SHARED) {
-            browsers.queued = false;
-        } else if let Some(lane) = self.lane(token) {
-            lane.queued = false;
-        }
-        Some(token)
-    }
-
-    /// `token` was not read to its end: it gets another turn after the others.
-    pub(super) fn read_later(&mut self, token: Token) {
-        let queued = match &mut self.browsers {
-            Some(browsers) if token == SHARED => Some(&mut browsers.queued),
-            _ => self.lane(token).map(|lane| &mut lane.queued),
-        };
-        if queued.is_some_and(|queued| !std::mem::replace(queued, true)) {
-            self.readable.push_back(token);
-        }
+    /// How many datagrams of a socket are to be read now: one, after which a phone's next comes in 20 ms; or `most`, where
+    /// many send to one socket, or one sends more than a phone.
+    pub(super) fn share(&mut self, told: Told, most: usize) -> usize {
+        let many = told.token == SHARED || self.lane(told.token).is_some_and(|lane| lane.again(told.turn));
+        if many { most } else { 1 }
     }
 
     /// Reads one datagram into `buffer`, which is longer by one byte than a packet may be.
@@ -312,8 +274,8 @@ impl Sockets {
     fn connect(&mut self, place: usize) {
         let Some(pair) = self.pairs.get_mut(place).and_then(Option::as_mut) else { return };
         let Some(to) = pair.settled() else { return };
-        let registry = if pair.bridged { &self.urgent } else { self.patient.registry() };
-        let done = pair.connect(place, self.listen, to, registry);
+        let poll = if pair.bridged { &self.urgent } else { &self.patient };
+        let done = pair.connect(place, self.listen, to, poll);
         // Without it the first one sends on.
         Counters::count(if done.is_ok() {
             &self.counters.connected_sockets
@@ -322,12 +284,12 @@ impl Sockets {
         });
     }
 
-    fn place(&mut self, mut pair: Pair) -> io::Result<()> {
+    fn place(&mut self, pair: Pair) -> io::Result<()> {
         let place = self.vacant.pop().unwrap_or(self.pairs.len());
         if place == self.pairs.len() {
             self.pairs.push(None);
         }
-        if let Err(error) = pair.register(place, self.patient.registry(), &self.urgent) {
+        if let Err(error) = pair.register(place, &self.patient, &self.urgent) {
             self.vacant.push(place);
             return Err(error);
         }
@@ -341,8 +303,9 @@ impl Sockets {
         self.pairs.get_mut(place)?.as_mut()?.lane_mut(which)
     }
 
-    /// Empties a socket's error queue. An unreachable RTCP port means nothing: many phones have none.
-    fn read_errors(&mut self, token: Token) -> Option<LegId> {
+    /// Empties a socket's error queue. The leg is returned if its RTP has no listener; an unreachable RTCP port means nothing:
+    /// many phones have none.
+    pub(super) fn read_errors(&mut self, token: Token) -> Option<LegId> {
         let (place, which) = Which::of(token);
         let pair = self.pairs.get(place)?.as_ref()?;
         let lane = pair.lane(which)?;

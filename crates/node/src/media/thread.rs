@@ -1,6 +1,6 @@
 //! One data thread: a shard, its sockets, and the loop that drives them.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,25 +9,25 @@ use std::time::Duration;
 
 use havre_media::{Command, Event, Face, Input, Output, Shard, limits};
 use havre_model::{LegId, Mono, Now};
-use mio::{Events, Poll, Token};
 
 use super::ShardEvent;
 use super::counters::Counters;
 use super::dtls::Orders;
 use super::outbox::Outbox;
+use super::poll::{Poll, Ready, Token};
 use super::sockets::{Read, Sockets};
 use crate::clock::Clock;
 
 /// The token of the waker; sockets count from 0.
 pub(super) const WAKE: Token = Token(usize::MAX);
 
-/// Datagrams read from one socket before the next socket gets its turn.
+/// Datagrams read at most from one socket before the next socket gets its turn.
 const BURST: usize = 32;
 /// Sockets served between two looks at the clock: less than half a millisecond of work.
 const SOCKETS_PER_READING: usize = 32;
 /// Commands done before sockets get their turn.
 const COMMANDS_AT_ONCE: usize = 256;
-/// Poll events taken at once.
+/// Sockets told of at once.
 const EVENTS_AT_ONCE: usize = 1_024;
 /// How often unbridged legs are read: with the shard's 5 ms turns, or, where it has fewer, a little more rarely.
 const LOOK: Duration = Duration::from_millis(6);
@@ -52,7 +52,7 @@ pub(super) struct Shared {
 /// A shard and all that it needs.
 pub(super) struct Thread {
     poll: Poll,
-    events: Events,
+    found: Ready,
     clock: Clock,
     commands: Receiver<Command>,
     shared: Arc<Shared>,
@@ -75,7 +75,7 @@ pub(super) struct Plane {
     counters: Arc<Counters>,
     buffer: Box<[u8]>,
     /// What the last look found.
-    found: Events,
+    looked: Ready,
 }
 
 impl Thread {
@@ -89,7 +89,7 @@ impl Thread {
     ) -> Self {
         Self {
             poll,
-            events: Events::with_capacity(EVENTS_AT_ONCE),
+            found: Ready::new(EVENTS_AT_ONCE),
             clock,
             commands,
             shared,
@@ -118,26 +118,20 @@ impl Thread {
     /// Waits, and does all that is there to do.
     fn turn(&mut self) -> io::Result<()> {
         let timeout = self.patience(self.clock.mono());
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
+        self.poll.wait(&mut self.found, timeout)?;
         let now = self.clock.later(self.now);
         self.now = now;
-        for event in self.events.iter().filter(|event| event.token() != WAKE) {
-            if let Some(leg) = self.plane.sockets.on_ready(event) {
-                self.plane.take(Input::Unreachable { leg }, now);
-            }
-        }
         if self.shared.queued.load(Ordering::Acquire) > 0 {
             self.obey(now);
         }
         let due = self.plane.shard.poll_timeout().is_some_and(|wakeup| wakeup.at <= now.mono);
-        if due || self.look_at <= now.mono {
-            self.look_at = now.mono + LOOK;
-            self.plane.look(now)?;
+        let look = due || self.look_at <= now.mono;
+        let (mut now, _) = self.plane.read(&self.found, &self.clock, now);
+        if look {
+            let all;
+            (now, all) = self.plane.look(&self.clock, now)?;
+            self.look_at = if all { now.mono + LOOK } else { now.mono };
         }
-        let now = self.plane.read(&self.clock, now);
         if due {
             self.plane.shard.handle_timeout(now);
             self.plane.drain();
@@ -153,15 +147,15 @@ impl Thread {
     }
 
     /// How long nothing is due.
-    fn patience(&self, now: Mono) -> Option<Duration> {
-        if self.plane.sockets.readable() > 0 || self.shared.queued.load(Ordering::Acquire) > 0 {
-            return Some(Duration::ZERO);
+    fn patience(&self, now: Mono) -> Duration {
+        if self.shared.queued.load(Ordering::Acquire) > 0 {
+            return Duration::ZERO;
         }
         let due = self.plane.shard.poll_timeout().map_or(SHOW, |wakeup| wakeup.at.since(now));
         let look = if self.plane.sockets.len() > 0 { self.look_at.since(now) } else { SHOW };
         let waiting = self.plane.outbox.is_waiting() || self.plane.handshakes.is_waiting();
         let retry = if waiting { RETRY } else { SHOW };
-        Some(due.min(look).min(retry).min(SHOW))
+        due.min(look).min(retry).min(SHOW)
     }
 
     fn obey(&mut self, now: Now) {
@@ -183,8 +177,8 @@ impl Plane {
     ) -> Self {
         // One byte more than a packet may have, so that a larger one shows.
         let buffer = vec![0; limits::MAX_PACKET + 1].into();
-        let found = Events::with_capacity(EVENTS_AT_ONCE);
-        Self { shard, sockets, outbox, handshakes, counters, buffer, found }
+        let looked = Ready::new(EVENTS_AT_ONCE);
+        Self { shard, sockets, outbox, handshakes, counters, buffer, looked }
     }
 
     fn obey(&mut self, command: Command, now: Now) {
@@ -247,55 +241,54 @@ impl Plane {
         self.counters.open_legs.store(self.sockets.len() as u64, Ordering::Relaxed);
     }
 
-    /// Gives every socket that has something one turn; tells how late it has become.
+    /// Gives every socket that has something its turn. Tells how late it has become, and whether none has more.
     ///
     /// One datagram per call: a caller's next packet comes 20 ms later and a relay's next goes to somebody else, so
     /// `recvmmsg`, `sendmmsg` and io_uring found nothing to batch (`tests/bench/benches/relay`). Letting packets gather
     /// (0.2 ms of sleep after every turn of two) made a relayed packet a fifth to a half dearer from 100 to 1,000 calls: a
     /// timer wakes a thread no cheaper than a packet does.
-    fn read(&mut self, clock: &Clock, mut now: Now) -> Now {
-        for turn in 1..=self.sockets.readable() {
-            let Some(token) = self.sockets.next_readable() else { break };
-            if turn % SOCKETS_PER_READING == 0 {
+    fn read(&mut self, found: &Ready, clock: &Clock, mut now: Now) -> (Now, bool) {
+        let mut all = true;
+        for at in 0..found.len() {
+            let Some(told) = found.get(at).filter(|told| told.token != WAKE) else { continue };
+            if (at + 1) % SOCKETS_PER_READING == 0 {
                 now = clock.later(now);
             }
-            let mut empty = false;
-            for _ in 0..BURST {
-                match self.sockets.read(token, &mut self.buffer) {
-                    Read::Packet { leg, channel, source, length } => {
-                        let bytes = &self.buffer[..length];
-                        self.shard.handle_input(Input::Packet { leg, channel, source, bytes }, now);
-                        self.drain();
-                    }
-                    Read::Shared { source, length } => {
-                        let bytes = &self.buffer[..length];
-                        self.shard.handle_input(Input::Shared { source, bytes }, now);
-                        self.drain();
-                    }
-                    Read::Skipped => {}
-                    Read::Empty => {
-                        empty = true;
-                        break;
-                    }
-                }
+            if told.error
+                && let Some(leg) = self.sockets.read_errors(told.token)
+            {
+                self.take(Input::Unreachable { leg }, now);
             }
-            if !empty {
-                self.sockets.read_later(token);
-            }
+            let share = self.sockets.share(told, BURST);
+            let empty = self.read_some(told.token, share, now);
+            all &= share == 1 || empty;
         }
-        now
+        (now, all)
     }
 
-    /// Takes note of what came for legs that are not bridged.
-    fn look(&mut self, now: Now) -> io::Result<()> {
-        self.sockets.look(&mut self.found)?;
-        for event in &self.found {
-            if let Some(leg) = self.sockets.on_ready(event) {
-                self.shard.handle_input(Input::Unreachable { leg }, now);
-            }
+    /// Reads so many datagrams of one socket at most; true if it has no more.
+    fn read_some(&mut self, token: Token, most: usize, now: Now) -> bool {
+        for _ in 0..most {
+            let input = match self.sockets.read(token, &mut self.buffer) {
+                Read::Packet { leg, channel, source, length } => {
+                    Input::Packet { leg, channel, source, bytes: &self.buffer[..length] }
+                }
+                Read::Shared { source, length } => Input::Shared { source, bytes: &self.buffer[..length] },
+                Read::Skipped => continue,
+                Read::Empty => return true,
+            };
+            self.shard.handle_input(input, now);
+            self.drain();
         }
-        self.drain();
-        Ok(())
+        false
+    }
+
+    /// Reads what came for legs that are not bridged, as [`read`](Self::read) does.
+    fn look(&mut self, clock: &Clock, now: Now) -> io::Result<(Now, bool)> {
+        let mut looked = std::mem::replace(&mut self.looked, Ready::new(0));
+        let done = self.sockets.look(&mut looked).map(|()| self.read(&looked, clock, now));
+        self.looked = looked;
+        done
     }
 
     fn take(&mut self, input: Input<'_>, now: Now) {
@@ -348,7 +341,7 @@ mod tests {
         let counters = Arc::<Counters>::default();
         let listen = Ipv4Addr::new(127, 77, 1, 1).into();
         let ports = Ports::new(&(20_000..=20_099), None, 0);
-        let urgent = poll.registry().try_clone().unwrap();
+        let urgent = poll.clone();
         let config = SocketsConfig { listen, ports, browsers: None };
         let sockets = Sockets::new(config, urgent, Arc::clone(&counters)).unwrap();
         let outbox = Outbox::new(tokio::sync::mpsc::channel(100).0, Arc::clone(&counters));
