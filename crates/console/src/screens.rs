@@ -6,8 +6,8 @@ mod keys;
 mod wall;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use havre_model::limits::PUBLISH_EVERY;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -17,11 +17,9 @@ pub(crate) use desks::{Desks, call_of, desk_of};
 pub(crate) use keys::{KeyNews, Keys};
 pub(crate) use wall::{Seen, Wall};
 
-/// In the long run a wall is told at most this often: slow enough for a storm, in which what fifty viewers are told is what
-/// the console costs. It is as often as the line publishes (`havre_node`'s `TICK`), so that no news waits twice.
-const WALL_EVERY: Duration = Duration::from_millis(75);
-/// After a pause of as many times that, so many more may follow at once: what happens now and then, even in the busiest hour of
-/// a line, is not held back by what happened just before.
+/// In the long run a wall is told at most every [`PUBLISH_EVERY`]. After a pause of as many times that, so many more may
+/// follow at once: what happens now and then, even in the busiest hour of a line, is not held back by what happened just
+/// before.
 const WALL_BURST: u32 = 4;
 
 /// Everything that screens look at.
@@ -70,8 +68,8 @@ struct Pace {
 impl Pace {
     /// It is told now.
     fn spend(&mut self, now: Instant) {
-        let spared = now.checked_sub(WALL_EVERY * WALL_BURST).unwrap_or(now);
-        self.next = self.next.max(spared) + WALL_EVERY;
+        let spared = now.checked_sub(PUBLISH_EVERY * WALL_BURST).unwrap_or(now);
+        self.next = self.next.max(spared) + PUBLISH_EVERY;
     }
 }
 
@@ -83,6 +81,8 @@ fn frame(event: &str, data: &impl serde::Serialize) -> axum::body::Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(10);
@@ -97,23 +97,23 @@ mod tests {
 
     #[test]
     fn a_line_that_publishes_as_often_as_it_does_in_a_storm_is_never_held_back() {
-        let held = told((0..1_000).map(|n| WALL_EVERY * n), LONG);
-        assert_eq!(held.len() as u128, LONG.as_millis().div_ceil(WALL_EVERY.as_millis()));
+        let held = told((0..1_000).map(|n| PUBLISH_EVERY * n), LONG);
+        assert_eq!(held.len() as u128, LONG.as_millis().div_ceil(PUBLISH_EVERY.as_millis()));
         assert!(held.iter().all(Duration::is_zero), "{held:?}");
     }
 
     #[test]
     fn what_comes_faster_is_told_at_the_pace_and_nothing_is_held_back_for_longer() {
         let held = told((0..500).map(|n| Duration::from_millis(20) * n), LONG);
-        let most = (LONG.as_millis() / WALL_EVERY.as_millis()) as usize;
+        let most = (LONG.as_millis() / PUBLISH_EVERY.as_millis()) as usize;
         assert!((most..=most + WALL_BURST as usize + 1).contains(&held.len()), "{}", held.len());
-        assert!(held.iter().all(|held| *held < WALL_EVERY), "{held:?}");
+        assert!(held.iter().all(|held| *held < PUBLISH_EVERY), "{held:?}");
     }
 
     /// How long each telling was held back, of changes that are published at these times after a pause.
     fn told(published: impl Iterator<Item = Duration>, end: Duration) -> Vec<Duration> {
         let start = Instant::now();
-        let mut pace = Pace { next: start - WALL_EVERY * WALL_BURST };
+        let mut pace = Pace { next: start - PUBLISH_EVERY * WALL_BURST };
         let mut published: Vec<_> = published.map(|at| start + at).collect();
         published.sort();
         let (mut held, mut place) = (Vec::new(), 0);

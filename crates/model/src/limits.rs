@@ -1,5 +1,7 @@
 //! Named limits: every table that outsiders can fill has one. The reason for each value stands beside it.
 
+use std::time::Duration;
+
 /// Calls (callers) at once on one node. 500 bridged calls fit one core with room; a surge of 10 × the busiest
 /// measured hour (988 Canada: 31 calls/h) is two orders of magnitude below.
 pub const MAX_CALLS: usize = 4_096;
@@ -38,3 +40,6 @@ pub const MAX_TRACED_MESSAGES: usize = 64;
 pub const MAX_TRACED_IN_ALL: usize = 131_072;
 /// INVITEs remembered that became no call. A flood of them displaces only one another.
 pub const MAX_TRACED_ATTEMPTS: usize = 512;
+/// What the line looks like is published at most this often, and a wallboard is told of it as often, so that no news waits
+/// twice: a storm of changes, told to fifty viewers, stays below one percent of a core.
+pub const PUBLISH_EVERY: Duration = Duration::from_millis(75);

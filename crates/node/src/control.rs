@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use havre_model::limits::PUBLISH_EVERY;
 use havre_model::{FlowId, Mono, Wakeup};
 use havre_queue::{Ack, CommandError, Op, TakeError};
 use havre_sip::{FlowOwner, Transport};
@@ -26,10 +27,7 @@ use crate::tls::{self, TlsParts};
 use crate::udp::Sockets;
 use crate::{dns, tcp, udp, web};
 
-/// How often the observer may publish: what happens after a pause is told at once, and a storm of changes costs no more than
-/// this. It is the pace of the console's wallboards, too (`havre_console`'s `WALL_EVERY`).
-const TICK: Duration = Duration::from_millis(75);
-/// How often it may when nothing happens: what it counts is as new as that.
+/// How often the observer may publish when nothing happens: what it counts is as new as that.
 const REST: Duration = Duration::from_millis(200);
 
 /// What the data plane said that is dealt with in one go.
@@ -172,13 +170,13 @@ async fn tick(core: Rc<Core>) {
         core.report_load();
         tokio::select! {
             () = core.happened.notified() => {}
-            () = sleep_until(due + (REST - TICK)) => {}
+            () = sleep_until(due + (REST - PUBLISH_EVERY)) => {}
         }
         {
             let plane = &mut *core.plane.borrow_mut();
             plane.observer.on_tick(&plane.switch, &plane.media, core.clock.now());
         }
-        due = Instant::now() + TICK;
+        due = Instant::now() + PUBLISH_EVERY;
     }
 }
 
