@@ -47,6 +47,8 @@ pub(crate) struct Registration {
     tag: String,
     seq: u32,
     digest: Option<Digest>,
+    /// The registrar has taken an answer to this nonce: whatever it asks anew is no word on the password.
+    trusted: bool,
     /// Where the credentials go: a proxy asks in another header.
     proof: Name,
     failures: u32,
@@ -85,6 +87,7 @@ impl Registration {
             tag,
             seq: 0,
             digest: None,
+            trusted: false,
             proof: Name::Authorization,
             failures: 0,
             state: State::Left,
@@ -147,6 +150,8 @@ impl Registration {
         if status < 200 {
             return None;
         }
+        self.trusted |=
+            self.digest.is_some() && matches!(outcome, Outcome::Response(_)) && !matches!(status, 401 | 407);
         if let Outcome::Response(response) = outcome
             && tries < MAX_TRIES
             && self.can_try_again(response)
@@ -195,10 +200,11 @@ impl Registration {
                 let Ok(session) = Digest::accept(&challenges, Some(&self.account.realm)) else {
                     return false;
                 };
-                // A nonce that we have answered already, and not "stale": the password is wrong.
-                let answered = self.digest.is_some() && !session.stale();
-                self.digest = (!answered).then_some(session);
-                !answered
+                // The answer to its last nonce did not do, and not for its age: the password is wrong. Of a nonce that did once
+                // that cannot be; many a registrar takes each for one request alone, and does not call it stale.
+                let wrong = self.digest.is_some() && !self.trusted && !session.stale();
+                (self.digest, self.trusted) = ((!wrong).then_some(session), false);
+                !wrong
             }
             423 => match response.headers.min_expires() {
                 Some(min) if Duration::from_secs(u64::from(min)) > self.expires => {

@@ -501,7 +501,20 @@ fn a_trunk_registers_refreshes_and_leaves_at_drain() {
     assert!(net.received(A).is_empty(), "no refresh before its time");
     net.run(secs(2));
     let refresh = net.received(A).remove(0);
-    net.send(A, HAVRE, &reply(&refresh, 200, "Expires: 1200\n"));
+    // Some take each nonce once, and say nothing of its age; who refuses what answers the next one means the password.
+    let anew =
+        |nonce| format!("WWW-Authenticate: Digest realm=\"carrier\", nonce=\"{nonce}\", qop=\"auth\"\n");
+    net.send(A, HAVRE, &reply(&refresh, 401, &anew("m")));
+    net.run(ms(50));
+    let proof = net.received(A).remove(0);
+    assert!(header(&proof, "Authorization").contains("nonce=\"m\""), "{proof}");
+    assert_eq!(net.healths(havre), [], "to be asked anew is no failure");
+    net.send(A, HAVRE, &reply(&proof, 401, &anew("o")));
+    net.run(ms(50));
+    assert_eq!(net.healths(havre), [("a".to_owned(), TrunkHealth::Down(TrunkDown::RegistrationRefused))]);
+    net.run(secs(2));
+    let again = net.received(A).remove(0);
+    net.send(A, HAVRE, &reply(&again, 200, "Expires: 1200\n"));
     net.run(ms(50));
     net.command(havre, Command::Drain);
     net.run(ms(50));
