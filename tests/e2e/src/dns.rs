@@ -1,9 +1,10 @@
 //! A DNS server of a test: it knows what it is told, and can fall silent.
 
 use std::net::{Ipv4Addr, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use crate::Host;
 
@@ -16,8 +17,10 @@ const PORT: u16 = 53;
 /// One record: of which name, of which type, and its data on the wire.
 type Row = (&'static str, u16, Vec<u8>);
 
-/// What is known, each for one second.
+/// What is known.
 pub struct Zone<'a> {
+    /// For so many seconds each; the line keeps everything for five at least.
+    pub ttl: u32,
     /// Order, service, the name to ask for SRV.
     pub naptr: &'a [(&'static str, u16, &'static str, &'static str)],
     /// Priority, port, target.
@@ -30,7 +33,8 @@ pub struct Zone<'a> {
 pub struct Dns {
     host: Host,
     silent: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
+    asked: Arc<Mutex<Vec<Instant>>>,
+    zone: Arc<Mutex<Vec<Row>>>,
 }
 
 impl Dns {
@@ -43,7 +47,7 @@ impl Dns {
         srv: &[(&'static str, u16, u16, &'static str)],
         addresses: &[(&'static str, Ipv4Addr)],
     ) -> Self {
-        Self::start_zone(&Zone { naptr: &[], srv, addresses })
+        Self::start_zone(&Zone { ttl: 1, naptr: &[], srv, addresses })
     }
 
     /// One that knows this.
@@ -52,10 +56,10 @@ impl Dns {
     /// Its port is taken.
     #[must_use]
     pub fn start_zone(zone: &Zone<'_>) -> Self {
-        let Zone { naptr, srv, addresses } = zone;
+        let Zone { ttl, naptr, srv, addresses } = zone;
         let host = Host::claim();
         let socket = UdpSocket::bind(host.at(PORT)).expect("a host of one's own has a free port 53");
-        let (silent, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (silent, asked) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<Instant>>>::default());
         let mut zone: Vec<Row> = Vec::new();
         for (name, order, service, replacement) in *naptr {
             // Preference, flags, service, no expression.
@@ -69,18 +73,20 @@ impl Dns {
             zone.push((name, SRV, [numbers, wire_name(target)].concat()));
         }
         zone.extend(addresses.iter().map(|(name, ip)| (*name, A, ip.octets().to_vec())));
-        let (quiet, count) = (Arc::clone(&silent), Arc::clone(&asked));
+        let (ttl, zone) = (*ttl, Arc::new(Mutex::new(zone)));
+        let (quiet, times, known) = (Arc::clone(&silent), Arc::clone(&asked), Arc::clone(&zone));
         // Ends with the test's process.
         thread::spawn(move || {
             let mut buffer = [0; 1232];
             while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                count.fetch_add(1, Ordering::Relaxed);
+                times.lock().expect("tests do not panic with it held").push(Instant::now());
                 if !quiet.load(Ordering::Relaxed) {
-                    let _ = socket.send_to(&answer(&buffer[..length], &zone), from);
+                    let zone = known.lock().expect("tests do not panic with it held");
+                    let _ = socket.send_to(&answer(&buffer[..length], &zone, ttl), from);
                 }
             }
         });
-        Self { host, silent, asked }
+        Self { host, silent, asked, zone }
     }
 
     /// Its address, as a configuration names it.
@@ -94,10 +100,29 @@ impl Dns {
         self.silent.store(true, Ordering::Relaxed);
     }
 
+    /// A host has another address from now on.
+    ///
+    /// # Panics
+    /// Its thread did.
+    pub fn moves(&self, host: &'static str, to: Ipv4Addr) {
+        let mut zone = self.zone.lock().expect("the thread does not panic");
+        zone.retain(|(name, kind, _)| (*name, *kind) != (host, A));
+        zone.push((host, A, to.octets().to_vec()));
+    }
+
     /// How often it was asked.
     #[must_use]
     pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+        self.asked_at().len()
+    }
+
+    /// When it was asked.
+    ///
+    /// # Panics
+    /// Its thread did.
+    #[must_use]
+    pub fn asked_at(&self) -> Vec<Instant> {
+        self.asked.lock().expect("the thread does not panic").clone()
     }
 }
 
@@ -107,7 +132,7 @@ fn wire_name(name: &str) -> Vec<u8> {
 }
 
 /// The question given back, and every record of its name and type.
-fn answer(query: &[u8], zone: &[Row]) -> Vec<u8> {
+fn answer(query: &[u8], zone: &[Row], ttl: u32) -> Vec<u8> {
     let end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap_or(0) + 5;
     let (name, kind) = (&query[12..end - 4], u16::from_be_bytes([query[end - 4], query[end - 3]]));
     let found: Vec<_> = zone.iter().filter(|(of, is, _)| wire_name(of) == name && *is == kind).collect();
@@ -116,7 +141,8 @@ fn answer(query: &[u8], zone: &[Row]) -> Vec<u8> {
     for (_, kind, data) in found {
         out.extend([0xc0, 12]);
         out.extend(kind.to_be_bytes());
-        out.extend([0, 1, 0, 0, 0, 1]);
+        out.extend([0, 1]);
+        out.extend(ttl.to_be_bytes());
         out.extend((data.len() as u16).to_be_bytes());
         out.extend(data);
     }

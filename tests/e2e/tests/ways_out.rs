@@ -149,6 +149,7 @@ fn a_carrier_s_own_codecs_are_those_that_its_callers_are_answered_with() {
 fn naptr_leads_to_the_transport_that_a_carrier_prefers() {
     let host = Host::claim();
     let dns = Dns::start_zone(&Zone {
+        ttl: 1,
         naptr: &[
             // Nothing of TLS is configured here.
             ("carrier.test", 10, "SIPS+D2T", "_sips._tcp.carrier.test"),
