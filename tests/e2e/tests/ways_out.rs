@@ -1,13 +1,12 @@
 //! Which trunk a call of ours takes, and in what words: shares by weight, caps in both directions, each carrier's quirks on
 //! the wire, and names that NAPTR leads to a transport.
 
-use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 use havre_e2e::message::{header, response, status};
-use havre_e2e::{Carrier, Dns, Host, Line, Sipp, Zone, until, way_out};
+use havre_e2e::{Carrier, Dns, Gateway, Host, Line, Sipp, Zone, until, way_out};
 use toml::Value;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -221,79 +220,4 @@ fn everybody_is_rung(line: &Line, rung: impl Fn() -> bool) {
 
 fn uri_of(request: &str) -> &str {
     request.split(' ').nth(1).expect("a request line")
-}
-
-/// A carrier's gateway whose callers hear nothing: only how they are answered counts.
-struct Gateway {
-    socket: UdpSocket,
-    _host: Host,
-    to: std::net::SocketAddr,
-    done: std::cell::RefCell<HashSet<String>>,
-}
-
-impl Gateway {
-    fn open(line: &Line) -> Self {
-        let host = Host::claim();
-        let socket = UdpSocket::bind(host.at(5060)).expect("a free port");
-        socket.set_read_timeout(Some(SOON)).expect("a socket takes a timeout");
-        Self { socket, _host: host, to: line.sip(), done: Default::default() }
-    }
-
-    /// A call, answered and acknowledged: its final answer.
-    fn calls(&self, call: &str) -> String {
-        self.send_invite(call);
-        self.final_answer()
-    }
-
-    fn send_invite(&self, call: &str) {
-        self.send_invite_with(call, "0 8 101");
-    }
-
-    fn send_invite_with(&self, call: &str, formats: &str) {
-        let here = self.socket.local_addr().expect("bound");
-        let ip = here.ip();
-        let sdp = format!(
-            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP {formats}\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n"
-        );
-        let to = format!("<sip:{}@{}>", havre_e2e::TOLL_FREE, self.to);
-        let lines = format!(
-            "Contact: <sip:carrier@{here}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
-            sdp.len()
-        );
-        self.send("INVITE", call, 1, &to, &lines);
-    }
-
-    fn send(&self, method: &str, call: &str, seq: u32, to: &str, more: &str) {
-        let here = self.socket.local_addr().expect("bound");
-        let text = format!(
-            "{method} sip:{}@{} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{method}{call}\r\nMax-Forwards: 70\r\n\
-             From: <sip:+15145550123@{here}>;tag={call}\r\nTo: {to}\r\nCall-ID: {call}@{here}\r\nCSeq: {seq} {method}\r\n{more}",
-            havre_e2e::TOLL_FREE,
-            self.to
-        );
-        self.socket.send_to(text.as_bytes(), self.to).expect("loopback takes a datagram");
-    }
-
-    /// The next final answer to an INVITE that was not seen before. It is acknowledged.
-    fn final_answer(&self) -> String {
-        loop {
-            let mut buffer = [0; 8_192];
-            let length = self.socket.recv(&mut buffer).expect("an answer");
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if status(&text) < 200 || !header(&text, "CSeq").ends_with("INVITE") {
-                continue;
-            }
-            let call = header(&text, "Call-ID").split('@').next().expect("a name").to_owned();
-            self.send("ACK", &call, 1, header(&text, "To"), "Content-Length: 0\r\n\r\n");
-            if self.done.borrow_mut().insert(call) {
-                return text;
-            }
-        }
-    }
-
-    fn hangs_up(&self, answer: &str) {
-        let call = header(answer, "Call-ID").split('@').next().expect("a name");
-        self.send("BYE", call, 2, header(answer, "To"), "Content-Length: 0\r\n\r\n");
-    }
 }
