@@ -3,7 +3,7 @@
 mod net;
 
 use havre_model::{Cause, LegId};
-use havre_sip::{Command, Event, Transport};
+use havre_sip::{Command, EndedBy, Event, Transport};
 use net::raw::*;
 use net::*;
 
@@ -300,6 +300,32 @@ fn a_reliable_answer_with_the_number_0_has_no_number() {
     let (mut net, havre, invite) = dialled(true);
     let heard = says(&mut net, &invite, 180, "t", "Require: 100rel\nRSeq: 0\n", "");
     assert!(heard.is_empty(), "{heard:#?}");
+    assert!(matches!(net.events(havre)[..], [Event::Ringing { .. }]));
+}
+
+/// RFC 3262 §3: whoever waits for a PRACK that cannot come refuses the call after half a minute. Nobody waits for that.
+#[test]
+fn where_a_prack_has_nowhere_to_go_the_call_is_over_at_once() {
+    let (mut net, havre, invite) = dialled(true);
+    let spoilt = "Require: 100rel\nRSeq: 5\nRecord-Route: <sip:198.51.100.1;lr>, <<>>\n";
+    let heard = says(&mut net, &invite, 180, "a", spoilt, "");
+    assert!(heard.len() == 1 && heard[0].starts_with("CANCEL "), "{heard:#?}");
+    let events = net.events(havre);
+    assert!(
+        matches!(events[..], [Event::Ended { by: EndedBy::Refused, status: Some(502), .. }]),
+        "{events:?}"
+    );
+    // Who has answered meanwhile is hung up on.
+    let heard = says(&mut net, &invite, 200, "a", "", "");
+    assert!(heard.iter().any(|text| text.starts_with("BYE ")), "{heard:#?}");
+}
+
+#[test]
+fn beside_one_that_was_acknowledged_another_whose_way_cannot_be_read_is_passed_over() {
+    let (mut net, havre, invite) = dialled(true);
+    says(&mut net, &invite, 180, "a", "Require: 100rel\nRSeq: 5\n", "");
+    let heard = says(&mut net, &invite, 180, "b", "Require: 100rel\nRSeq: 5\nRecord-Route: <<>>\n", "");
+    assert!(!heard.iter().any(|text| text.starts_with("CANCEL ")), "{heard:#?}");
     assert!(matches!(net.events(havre)[..], [Event::Ringing { .. }]));
 }
 

@@ -210,21 +210,28 @@ fn the_search_ends_in_time_with_the_most_telling_refusal() {
 
 #[test]
 fn after_an_answer_whose_way_cannot_be_read_the_next_trunk_is_called() {
-    let mut net = Net::new(7);
-    let b = net.add("b", B, phone());
-    let havre = net.add("havre", HAVRE, two(outbound(A, 1), outbound(B, 2)));
-    net.calls_out(havre, LEG, far());
-    net.run(ms(50));
-    let invite = net.received(A).remove(0);
-    net.send(A, HAVRE, &reply(&invite, 200, &format!("Record-Route: <<>>\nContact: <sip:{A}>\n")));
-    net.run(ms(50));
-    let heard = net.received(A);
-    assert!(heard[0].starts_with("ACK ") && heard[1].starts_with("BYE "), "{heard:#?}");
-    let theirs = net.incoming(b);
-    net.answers(b, theirs);
-    net.run(ms(50));
-    let events = net.events(havre);
-    assert!(matches!(events[..], [Event::Answered { leg: LEG, .. }]), "{events:?}");
+    for (status, more, ends) in [(200, "", "ACK BYE"), (183, "Require: 100rel\nRSeq: 1\n", "CANCEL")] {
+        let mut net = Net::new(7);
+        let b = net.add("b", B, phone());
+        let havre = net.add("havre", HAVRE, two(outbound(A, 1), outbound(B, 2)));
+        net.calls_out(havre, LEG, far());
+        net.run(ms(50));
+        let invite = net.received(A).remove(0);
+        net.send(
+            A,
+            HAVRE,
+            &reply(&invite, status, &format!("{more}Record-Route: <<>>\nContact: <sip:{A}>\n")),
+        );
+        net.run(ms(50));
+        let heard = net.received(A);
+        let methods: Vec<_> = heard.iter().filter_map(|text| text.split(' ').next()).collect();
+        assert_eq!(methods.join(" "), ends, "{heard:#?}");
+        let theirs = net.incoming(b);
+        net.answers(b, theirs);
+        net.run(ms(50));
+        let events = net.events(havre);
+        assert!(matches!(events[..], [Event::Answered { leg: LEG, .. }]), "{status}: {events:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use havre_model::{CallId, Cause, LegId, Peer, TrunkDown};
 
 use super::credentials::{Credentials, challenge_headers};
 use super::established::{Established, Exchange};
-use super::reliable::{EarlyAnswer, EarlyDialogs};
+use super::reliable::{EarlyAnswer, EarlyDialogs, Heard};
 use super::replaced::Rung;
 use super::session::{agreed, wish};
 use super::table::tag_text;
@@ -197,7 +197,9 @@ impl Dialling {
         }
         let why = why_of(outcome, self.forks[at].to.path.transport);
         match outcome {
-            Outcome::Response(response) if response.status < 200 => self.on_provisional(stack, at, response),
+            Outcome::Response(response) if response.status < 200 => {
+                return self.on_provisional(stack, client, at, response);
+            }
             Outcome::Response(response) if response.status < 300 => {
                 return self.on_answer(stack, client, at, response);
             }
@@ -234,13 +236,25 @@ impl Dialling {
         }
     }
 
-    fn on_provisional(&mut self, stack: &mut Stack, at: usize, response: &Response) {
+    fn on_provisional(
+        mut self: Box<Self>,
+        stack: &mut Stack,
+        client: ClientId,
+        at: usize,
+        response: &Response,
+    ) -> State {
         let fork = &mut self.forks[at];
         fork.rung.note(&response.headers);
-        if response.status == 100
-            || !fork.early.acknowledge(stack, self.id, fork.client, response, fork.to.phone)
-        {
-            return;
+        if response.status == 100 {
+            return State::Dialling(self);
+        }
+        match fork.early.acknowledge(stack, self.id, client, response, fork.to.phone) {
+            Heard::New => {}
+            // Another one who rings there may still answer.
+            Heard::Unreadable if fork.early.is_empty() => {
+                return self.on_unreadable(stack, client, at, response);
+            }
+            Heard::Unreadable | Heard::PassedOver => return State::Dialling(self),
         }
         let sdp = sdp_of(&response.headers, &response.body).unwrap_or(None);
         if response.status == 180 && !self.rang {
@@ -299,8 +313,8 @@ impl Dialling {
         State::Established(Box::new(established))
     }
 
-    /// A 2xx whose way back cannot be read. No talk could be ended along it, so there is none: it gets ACK and BYE along what
-    /// can be read, and whoever made it so counts as having failed.
+    /// An answer whose way back cannot be read. No talk could be ended along it, so there is none: a 2xx gets ACK and BYE along
+    /// what can be read, one that waits for a PRACK in vain a CANCEL, and whoever made it so counts as having failed.
     fn on_unreadable(
         mut self: Box<Self>,
         stack: &mut Stack,

@@ -143,9 +143,19 @@ pub(super) enum EarlyAnswer {
     Void,
 }
 
+/// What a provisional answer is to whoever called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// To be acted upon. If it asked for a PRACK, that is on its way.
+    New,
+    /// Not to be acted upon: a repetition, one that overtook another (§4), or one fork too many.
+    PassedOver,
+    /// It asks for a PRACK, and where to send that cannot be read: whoever waits for it will refuse the call in the end (§3).
+    Unreadable,
+}
+
 impl EarlyDialogs {
-    /// Sends the PRACK of a provisional answer that asks for one. False for one that must not be acted upon: a
-    /// repetition, or one that overtook another (§4).
+    /// Sends the PRACK of a provisional answer that asks for one.
     pub(super) fn acknowledge(
         &mut self,
         stack: &mut Stack,
@@ -153,22 +163,22 @@ impl EarlyDialogs {
         client: ClientId,
         response: &Response,
         phone: bool,
-    ) -> bool {
+    ) -> Heard {
         let headers = &response.headers;
-        let (Some(rseq), Ok(cseq)) = (headers.rseq(), headers.cseq()) else { return true };
+        let (Some(rseq), Ok(cseq)) = (headers.rseq(), headers.cseq()) else { return Heard::New };
         if !headers.require().has("100rel") {
-            return true;
+            return Heard::New;
         }
         let known = self.0.iter().position(|early| early.is_of(response));
         let at = match known {
-            Some(at) if self.0[at].last.checked_add(1) != Some(rseq) => return false,
+            Some(at) if self.0[at].last.checked_add(1) != Some(rseq) => return Heard::PassedOver,
             Some(at) => at,
-            None if self.0.len() >= MAX_EARLY_DIALOGS => return false,
+            None if self.0.len() >= MAX_EARLY_DIALOGS => return Heard::PassedOver,
             None => {
                 let dialog = stack
                     .invite(client)
                     .and_then(|(invite, path)| Dialog::answered(invite, response, path, phone));
-                let Some(dialog) = dialog else { return false };
+                let Some(dialog) = dialog else { return Heard::Unreadable };
                 self.0.push(EarlyDialog { dialog, last: rseq, sdp: EarlyAnswer::None });
                 self.0.len() - 1
             }
@@ -182,7 +192,12 @@ impl EarlyDialogs {
         prack.headers.push(Name::RAck, &RAck { rseq, cseq });
         let path = early.dialog.next_hop(stack);
         stack.send_request(prack, path, User::Leg(leg, Purpose::Prack));
-        true
+        Heard::New
+    }
+
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The early dialog of this 2xx, and the answer that it brought.
