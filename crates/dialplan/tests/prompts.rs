@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,6 +86,8 @@ fn every_confirmation_exists_in_both_languages() {
     let mut all: Vec<_> = states.into_iter().map(Confirmation::State).collect();
     all.extend(AgentCommand::ALL.map(Confirmation::Done));
     all.extend([Confirmation::Refused, Confirmation::Failed]);
+    let apart: BTreeSet<_> = all.iter().map(Confirmation::prompt).collect();
+    assert_eq!(apart.len(), all.len(), "no two are told alike: {apart:?}");
     for what in all {
         for spoken in [Spoken::En, Spoken::Fr] {
             let clip = catalogue.confirmation(what, spoken);

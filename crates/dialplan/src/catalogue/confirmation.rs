@@ -28,6 +28,7 @@ impl Confirmation {
         "A-state-signed-in",
         "A-state-break",
         "A-state-no-answer",
+        "A-state-phone-failed",
         "A-state-hard-call",
         "A-state-ready",
         "A-state-offered",
@@ -47,10 +48,11 @@ impl Confirmation {
             Self::Failed => "A-failed",
             Self::State(AgentState::SignedOut) => "A-state-signed-out",
             Self::State(AgentState::NotReady { reason, .. }) => match reason {
-                // Why, the desk says: a phone that fails so is not heard here either.
-                StateReason::SignedIn | StateReason::PhoneFailed => "A-state-signed-in",
+                StateReason::SignedIn => "A-state-signed-in",
                 StateReason::Break => "A-state-break",
                 StateReason::NoAnswer => "A-state-no-answer",
+                // Told to another phone of theirs, or to the same one, once it is mended.
+                StateReason::PhoneFailed => "A-state-phone-failed",
                 StateReason::HardCall => "A-state-hard-call",
             },
             Self::State(AgentState::Ready { .. }) => "A-state-ready",
