@@ -121,7 +121,8 @@ pub(crate) fn ring_first(config: &Config) -> std::collections::HashSet<havre_mod
 
 /// Whose media is to be SRTP.
 pub(crate) fn srtp(config: &Config) -> SrtpPolicy {
-    let of = |agent| way_to(config, agent).map_or(agent.srtp, |trunk| trunk.srtp);
+    // Those that lead to one telephone agree.
+    let of = |agent| ways_to(config, agent).next().map_or(agent.srtp, |trunk| trunk.srtp);
     SrtpPolicy {
         trunks: config.trunks.iter().map(|trunk| (trunk.id.clone(), trunk.srtp)).collect(),
         agents: config.agents.iter().map(|agent| (agent.profile.id.clone(), of(agent))).collect(),
@@ -131,17 +132,25 @@ pub(crate) fn srtp(config: &Config) -> SrtpPolicy {
 /// Which codecs carriers are spoken to in, where not in all.
 pub(crate) fn codecs(config: &Config) -> CodecPolicy {
     let of = |trunk: &Trunk| Some((trunk.id.clone(), trunk.codecs.clone()?));
-    let to = |agent: &Account| Some((agent.profile.id.clone(), way_to(config, agent)?.codecs.clone()?));
+    let spoken = |trunk: &Trunk| trunk.codecs.clone().unwrap_or_else(|| config.codecs.clone());
+    let to = |agent: &Account| {
+        let ways: Vec<_> = ways_to(config, agent).collect();
+        let some = ways.iter().any(|trunk| trunk.codecs.is_some());
+        let ways = ways.into_iter().map(|trunk| (trunk.id.clone(), spoken(trunk)));
+        some.then(|| (agent.profile.id.clone(), ways.collect()))
+    };
     CodecPolicy {
         trunks: config.trunks.iter().filter_map(of).collect(),
         telephones: config.agents.iter().filter_map(to).collect(),
     }
 }
 
-/// A trunk that leads to an agent's telephone: in how they treat media those of one group agree.
-fn way_to<'a>(config: &'a Config, agent: &Account) -> Option<&'a Trunk> {
-    let group = &agent.telephone.as_ref()?.group;
-    config.trunks.iter().find(|trunk| trunk.outbound.as_ref().is_some_and(|way| way.group == *group))
+/// The trunks that lead to an agent's telephone.
+fn ways_to<'a>(config: &'a Config, agent: &'a Account) -> impl Iterator<Item = &'a Trunk> {
+    agent.telephone.iter().flat_map(|telephone| {
+        let leads = |trunk: &&Trunk| trunk.outbound.as_ref().is_some_and(|way| way.group == telephone.group);
+        config.trunks.iter().filter(leads)
+    })
 }
 
 /// Everybody outside whom we may call.

@@ -78,6 +78,23 @@ fn an_offer_names_the_address_of_the_family_that_it_goes_over() {
     assert_eq!(over_four, over_six);
 }
 
+#[test]
+fn an_offer_in_some_codecs_means_the_same_by_its_payload_types_as_the_whole_one() {
+    let mut leg = session(&[Opus, Pcmu, Pcma]);
+    let whole = text(leg.offers().0);
+    assert!(whole.contains("RTP/AVP 111 0 8 100 101\r\n"), "{whole}");
+    let some = |leg: &mut Session, codecs: &[Codec]| text(leg.offers_in(codecs).0);
+    let telephone = some(&mut leg, &[Pcma, Pcmu]);
+    assert!(telephone.contains("RTP/AVP 8 0 101\r\n") && !telephone.contains("48000"), "{telephone}");
+    assert_eq!(some(&mut leg, &[Opus, Pcmu, Pcma]), whole);
+    // Whoever answers the one is held to it, and told more of nothing.
+    leg.keep_to(&[Pcma, Pcmu]);
+    let agreed = leg.accept(&body("m=audio 5000 RTP/AVP 0 8 111\r\na=rtpmap:111 opus/48000/2\r\n")).unwrap();
+    assert_eq!(agreed.send, [(Pcmu, 0), (Pcma, 8)]);
+    let again = text(leg.offer());
+    assert!(again.contains("o=- 7 2 ") && again.contains("RTP/AVP 8 0 101\r\n"), "{again}");
+}
+
 /// What Chrome offers for a microphone: the audio stream's lines, but over plain RTP, for DTLS is not ours yet.
 const CHROME: &str = "m=audio 5000 RTP/AVPF 111 63 9 0 8 13 110 126\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
     a=ice-options:trickle\r\na=setup:actpass\r\na=mid:0\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\

@@ -48,11 +48,18 @@ impl Switch {
 
     /// Its sockets are bound: ring.
     pub(crate) fn dial_agent(&mut self, leg: LegId, now: Now) {
+        let ways = self.codecs_by_trunk(leg);
         let Some(entry) = self.legs.get_mut(&leg) else { return };
         let Role::Agent { call, ref agent, browser, part } = entry.role else { return };
         let agent = agent.clone();
         let interpreter = matches!(part, Part::Offered { interpreter: true, .. });
-        let Some((v4, v6)) = entry.session().map(havre_media::sdp::Session::offers) else { return };
+        let Some(session) = entry.session() else { return };
+        let (v4, v6) = session.offers();
+        let mut sdp = sip::DialOffer::new(v4.into(), v6.into());
+        for (trunk, codecs) in ways {
+            let (v4, v6) = session.offers_in(&codecs);
+            sdp = sdp.over_trunk(trunk, v4.into(), v6.into());
+        }
         let reader = self.agents.get(&agent).map_or(Spoken::En, |profile| profile.ui_language);
         let Some(caller) = self.calls.get(&call).map(|entry| &entry.call) else { return };
         let telephone = if browser { None } else { self.outsiders.phones.get(&agent).cloned() };
@@ -73,8 +80,7 @@ impl Switch {
             };
             (from, target)
         };
-        let sdp = Some(sip::DialOffer::new(v4.into(), v6.into()));
-        self.command_sip(sip::Command::Dial { leg, target, from, sdp, account: None }, now);
+        self.command_sip(sip::Command::Dial { leg, target, from, sdp: Some(sdp), account: None }, now);
         self.sip.belongs(leg, call);
     }
 

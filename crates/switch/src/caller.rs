@@ -194,19 +194,52 @@ impl Switch {
     /// speak is relayed rather than transcoded.
     pub(crate) fn codecs_for(&self, leg: LegId) -> Vec<Codec> {
         let own = self.legs.get(&leg).and_then(|leg| self.codecs_of(&leg.role));
-        let mut codecs = own.map_or_else(|| self.library.codecs().to_vec(), Clone::clone);
+        let mut codecs = own.unwrap_or_else(|| self.library.codecs().to_vec());
+        self.prefer_callers(leg, &mut codecs);
+        codecs
+    }
+
+    /// The same for each trunk that leads to the telephone of this leg, where they are not all spoken to alike.
+    pub(crate) fn codecs_by_trunk(&self, leg: LegId) -> Vec<(TrunkId, Vec<Codec>)> {
+        let Some(Role::Agent { agent, browser: false, .. }) = self.legs.get(&leg).map(|leg| &leg.role) else {
+            return Vec::new();
+        };
+        let mut ways = self.codecs.telephones.get(agent).cloned().unwrap_or_default();
+        for (_, codecs) in &mut ways {
+            self.prefer_callers(leg, codecs);
+        }
+        ways
+    }
+
+    /// Those of the trunk that it goes over, where not all are spoken to alike.
+    pub(crate) fn codecs_of_way(&self, leg: LegId) -> Option<Vec<Codec>> {
+        let trunk = self.sip.trunk_of(leg)?;
+        let own = self.codecs_by_trunk(leg).into_iter().find(|(id, _)| id == trunk);
+        own.map(|(_, codecs)| codecs)
+    }
+
+    fn prefer_callers(&self, leg: LegId, codecs: &mut [Codec]) {
         let caller =
             self.legs.get(&leg).and_then(Leg::call).and_then(|call| self.calls.get(&call)).map(|e| e.leg);
         if let Some(agreed) = caller.and_then(|caller| self.legs.get(&caller)).and_then(|leg| leg.agreed) {
             codecs.sort_by_key(|codec| *codec != agreed.codec);
         }
-        codecs
     }
 
-    fn codecs_of(&self, role: &Role) -> Option<&Vec<Codec>> {
+    fn codecs_of(&self, role: &Role) -> Option<Vec<Codec>> {
         match role {
-            Role::Caller { call } => self.codecs.trunks.get(self.calls.get(call)?.call.trunk()),
-            Role::Agent { agent, browser: false, .. } => self.codecs.telephones.get(agent),
+            Role::Caller { call } => self.codecs.trunks.get(self.calls.get(call)?.call.trunk()).cloned(),
+            Role::Agent { agent, browser: false, .. } => {
+                // Whichever trunk it goes over.
+                let ways = self.codecs.telephones.get(agent)?;
+                let mut all: Vec<Codec> = Vec::new();
+                for codec in ways.iter().flat_map(|(_, codecs)| codecs) {
+                    if !all.contains(codec) {
+                        all.push(*codec);
+                    }
+                }
+                Some(all)
+            }
             Role::Agent { .. } | Role::Feature(_) => None,
         }
     }

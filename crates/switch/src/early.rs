@@ -11,8 +11,12 @@ use crate::switch::Switch;
 impl Switch {
     /// Answers it. Our first offer stays as it was made, for another one who may answer that.
     pub(crate) fn answer_early(&mut self, leg: LegId, offer: &[u8], now: Now) {
+        let own = self.codecs_of_way(leg);
         let Some(Leg { media: Media::Open(first), early, .. }) = self.legs.get_mut(&leg) else { return };
         let mut session = early.take().unwrap_or_else(|| first.clone());
+        if let Some(own) = own {
+            session.keep_to(&own);
+        }
         let answered = session.answer(offer);
         *early = Some(session);
         match answered {
@@ -40,6 +44,11 @@ impl Switch {
                 return true;
             }
             entry.agreed = None;
+        }
+        if let Some(own) = self.codecs_of_way(leg)
+            && let Some(session) = self.legs.get_mut(&leg).and_then(Leg::session)
+        {
+            session.keep_to(&own);
         }
         self.take_answer(leg, sdp, now)
     }

@@ -32,8 +32,8 @@ pub struct SrtpPolicy {
 pub struct CodecPolicy {
     /// Callers, by the trunk that brings them.
     pub trunks: HashMap<TrunkId, Vec<Codec>>,
-    /// Telephones outside, by whose they are.
-    pub telephones: HashMap<AgentId, Vec<Codec>>,
+    /// Telephones outside, by whose they are: each trunk that leads there, if one of them is not spoken to in all.
+    pub telephones: HashMap<AgentId, Vec<(TrunkId, Vec<Codec>)>>,
 }
 
 /// What a switch is told once, at the start.

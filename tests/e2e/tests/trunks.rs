@@ -47,7 +47,9 @@ fn an_on_call_telephone_is_reached_over_the_trunk_that_answers() {
     let (deaf, carrier) = (Host::claim(), Host::claim());
     let hears = UdpSocket::bind(deaf.at(5060)).unwrap();
     let outbound = |host: &Host, priority: i64| way_out(host, &[("priority", priority.into())]);
-    let line = line(&[("first", outbound(&deaf, 1)), ("second", outbound(&carrier, 2))], &[]).start();
+    // Each is spoken to in its own codecs.
+    let own = [("trunks.1.codecs", vec!["pcma"].into())];
+    let line = line(&[("first", outbound(&deaf, 1)), ("second", outbound(&carrier, 2))], &own).start();
     let events = line.events();
     let telephone = Media::open(carrier.ip(), Some((700.0, -12.0)));
     let mut far = Sipp::new("advocate").on_host(carrier, 5060).audio(telephone.port()).start(line.sip());
@@ -59,6 +61,8 @@ fn an_on_call_telephone_is_reached_over_the_trunk_that_answers() {
     let second = far.hears("INVITE", ON_CALL);
     let failover = since.elapsed().as_secs_f64();
     assert!((3.5..5.0).contains(&failover), "the second trunk was tried after {failover} s");
+    assert!(first.contains("RTP/AVP 8 101\r\n"), "{first}");
+    assert!(second.contains("RTP/AVP 0 8 9 101"), "{second}");
     for invite in [&first, &second] {
         assert!(invite.starts_with(&format!("INVITE sip:{TELEPHONE}@")), "{invite}");
         let from = invite.lines().find(|row| row.starts_with("From:")).unwrap();

@@ -342,12 +342,12 @@ const OURS: &[(&str, &str)] = &[
         "{}\u{a0}: les appels par TLS exigent un port d’écoute TLS de la même famille",
     ),
     (
-        "write the same {} in both, or put one into another `group`: a call may go over either",
-        "écrivez la même valeur de {} dans les deux, ou mettez l’une dans un autre `group`\u{a0}: un appel peut passer par l’une ou l’autre",
+        "write the same `srtp` in both, or put one into another `group`: a call may go over either",
+        "écrivez la même valeur de `srtp` dans les deux, ou mettez l’une dans un autre `group`\u{a0}: un appel peut passer par l’une ou l’autre",
     ),
     (
-        "{} and {} are in one group and differ in {}",
-        "{} et {} sont dans un même groupe et ne disent pas la même chose de {}",
+        "{} and {} are in one group and differ in `srtp`",
+        "{} et {} sont dans un même groupe et ne disent pas la même chose de `srtp`",
     ),
 ];
 

@@ -306,8 +306,7 @@ fn calls_over_tls_can_be_answered_over_tls_and_a_group_agrees_on_media() {
     let said = errors(&open(out(second)));
     assert!(said.len() == 1 && said[0].contains("differ in `srtp`"), "{said:?}");
     let own = second.replace("srtp = \"required\"", "codecs = [\"pcma\"]");
-    let said = errors(&open(out(&own)));
-    assert!(said.len() == 1 && said[0].contains("differ in `codecs`"), "{said:?}");
+    assert!(parse(&open(out(&own))).is_ok(), "each is spoken to in its own codecs");
     assert!(parse(&open(out(&format!("{second}group = \"others\"\n")))).is_ok());
 }
 

@@ -132,6 +132,29 @@ impl Session {
         both
     }
 
+    /// The same in these of our codecs alone, in this order: where it depends on the way to whoever answers which they may have.
+    /// That way known, [`Self::keep_to`] them.
+    pub fn offers_in(&mut self, codecs: &[Codec]) -> (Vec<u8>, Vec<u8>) {
+        // Payload types mean the same in all of them.
+        self.formats.complete(&self.local.codecs);
+        let mut session = Self { said: None, ..self.clone() };
+        session.keep_to(codecs);
+        session.offers()
+    }
+
+    /// From now on we speak these of our codecs alone, in this order.
+    pub fn keep_to(&mut self, codecs: &[Codec]) {
+        let place = |codec: &Codec| codecs.iter().position(|known| known == codec);
+        let Formats { codecs: formats, events, .. } = &mut self.formats;
+        self.local.codecs.retain(|codec| place(codec).is_some());
+        formats.retain(|(_, codec)| place(codec).is_some());
+        formats.sort_by_key(|(_, codec)| place(codec));
+        events.retain(|event| {
+            event.clock_rate == EVENTS_8K.clock_rate
+                || codecs.iter().any(|codec| codec.clock_rate() == event.clock_rate)
+        });
+    }
+
     /// How far we want media to flow from the next offer or answer on. To hold the far side: `SendOnly`, or
     /// `Inactive`.
     pub fn wish(&mut self, direction: Direction) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use havre_model::{AgentId, CallId, Cause, Digit, FlowId, LegId};
+use havre_model::{AgentId, CallId, Cause, Digit, FlowId, LegId, TrunkId};
 
 use crate::config::{Config, Outside, Password};
 use crate::trunk::{Answer, Question};
@@ -85,20 +85,34 @@ pub enum Link {
 }
 
 /// What a call of ours offers: described for whoever is reached over IPv4, and over IPv6, where one address does for neither.
-/// Which it is, is known only where each of its INVITEs leaves.
+/// Which it is, is known only where each of its INVITEs leaves; so is over which trunk, where not all are spoken to alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DialOffer(Box<[Bytes; 2]>);
+pub struct DialOffer(Box<Offers>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Offers {
+    usual: [Bytes; 2],
+    trunks: Vec<(TrunkId, [Bytes; 2])>,
+}
 
 impl DialOffer {
     /// As it reads over IPv4, and over IPv6.
     #[must_use]
     pub fn new(v4: Bytes, v6: Bytes) -> Self {
-        Self(Box::new([v4, v6]))
+        Self(Box::new(Offers { usual: [v4, v6], trunks: Vec::new() }))
     }
 
-    /// What goes into an INVITE that takes this path.
-    pub(crate) fn over(&self, path: Path) -> Bytes {
-        let [v4, v6] = &*self.0;
+    /// And as it reads over this trunk.
+    #[must_use]
+    pub fn over_trunk(mut self, trunk: TrunkId, v4: Bytes, v6: Bytes) -> Self {
+        self.0.trunks.push((trunk, [v4, v6]));
+        self
+    }
+
+    /// What goes into an INVITE that takes this path, over this trunk if it takes one.
+    pub(crate) fn over(&self, path: Path, trunk: Option<&TrunkId>) -> Bytes {
+        let own = self.0.trunks.iter().find(|(id, _)| Some(id) == trunk);
+        let [v4, v6] = own.map_or(&self.0.usual, |(_, own)| own);
         if path.remote.ip().to_canonical().is_ipv4() { v4.clone() } else { v6.clone() }
     }
 }

@@ -168,6 +168,12 @@ impl Endpoint {
         self.trunks.can_reach(group)
     }
 
+    /// The trunk that this leg goes over now.
+    #[must_use]
+    pub fn trunk_of(&self, leg: LegId) -> Option<&TrunkId> {
+        self.trunks.of(leg)
+    }
+
     /// Lets a leg that was detached go on over the connection by which the very page behind it has registered since: a
     /// page has one contact for as long as it lives. Whether there is such a page.
     pub fn reattach(&mut self, leg: LegId, agent: &AgentId) -> bool {

@@ -69,6 +69,8 @@ pub(crate) struct ForCall {
 pub(super) struct Fork {
     client: ClientId,
     to: Destination,
+    /// What it offers.
+    sdp: Option<Bytes>,
     /// Credentials were sent.
     proved: bool,
     /// A 422 was obeyed.
@@ -115,8 +117,8 @@ impl Dialling {
             let tag = stack.random_u64();
             tags.push(tag);
             let from = caller(stack, to.path, from);
-            let offer = sdp.as_ref().map(|offer| offer.over(to.path));
-            let mut invite = build(stack, &to, from, &Manners::default(), tag, offer);
+            let offer = sdp.as_ref().map(|offer| offer.over(to.path, None));
+            let mut invite = build(stack, &to, from, &Manners::default(), tag, offer.clone());
             if let Some(call) = call {
                 call.write(&mut invite);
             }
@@ -127,7 +129,7 @@ impl Dialling {
             let call_id = invite.headers.call_id().unwrap_or_default().to_owned();
             let client = stack.send_request(invite, to.path, User::Leg(id, Purpose::Dial));
             stack.trace.assign(&call_id, id, peer.clone());
-            forks.push(Fork::new(client, to));
+            forks.push(Fork::new(client, to, offer));
         }
         let (trunk, failure, update) = (None, None, None);
         let dialling = Self { id, party, forks, sdp, account, rang: false, trunk, failure, update };
@@ -145,8 +147,8 @@ impl Dialling {
     pub(super) fn try_over(mut self: Box<Self>, stack: &mut Stack, attempt: Attempt, tag: u64) -> State {
         let Attempt { trunk, uri, path, from, manners, account, answer_within, ring_within } = attempt;
         let to = Destination { uri, path, phone: false };
-        let offer = self.sdp.as_ref().map(|offer| offer.over(path));
-        let invite = build(stack, &to, from, &manners, tag, offer);
+        let offer = self.sdp.as_ref().map(|offer| offer.over(path, Some(&trunk)));
+        let invite = build(stack, &to, from, &manners, tag, offer.clone());
         let call_id = invite.headers.call_id().unwrap_or_default().to_owned();
         let client = stack.send_request(invite, path, User::Leg(self.id, Purpose::Dial));
         stack.trace.assign(&call_id, self.id, Peer::Trunk(trunk));
@@ -154,7 +156,7 @@ impl Dialling {
             stack.trace.follow(&call_id, &former.call_id);
         }
         self.account = account;
-        self.forks.push(Fork::new(client, to));
+        self.forks.push(Fork::new(client, to, offer));
         let silence =
             stack.set_timer(stack.mono() + answer_within, Timer::Leg(self.id, LegTimer::TrunkSilent));
         self.trunk = Some(OverTrunk { call_id, answers: false, ring_within, silence: Some(silence) });
@@ -264,6 +266,7 @@ impl Dialling {
         if sdp.is_some() {
             stack.emit(Event::Progress { leg: self.id, sdp });
         }
+        State::Dialling(self)
     }
 
     /// The first 2xx makes the dialog; the other forks are called off.
@@ -279,7 +282,7 @@ impl Dialling {
             stack.invite(client).and_then(|(invite, path)| Dialog::answered(invite, response, path, phone));
         let Some(mut dialog) = dialog else { return self.on_unreadable(stack, client, at, response) };
         self.close_update(stack);
-        let Self { id, party, mut forks, sdp: offer, account, mut trunk, .. } = *self;
+        let Self { id, party, mut forks, account, mut trunk, .. } = *self;
         stop_waiting(stack, &mut trunk);
         let fork = forks.swap_remove(at);
         for loser in &forks {
@@ -295,8 +298,8 @@ impl Dialling {
         let mut established = Established::new(id, party, dialog, peer_updates, true);
         established.credentials = account.map(|account| Box::new(Credentials::new(account)));
         established.session.start(stack, id, agreed(&response.headers));
-        let asked = offer.is_none();
-        established.local_sdp = offer.map(|offer| offer.over(fork.to.path));
+        let asked = fork.sdp.is_none();
+        established.local_sdp = fork.sdp;
         if asked {
             established.exchange = Exchange::Asked { client, seq };
         } else {
@@ -411,9 +414,9 @@ impl Dialling {
 }
 
 impl Fork {
-    fn new(client: ClientId, to: Destination) -> Self {
+    fn new(client: ClientId, to: Destination, sdp: Option<Bytes>) -> Self {
         let (early, rung) = (EarlyDialogs::default(), Rung::default());
-        Self { client, to, proved: false, lengthened: false, early, rung }
+        Self { client, to, sdp, proved: false, lengthened: false, early, rung }
     }
 }
 

@@ -119,6 +119,11 @@ impl Trunks {
         self.release(leg);
     }
 
+    /// Which it goes over now.
+    pub(crate) fn of(&self, leg: LegId) -> Option<&TrunkId> {
+        self.carried.get(&leg)
+    }
+
     fn release(&mut self, leg: LegId) {
         if let Some(meter) = self.carried.remove(&leg).and_then(|trunk| self.meters.get_mut(&trunk)) {
             meter.give_back();
