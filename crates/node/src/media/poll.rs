@@ -1,7 +1,7 @@
 //! Which sockets have something: Linux's epoll, level-triggered.
 //!
 //! It tells again of what was not read. So a socket's one packet, after which the next comes 20 ms later, is read with one call; where
-//! a poll tells once (mio's), a second call has to find the socket empty, which costs a relay a sixth
+//! a poll tells once (mio's), a second call has to find the socket empty, which costs a relay a tenth
 //! (`tests/bench/benches/relay`).
 
 use std::io;
