@@ -53,6 +53,8 @@ pub(super) struct Shared {
 pub(super) struct Thread {
     poll: Poll,
     found: Ready,
+    /// What the last look found. Here, not in the plane: a panic must not take it along.
+    looked: Ready,
     clock: Clock,
     commands: Receiver<Command>,
     shared: Arc<Shared>,
@@ -74,8 +76,6 @@ pub(super) struct Plane {
     handshakes: Orders,
     counters: Arc<Counters>,
     buffer: Box<[u8]>,
-    /// What the last look found.
-    looked: Ready,
 }
 
 impl Thread {
@@ -90,6 +90,7 @@ impl Thread {
         Self {
             poll,
             found: Ready::new(EVENTS_AT_ONCE),
+            looked: Ready::new(EVENTS_AT_ONCE),
             clock,
             commands,
             shared,
@@ -129,7 +130,7 @@ impl Thread {
         let (mut now, _) = self.plane.read(&self.found, &self.clock, now);
         if look {
             let all;
-            (now, all) = self.plane.look(&self.clock, now)?;
+            (now, all) = self.plane.look(&mut self.looked, &self.clock, now)?;
             self.look_at = if all { now.mono + LOOK } else { now.mono };
         }
         if due {
@@ -177,8 +178,7 @@ impl Plane {
     ) -> Self {
         // One byte more than a packet may have, so that a larger one shows.
         let buffer = vec![0; limits::MAX_PACKET + 1].into();
-        let looked = Ready::new(EVENTS_AT_ONCE);
-        Self { shard, sockets, outbox, handshakes, counters, buffer, looked }
+        Self { shard, sockets, outbox, handshakes, counters, buffer }
     }
 
     fn obey(&mut self, command: Command, now: Now) {
@@ -284,11 +284,9 @@ impl Plane {
     }
 
     /// Reads what came for legs that are not bridged, as [`read`](Self::read) does.
-    fn look(&mut self, clock: &Clock, now: Now) -> io::Result<(Now, bool)> {
-        let mut looked = std::mem::replace(&mut self.looked, Ready::new(0));
-        let done = self.sockets.look(&mut looked).map(|()| self.read(&looked, clock, now));
-        self.looked = looked;
-        done
+    fn look(&mut self, looked: &mut Ready, clock: &Clock, now: Now) -> io::Result<(Now, bool)> {
+        self.sockets.look(looked)?;
+        Ok(self.read(looked, clock, now))
     }
 
     fn take(&mut self, input: Input<'_>, now: Now) {
