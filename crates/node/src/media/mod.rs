@@ -9,6 +9,7 @@ mod dtls;
 mod lane;
 mod line;
 mod outbox;
+mod patience;
 mod poll;
 mod ports;
 mod shared;

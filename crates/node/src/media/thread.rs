@@ -14,6 +14,7 @@ use super::ShardEvent;
 use super::counters::Counters;
 use super::dtls::Orders;
 use super::outbox::Outbox;
+use super::patience::Patience;
 use super::poll::{Poll, Ready, Token};
 use super::sockets::{Read, Sockets};
 use crate::clock::Clock;
@@ -61,6 +62,7 @@ pub(super) struct Thread {
     plane: Plane,
     /// When the last turn began; its wall clock is of the last time that counters were shown.
     now: Now,
+    patience: Patience,
     /// When unbridged legs are read next, unless the shard's turn comes before.
     look_at: Mono,
     /// When the shard's counters are shown next.
@@ -96,6 +98,7 @@ impl Thread {
             shared,
             plane,
             now: clock.now(),
+            patience: Patience::new(),
             look_at: Mono::ZERO,
             show_at: Mono::ZERO,
         }
@@ -118,9 +121,10 @@ impl Thread {
 
     /// Waits, and does all that is there to do.
     fn turn(&mut self) -> io::Result<()> {
-        let timeout = self.patience(self.clock.mono());
-        self.poll.wait(&mut self.found, timeout)?;
+        let due = self.due(self.clock.mono());
+        self.poll.wait(&mut self.found, self.patience.wait(due))?;
         let now = self.clock.later(self.now);
+        self.patience.turned(now.mono.since(self.now.mono));
         self.now = now;
         if self.shared.queued.load(Ordering::Acquire) > 0 {
             self.obey(now);
@@ -148,7 +152,7 @@ impl Thread {
     }
 
     /// How long nothing is due.
-    fn patience(&self, now: Mono) -> Duration {
+    fn due(&self, now: Mono) -> Duration {
         if self.shared.queued.load(Ordering::Acquire) > 0 {
             return Duration::ZERO;
         }
