@@ -190,32 +190,49 @@ impl Switch {
         self.legs.get(&leg)?.agreed.map(|agreed| agreed.held)
     }
 
-    /// Every codec that prompts are encoded in, or those of the carrier at the far end; the caller's first: what both legs
+    /// Every codec that prompts are encoded in, or those of the carriers at the far end; the caller's first: what both legs
     /// speak is relayed rather than transcoded.
     pub(crate) fn codecs_for(&self, leg: LegId) -> Vec<Codec> {
-        let own = self.legs.get(&leg).and_then(|leg| self.codecs_of(&leg.role));
-        let mut codecs = own.unwrap_or_else(|| self.library.codecs().to_vec());
+        let call = match self.legs.get(&leg).map(|leg| &leg.role) {
+            Some(Role::Caller { call }) => self.calls.get(call),
+            _ => None,
+        };
+        let trunk = call.and_then(|entry| self.codecs.trunks.get(entry.call.trunk()));
+        let mut codecs = trunk.cloned().unwrap_or_default();
+        for codec in self.codecs_of_ways(leg).iter().flat_map(|(_, codecs)| codecs) {
+            if !codecs.contains(codec) {
+                codecs.push(*codec);
+            }
+        }
+        if codecs.is_empty() {
+            codecs = self.library.codecs().to_vec();
+        }
         self.prefer_callers(leg, &mut codecs);
         codecs
     }
 
     /// The same for each trunk that leads to the telephone of this leg, where they are not all spoken to alike.
     pub(crate) fn codecs_by_trunk(&self, leg: LegId) -> Vec<(TrunkId, Vec<Codec>)> {
-        let Some(Role::Agent { agent, browser: false, .. }) = self.legs.get(&leg).map(|leg| &leg.role) else {
-            return Vec::new();
-        };
-        let mut ways = self.codecs.telephones.get(agent).cloned().unwrap_or_default();
-        for (_, codecs) in &mut ways {
-            self.prefer_callers(leg, codecs);
-        }
+        let mut ways = self.codecs_of_ways(leg).to_vec();
+        ways.iter_mut().for_each(|(_, codecs)| self.prefer_callers(leg, codecs));
         ways
     }
 
     /// Those of the trunk that it goes over, where not all are spoken to alike.
     pub(crate) fn codecs_of_way(&self, leg: LegId) -> Option<Vec<Codec>> {
         let trunk = self.sip.trunk_of(leg)?;
-        let own = self.codecs_by_trunk(leg).into_iter().find(|(id, _)| id == trunk);
-        own.map(|(_, codecs)| codecs)
+        let (_, codecs) = self.codecs_of_ways(leg).iter().find(|(id, _)| id == trunk)?;
+        let mut codecs = codecs.clone();
+        self.prefer_callers(leg, &mut codecs);
+        Some(codecs)
+    }
+
+    fn codecs_of_ways(&self, leg: LegId) -> &[(TrunkId, Vec<Codec>)] {
+        let agent = match self.legs.get(&leg).map(|leg| &leg.role) {
+            Some(Role::Agent { agent, browser: false, .. }) => agent,
+            _ => return &[],
+        };
+        self.codecs.telephones.get(agent).map_or(&[], Vec::as_slice)
     }
 
     fn prefer_callers(&self, leg: LegId, codecs: &mut [Codec]) {
@@ -223,24 +240,6 @@ impl Switch {
             self.legs.get(&leg).and_then(Leg::call).and_then(|call| self.calls.get(&call)).map(|e| e.leg);
         if let Some(agreed) = caller.and_then(|caller| self.legs.get(&caller)).and_then(|leg| leg.agreed) {
             codecs.sort_by_key(|codec| *codec != agreed.codec);
-        }
-    }
-
-    fn codecs_of(&self, role: &Role) -> Option<Vec<Codec>> {
-        match role {
-            Role::Caller { call } => self.codecs.trunks.get(self.calls.get(call)?.call.trunk()).cloned(),
-            Role::Agent { agent, browser: false, .. } => {
-                // Whichever trunk it goes over.
-                let ways = self.codecs.telephones.get(agent)?;
-                let mut all: Vec<Codec> = Vec::new();
-                for codec in ways.iter().flat_map(|(_, codecs)| codecs) {
-                    if !all.contains(codec) {
-                        all.push(*codec);
-                    }
-                }
-                Some(all)
-            }
-            Role::Agent { .. } | Role::Feature(_) => None,
         }
     }
 
