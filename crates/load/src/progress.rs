@@ -9,7 +9,7 @@ use havre_model::Mono;
 
 use crate::crowd::Crowd;
 use crate::ladder::Ladder;
-use crate::step::Reading;
+use crate::step::Usage;
 
 /// Time between two lines where there is no terminal.
 const QUIET: Duration = Duration::from_secs(10);
@@ -18,8 +18,17 @@ const QUIET: Duration = Duration::from_secs(10);
 pub(crate) struct Progress {
     silent: bool,
     terminal: bool,
-    last: Option<(Mono, Reading)>,
+    last: Option<(Mono, Used)>,
     next: Mono,
+}
+
+/// Processor time up to one moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Used {
+    /// The server's, where it was named.
+    pub(crate) server: Option<Usage>,
+    /// Ours.
+    pub(crate) own: Duration,
 }
 
 impl Progress {
@@ -29,8 +38,8 @@ impl Progress {
     }
 
     /// Tells where the run is.
-    pub(crate) fn show(&mut self, ladder: &Ladder, crowd: &Crowd, reading: &Reading, now: Mono) {
-        let before = self.last.replace((now, *reading));
+    pub(crate) fn show(&mut self, ladder: &Ladder, crowd: &Crowd, used: Used, now: Mono) {
+        let before = self.last.replace((now, used));
         if self.silent || now < self.next {
             return;
         }
@@ -54,12 +63,13 @@ impl Progress {
             line += &format!(", delay p99 {:.2} ms", delay.as_secs_f64() * 1_000.0);
         }
         if let Some((then, earlier)) = before {
-            let share =
-                |used: Duration| 100.0 * used.as_secs_f64() / now.since(then).as_secs_f64().max(0.001);
-            if let Some(server) = reading.server_share(&earlier, now.since(then)) {
-                line += &format!(" | server {:.0} %", server * 100.0);
+            let percent = |to: Duration, from: Duration| {
+                100.0 * to.saturating_sub(from).as_secs_f64() / now.since(then).as_secs_f64().max(0.001)
+            };
+            if let (Some(to), Some(from)) = (used.server, earlier.server) {
+                line += &format!(" | server {:.0} %", percent(to.processor, from.processor));
             }
-            line += &format!(" | load {:.0} %", share(reading.own.saturating_sub(earlier.own)));
+            line += &format!(" | load {:.0} %", percent(used.own, earlier.own));
         }
         self.write(&line);
     }

@@ -228,9 +228,8 @@ impl Switch {
     }
 
     fn codecs_of_ways(&self, leg: LegId) -> &[(TrunkId, Vec<Codec>)] {
-        let agent = match self.legs.get(&leg).map(|leg| &leg.role) {
-            Some(Role::Agent { agent, browser: false, .. }) => agent,
-            _ => return &[],
+        let Some(Role::Agent { agent, browser: false, .. }) = self.legs.get(&leg).map(|leg| &leg.role) else {
+            return &[];
         };
         self.codecs.telephones.get(agent).map_or(&[], Vec::as_slice)
     }
