@@ -13,6 +13,9 @@ use crate::tone::{ToneEar, tone_of};
 const GAP: Duration = Duration::from_millis(40);
 /// A step further than this is a new stream, not a loss: 30 s of packets.
 const JUMP: i32 = 1_500;
+/// Frames without a packet after which nobody is heard any more: a second. They are those that we spoke meanwhile, so that a
+/// stall of our own makes nobody deaf.
+const DEAF: u32 = 50;
 /// Packets in a row that bear another tone before it is believed: 300 ms, longer than a note of most waiting sounds.
 const SURE: u8 = 15;
 
@@ -33,6 +36,8 @@ pub(crate) struct Heard {
     pub(crate) gaps: u64,
     /// Packets of a voice that does not belong to the call.
     pub(crate) crosstalk: u64,
+    /// Packets of one's own voice that came back.
+    pub(crate) echoed: u64,
     /// Packets in which the other party's tone was not heard (only with `--check tone`).
     pub(crate) tone_breaks: u64,
     /// From handing a packet to our kernel until it came back.
@@ -41,10 +46,14 @@ pub(crate) struct Heard {
 
 /// One leg's ear.
 pub(crate) struct Hearing {
+    /// Our own voice.
+    own: u32,
     run: u16,
     codec: Codec,
     /// Arrival of the last packet, in microseconds.
     last: Option<u64>,
+    /// Frames since then.
+    silence: u32,
     stream: Option<(u32, Track)>,
     peer: Option<Peer>,
     /// Whom we heard before: their last packets may still be under way.
@@ -57,8 +66,8 @@ pub(crate) struct Hearing {
 struct Peer {
     voice: Voice,
     track: Track,
-    /// Arrival of the last packet.
-    last: u64,
+    /// Frames since the last packet.
+    silence: u32,
 }
 
 /// How a voice is known.
@@ -66,15 +75,17 @@ struct Peer {
 pub(crate) enum Voice {
     /// By its stamp.
     Number(u32),
+    /// By its stamp, too: the run and the number of another process, which shares our server's agents.
+    Elsewhere(u16, u32),
     /// By its tone, which it may share with others.
     Tone(usize),
 }
 
 impl Hearing {
-    /// Nothing heard yet. Streams of `codec` are searched for stamps of `run`, or for tones.
-    pub(crate) fn new(run: u16, codec: Codec, tones: bool) -> Self {
+    /// Nothing heard yet. Streams of `codec` are searched for stamps (`run` is our own), or for tones.
+    pub(crate) fn new(own: u32, run: u16, codec: Codec, tones: bool) -> Self {
         let tone = tones.then(|| (ToneEar::new(codec), 0));
-        Self { run, codec, last: None, stream: None, peer: None, former: None, tone }
+        Self { own, run, codec, last: None, silence: 0, stream: None, peer: None, former: None, tone }
     }
 
     /// Whom we hear.
@@ -82,17 +93,30 @@ impl Hearing {
         self.peer.map(|peer| peer.voice)
     }
 
-    /// When we heard them last, and anything at all, in microseconds.
-    pub(crate) fn last_heard(&self) -> (Option<u64>, Option<u64>) {
-        (self.peer.map(|peer| peer.last), self.last)
+    /// We spoke a frame, and have heard nothing since the one before.
+    pub(crate) fn pass(&mut self) {
+        self.silence = self.silence.saturating_add(1);
+        if let Some(peer) = &mut self.peer {
+            peer.silence = peer.silence.saturating_add(1);
+        }
     }
 
-    /// Whether `voice` is the one that we hear.
+    /// Whether nobody of a run is heard now.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.peer.is_none_or(|peer| peer.silence >= DEAF)
+    }
+
+    /// Whether nothing at all is heard now.
+    pub(crate) const fn hears_nothing(&self) -> bool {
+        self.silence >= DEAF
+    }
+
+    /// Whether `voice`, of our own run, is the one that we hear.
     pub(crate) fn hears(&self, voice: u32) -> bool {
         match self.peer() {
             Some(Voice::Number(number)) => number == voice,
             Some(Voice::Tone(tone)) => tone == tone_of(voice),
-            None => false,
+            Some(Voice::Elsewhere(..)) | None => false,
         }
     }
 
@@ -105,6 +129,7 @@ impl Hearing {
     /// first time.
     pub(crate) fn on_packet(&mut self, packet: &Packet<'_>, at: u64, heard: &mut Heard) -> bool {
         heard.packets += 1;
+        self.silence = 0;
         if let Some(last) = self.last.replace(at)
             && at.saturating_sub(last) > GAP.as_micros() as u64
         {
@@ -112,11 +137,11 @@ impl Hearing {
         }
         if self.tone.is_some() {
             self.on_sequence(packet, heard);
-            return self.on_tone(packet, at, heard);
+            return self.on_tone(packet, heard);
         }
         let stamp = Some(packet.payload).filter(|_| stamp::fits(self.codec));
         let stamp = stamp.and_then(|payload| Stamp::read(self.codec, payload));
-        match stamp.filter(|stamp| stamp.run == self.run) {
+        match stamp {
             Some(stamp) => self.on_stamp(stamp, at, heard),
             None => {
                 self.on_sequence(packet, heard);
@@ -126,24 +151,29 @@ impl Hearing {
     }
 
     fn on_stamp(&mut self, stamp: Stamp, at: u64, heard: &mut Heard) -> bool {
+        let ours = stamp.run == self.run;
+        if ours && stamp.voice == self.own {
+            heard.echoed += 1;
+            return false;
+        }
         heard.relayed += 1;
-        let voice = Voice::Number(stamp.voice);
+        let voice = if ours { Voice::Number(stamp.voice) } else { Voice::Elsewhere(stamp.run, stamp.voice) };
         let Some(peer) = &mut self.peer else {
             if self.former == Some(voice) {
                 return false;
             }
-            self.peer = Some(Peer { voice, track: Track::new(stamp.sequence), last: at });
+            self.peer = Some(Peer { voice, track: Track::new(stamp.sequence), silence: 0 });
             return true;
         };
         if peer.voice != voice {
             heard.crosstalk += 1;
             return false;
         }
-        peer.last = at;
+        peer.silence = 0;
         peer.track.step(stamp.sequence, heard);
         let micros = (at as u32).wrapping_sub(stamp.sent);
-        // A wall clock that was set back makes a delay that cannot be.
-        if micros < u32::MAX / 2 {
+        // A wall clock that was set back makes a delay that cannot be, and another process may have another clock.
+        if ours && micros < u32::MAX / 2 {
             heard.delay.add(Duration::from_micros(micros.into()));
         }
         false
@@ -160,13 +190,13 @@ impl Hearing {
         }
     }
 
-    fn on_tone(&mut self, packet: &Packet<'_>, at: u64, heard: &mut Heard) -> bool {
+    fn on_tone(&mut self, packet: &Packet<'_>, heard: &mut Heard) -> bool {
         let Some((ear, sure)) = &mut self.tone else { return false };
         let tone = ear.hear(packet.payload);
         if let Some(peer) = &mut self.peer
             && tone.map(Voice::Tone) == Some(peer.voice)
         {
-            (peer.last, *sure) = (at, 0);
+            (peer.silence, *sure) = (0, 0);
             heard.relayed += 1;
             return false;
         }
@@ -182,7 +212,7 @@ impl Hearing {
             heard.crosstalk += 1;
             return false;
         }
-        self.peer = Some(Peer { voice: Voice::Tone(tone), track: Track::new(0), last: at });
+        self.peer = Some(Peer { voice: Voice::Tone(tone), track: Track::new(0), silence: 0 });
         true
     }
 }
@@ -256,7 +286,7 @@ mod tests {
     }
 
     fn by_stamp() -> Hearing {
-        Hearing::new(5, Codec::Pcmu, false)
+        Hearing::new(9, 5, Codec::Pcmu, false)
     }
 
     #[test]
@@ -300,8 +330,39 @@ mod tests {
     }
 
     #[test]
+    fn a_voice_of_another_process_is_heard_and_never_mistaken_for_ours() {
+        let mut hearing = Hearing::new(9, 6, Codec::Pcmu, false);
+        let heard = hear(&mut hearing, &packets(1, 100, true));
+        assert_eq!((heard.relayed, heard.lost, heard.crosstalk), (100, 0, 0));
+        assert_eq!(heard.delay.count(), 0, "its clock may be another");
+        assert_eq!((hearing.peer(), hearing.hears(1)), (Some(Voice::Elsewhere(5, 1)), false));
+        assert_eq!(hear(&mut hearing, &packets(2, 10, true)).crosstalk, 10);
+    }
+
+    #[test]
+    fn ones_own_voice_is_nobodys_answer() {
+        let mut hearing = by_stamp();
+        let heard = hear(&mut hearing, &packets(9, 10, true));
+        assert_eq!((heard.echoed, heard.relayed, hearing.peer()), (10, 0, None));
+    }
+
+    #[test]
+    fn who_speaks_for_a_second_and_hears_nothing_is_deaf() {
+        let mut hearing = by_stamp();
+        assert!(hearing.is_deaf() && !hearing.hears_nothing());
+        let sent = packets(1, 2, true);
+        hear(&mut hearing, &sent[..1]);
+        (0..49).for_each(|_| hearing.pass());
+        assert!(!hearing.is_deaf() && !hearing.hears_nothing());
+        hearing.pass();
+        assert!(hearing.is_deaf() && hearing.hears_nothing());
+        hear(&mut hearing, &sent[1..]);
+        assert!(!hearing.is_deaf() && !hearing.hears_nothing());
+    }
+
+    #[test]
     fn voices_are_known_by_their_tones_where_stamps_do_not_survive() {
-        let mut hearing = Hearing::new(5, Codec::Pcmu, true);
+        let mut hearing = Hearing::new(9, 5, Codec::Pcmu, true);
         let heard = hear(&mut hearing, &packets(1, 50, false));
         assert!(hearing.hears(1) && !hearing.hears(2));
         assert_eq!((heard.relayed, heard.tone_breaks), (35, 0));

@@ -80,8 +80,12 @@ enum Phase {
         since: Mono,
         until: Mono,
     },
-    /// Everybody hangs up and signs out.
+    /// Our callers hung up and our agents signed out; agents end what they talk with callers of other processes.
     Leaving {
+        until: Mono,
+    },
+    /// Everybody hangs up.
+    Parting {
         until: Mono,
     },
     Over,
@@ -131,6 +135,7 @@ impl Ladder {
                 let (to, window) = (read(), now.mono.since(since));
                 let mut tally = crowd.take_tally();
                 tally.one_way += crowd.count_one_way();
+                tally.unserved += crowd.count_unserved();
                 let step = Step::of_calls_that_stay(step, rise, tally, crowd.census(), window, &from, &to);
                 self.judge(step);
                 self.next_step(crowd, read, now)
@@ -157,17 +162,23 @@ impl Ladder {
                     self.next_step(crowd, read, now)
                 }
             }
-            Phase::Leaving { until } if crowd.legs() > 0 && now.mono < until => Phase::Leaving { until },
-            Phase::Leaving { .. } | Phase::Over => Phase::Over,
+            Phase::Leaving { until } if crowd.serves_others() && now.mono < until => Phase::Leaving { until },
+            Phase::Leaving { .. } => Self::part(crowd, now),
+            Phase::Parting { until } if crowd.legs() > 0 && now.mono < until => Phase::Parting { until },
+            Phase::Parting { .. } | Phase::Over => Phase::Over,
         };
     }
 
     /// Somebody wants it to end now: every call is hung up.
     pub(crate) fn cut(&mut self, crowd: &mut Crowd, now: Now) {
-        if !matches!(self.phase, Phase::Leaving { .. } | Phase::Over) {
+        if matches!(self.phase, Phase::Parting { .. } | Phase::Over) {
+            return;
+        }
+        if !matches!(self.phase, Phase::Leaving { .. }) {
             self.stop = Some(Stop::Cut);
             self.leave(crowd, true, now);
         }
+        self.phase = Self::part(crowd, now);
     }
 
     /// Whether everything is over.
@@ -199,7 +210,8 @@ impl Ladder {
                 format!("step {number}/{all}: {step} {unit}, measuring")
             }
             Phase::Draining { step, .. } => format!("step {number}/{all}: {step} {unit}, last calls"),
-            Phase::Leaving { .. } | Phase::Over => "hanging up".to_owned(),
+            Phase::Leaving { .. } => "agents finish talks with others' callers".to_owned(),
+            Phase::Parting { .. } | Phase::Over => "hanging up".to_owned(),
         }
     }
 
@@ -224,14 +236,14 @@ impl Ladder {
             return Phase::SigningIn { until };
         }
         self.stop = Some(match crowd.refused_agent() {
-            Some((agent, status)) => {
+            // What an absent server answers, ICMP said.
+            Some((agent, status)) if crowd.tally().unreachable == 0 => {
                 let user = self.plan.agents.accounts.get(agent).map(|account| account.user.clone());
                 Stop::AgentRefused { user: user.unwrap_or_default(), status }
             }
-            None => Stop::AgentsMissing { registered, all },
+            _ => Stop::AgentsMissing { registered, all },
         });
-        self.leave(crowd, false, now);
-        Phase::Leaving { until: now.mono + GOODBYE }
+        self.leave(crowd, false, now)
     }
 
     fn rise(
@@ -279,8 +291,7 @@ impl Ladder {
 
     fn next_step(&mut self, crowd: &mut Crowd, read: &mut dyn FnMut() -> Reading, now: Now) -> Phase {
         let Some(step) = self.ahead.pop_front().filter(|_| self.stop.is_none()) else {
-            self.leave(crowd, false, now);
-            return Phase::Leaving { until: now.mono + GOODBYE };
+            return self.leave(crowd, false, now);
         };
         let mut seed = [0; 32];
         self.random.fill_bytes(&mut seed);
@@ -295,9 +306,21 @@ impl Ladder {
         }
     }
 
-    fn leave(&mut self, crowd: &mut Crowd, cut: bool, now: Now) {
+    /// Our callers hang up, and our agents sign out.
+    fn leave(&self, crowd: &mut Crowd, cut: bool, now: Now) -> Phase {
         crowd.hang_up_all(cut, now);
         crowd.sign_out(now);
-        self.phase = Phase::Leaving { until: now.mono + GOODBYE };
+        if crowd.serves_others() {
+            // Another process that began when we did is not further behind than this.
+            Phase::Leaving { until: now.mono + self.plan.window.max(self.plan.patience) }
+        } else {
+            Self::part(crowd, now)
+        }
+    }
+
+    /// Whoever is left hangs up.
+    fn part(crowd: &mut Crowd, now: Now) -> Phase {
+        crowd.hang_up_agents(now);
+        Phase::Parting { until: now.mono + GOODBYE }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) const LENGTH: usize = 2 * RAW;
 /// What a packet says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Which run of which process: packets of another one are strangers.
+    /// Which run of which process.
     pub(crate) run: u16,
     /// Whose voice it is.
     pub(crate) voice: u32,

@@ -100,12 +100,17 @@ impl Step {
         from: &Reading,
         to: &Reading,
     ) -> Self {
+        let early_crosstalk = rise.heard.crosstalk;
         let mut tally = Tally {
             heard: window_tally.heard,
             one_way: window_tally.one_way,
+            unserved: window_tally.unserved,
             strays: window_tally.strays,
+            unreachable: rise.unreachable + window_tally.unreachable,
             ..rise
         };
+        // Whoever should not be heard should not be heard before the window, either.
+        tally.heard.crosstalk += early_crosstalk;
         for (why, count) in window_tally.failed {
             *tally.failed.entry(why).or_default() += count;
         }
@@ -178,10 +183,10 @@ impl Step {
         self.tally.failures() as f64 / self.tally.offered.max(1) as f64
     }
 
-    /// Share of the packets between callers and agents that were lost.
-    fn lost_share(&self) -> f64 {
+    /// Share of the packets that were lost.
+    pub(crate) fn lost_share(&self) -> f64 {
         let heard = &self.tally.heard;
-        heard.lost as f64 / (heard.lost + heard.relayed).max(1) as f64
+        heard.lost as f64 / (heard.lost + heard.packets).max(1) as f64
     }
 
     /// Why no further step is to be taken, if so.
@@ -209,7 +214,10 @@ impl Step {
             }
         };
         fault(heard.crosstalk, "packets of a voice that does not belong to the call: CROSS-TALK");
+        fault(heard.echoed, "packets of somebody's own voice that came back: ECHO");
+        fault(self.tally.unreachable, "SIP messages to a port where nobody listens: is the server there?");
         fault(self.tally.one_way, "talks in which one side does not hear the other");
+        fault(self.tally.unserved, "callers who wait and hear nothing");
         if scenario.has_agents() {
             fault(heard.lost, "packets lost");
         }
@@ -225,6 +233,12 @@ impl Step {
         ];
         let said = remarks.into_iter().filter(|(count, _)| *count > 0);
         let mut said: Vec<String> = said.map(|(count, what)| format!("{count} {what}")).collect();
+        if self.tally.picked_up > 0 && self.tally.bridged == 0 {
+            let count = self.tally.picked_up;
+            said.push(format!(
+                "{count} calls taken by agents whom no caller heard: if the server decodes what it passes on, add --check tone"
+            ));
+        }
         if self.server.is_some() && self.others > OTHERS {
             let share = self.others * 100.0;
             said.push(format!(

@@ -24,6 +24,12 @@ pub(crate) struct Tally {
     pub(crate) held_back: u64,
     /// Talks in which one side does not hear the other.
     pub(crate) one_way: u64,
+    /// Callers who wait and hear nothing.
+    pub(crate) unserved: u64,
+    /// Times that the server's machine said that nobody listens there.
+    pub(crate) unreachable: u64,
+    /// Calls that an agent's phone took.
+    pub(crate) picked_up: u64,
     /// INVITE to 200.
     pub(crate) setup: Histogram,
     /// From the last key (or the answer) until the caller hears an agent.

@@ -1,5 +1,6 @@
 //! `havre-load` against a real line, in small numbers.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use havre_e2e::{Account, Line, Process, Signal, havre_load, until};
@@ -35,6 +36,32 @@ fn whole_calls_come_and_go() {
     // The line counts them the same, in its own time.
     let answered = || line.api().metric("havre_calls_answered_total", "");
     until("the line's own count", SOON, || (Some(answered()) == calls["offered"].as_f64()).then_some(()));
+}
+
+#[test]
+fn several_processes_share_a_line() {
+    let account = |id: &str, languages| Account { id: id.to_owned(), languages, role: "advocate" };
+    let line = Line::demo().accounts(&[account("a0", &["en"]), account("a1", &["fr"])]).start();
+    // Each has the advocate of the other's caller.
+    let runs = [("a0", "2@1s"), ("a1", "1@1s")].map(|(advocate, keys)| {
+        let password = format!("secret-{advocate}");
+        let mut command = havre_load();
+        command.args(["bridged", "--steps", "1", "--for", "2s", "--settle", "0s", "--json", "--quiet"]);
+        command.args(["--keys", keys, "--agents", advocate, "--agent-password", &password]);
+        command
+            .args(["--server", &line.sip().to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("havre-load")
+    });
+    for run in runs {
+        let output = run.wait_with_output().expect("its end");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        assert_eq!(report["good"], true, "{report:#}");
+        let heard = &report["steps"][0]["heard"];
+        // Both ends of ours are in a call of both, 50 packets a second, two seconds; the machine may be busy.
+        assert!(heard["relayed"].as_u64() > Some(100), "{report:#}");
+    }
 }
 
 #[test]

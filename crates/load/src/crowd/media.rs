@@ -6,15 +6,12 @@ use havre_media::rtp;
 use havre_media::sdp::Negotiated;
 use havre_model::Now;
 
-use super::end::{Sound, Stage};
+use super::end::{End, Sound, Stage};
 use super::{CALLERS, Crowd, Due};
 use crate::hearing::{self, Hearing};
 use crate::plan::{Check, Scenario};
 use crate::tally::Failure;
 use crate::voice::{LARGEST, Voice};
-
-/// Silence of the other party after which a talk counts as one-way, in microseconds.
-const DEAF: u64 = 1_000_000;
 
 impl Crowd {
     /// An RTP packet came in on a port, at `at` (microseconds of the wall clock).
@@ -50,10 +47,9 @@ impl Crowd {
     pub(crate) fn speak(&mut self, port: usize, micros: u64, mut say: impl FnMut(SocketAddr, &[u8])) {
         let mut packet = [0; LARGEST];
         for slot in &self.by_port[port] {
-            let end = self.ends[*slot].as_mut();
-            if let Some(sound) = end.and_then(|end| end.sound.as_mut())
-                && sound.voice.is_wanted()
-            {
+            let Some(sound) = self.ends[*slot].as_mut().and_then(|end| end.sound.as_mut()) else { continue };
+            sound.hearing.pass();
+            if sound.voice.is_wanted() {
                 let length = sound.voice.speak(micros as u32, &mut packet);
                 say(sound.voice.to(), &packet[..length]);
             }
@@ -65,33 +61,50 @@ impl Crowd {
         !self.by_port[port].is_empty()
     }
 
-    /// Talks in which one side does not hear the other now. "Now" is when anybody heard anything last, so that a stall of
-    /// our own does not make everybody deaf.
+    /// Talks in which one side does not hear the other now.
     pub(crate) fn count_one_way(&self) -> u64 {
-        let sounds = self.ends.iter().flatten().filter_map(|end| end.sound.as_ref());
-        let now = sounds.filter_map(|sound| sound.hearing.last_heard().1).max().unwrap_or(0);
-        let deaf =
-            |sound: &Sound| sound.hearing.last_heard().0.is_none_or(|last| last.saturating_add(DEAF) < now);
-        let talking = self.ends.iter().flatten().filter(|end| matches!(end.stage, Stage::Talking));
-        let one_way =
-            talking.filter(|end| end.sound.as_ref().is_none_or(deaf) || self.is_one_way(end.number));
-        one_way.count() as u64
+        let callers = self.ends.iter().flatten().filter(|end| matches!(end.stage, Stage::Talking));
+        let callers = callers.filter(|end| self.is_one_way(end.number)).count();
+        let agents = self.ends.iter().flatten().filter(|end| matches!(end.stage, Stage::Serving));
+        let agents = agents.filter(|end| end.sound.as_ref().is_some_and(|sound| sound.hearing.is_deaf()));
+        // Whom one of our callers hears is counted with them.
+        let others = agents.filter(|agent| !self.sounds().any(|sound| sound.hearing.hears(agent.number)));
+        (callers + others.count()) as u64
     }
 
-    /// Whether nobody whom this caller hears, hears them.
+    /// Callers who wait and hear nothing at all now.
+    pub(crate) fn count_unserved(&self) -> u64 {
+        let waiting = self.ends.iter().flatten().filter(|end| matches!(end.stage, Stage::Waiting { .. }));
+        let deaf = |end: &&End| end.sound.as_ref().is_none_or(|sound| sound.hearing.hears_nothing());
+        waiting.filter(deaf).count() as u64
+    }
+
+    /// Whether an agent of ours talks with a caller of another process.
+    pub(crate) fn serves_others(&self) -> bool {
+        let agents = self.ends.iter().flatten().filter(|end| matches!(end.stage, Stage::Serving));
+        let mut sounds = agents.filter_map(|end| end.sound.as_ref());
+        sounds.any(|sound| {
+            matches!(sound.hearing.peer(), Some(hearing::Voice::Elsewhere(..))) && !sound.hearing.is_deaf()
+        })
+    }
+
+    /// Whether this caller hears nobody, or nobody whom they hear hears them.
     pub(super) fn is_one_way(&self, number: u32) -> bool {
-        let caller = self.by_number.get(&number).and_then(|slot| self.ends[*slot].as_ref());
-        let Some(sound) = caller.and_then(|end| end.sound.as_ref()) else { return true };
-        let hears = |slot: &usize| {
-            let sound = self.ends[*slot].as_ref().and_then(|end| end.sound.as_ref());
-            sound.is_some_and(|sound| sound.hearing.hears(number))
-        };
+        let sound_of = |number: u32| self.ends[*self.by_number.get(&number)?].as_ref()?.sound.as_ref();
+        let hears = |sound: &Sound| sound.hearing.hears(number) && !sound.hearing.is_deaf();
+        let Some(sound) = sound_of(number).filter(|sound| !sound.hearing.is_deaf()) else { return true };
         match sound.hearing.peer() {
             None => true,
-            Some(hearing::Voice::Number(peer)) => !self.by_number.get(&peer).is_some_and(hears),
+            Some(hearing::Voice::Number(peer)) => !sound_of(peer).is_some_and(hears),
             // Several voices share a tone; it will do if one of the agents hears ours.
-            Some(hearing::Voice::Tone(_)) => !self.by_leg.values().any(hears),
+            Some(hearing::Voice::Tone(_)) => !self.sounds().any(hears),
+            // What that agent hears, its own process counts.
+            Some(hearing::Voice::Elsewhere(..)) => false,
         }
+    }
+
+    fn sounds(&self) -> impl Iterator<Item = &Sound> {
+        self.ends.iter().flatten().filter_map(|end| end.sound.as_ref())
     }
 
     /// SDP is agreed, first or again: media flows.
@@ -115,7 +128,7 @@ impl Crowd {
         let Some(voice) = voice else {
             return self.leave(number, Some(Failure::NoMedia), now);
         };
-        let hearing = Hearing::new(self.style.run, codec, self.plan.check == Check::Tone);
+        let hearing = Hearing::new(number, self.style.run, codec, self.plan.check == Check::Tone);
         let mut sound = Sound { voice, hearing, payload_types: Vec::new() };
         sound.listen_for(negotiated);
         end.sound = Some(sound);

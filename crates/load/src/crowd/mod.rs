@@ -27,6 +27,8 @@ use end::{End, Stage};
 
 /// The station that places all calls; the others are agents' phones.
 pub(crate) const CALLERS: usize = 0;
+/// Telephone numbers that differ in their last seven digits.
+const PLACES: u32 = 10_000_000;
 /// Registrations a second: a registrar is not what is measured.
 const REGISTRATIONS: u64 = 200;
 
@@ -82,6 +84,8 @@ pub(crate) struct Crowd {
     tally: Tally,
     tones: HashMap<Codec, Tones>,
     numbers: u32,
+    /// Where callers' telephone numbers begin, so that those of several processes are not the same.
+    first_number: u32,
     serial: u64,
     registered: usize,
     refused: Option<(usize, u16)>,
@@ -144,6 +148,7 @@ impl Crowd {
             tally: Tally::default(),
             tones: codecs.into_iter().map(|codec| (codec, Tones::new(codec))).collect(),
             numbers: 0,
+            first_number: random.next_u32() % PLACES,
             serial: 0,
             registered: 0,
             refused: None,
@@ -167,6 +172,7 @@ impl Crowd {
     /// ICMP said that nobody listens at the server's SIP address.
     pub(crate) fn on_unreachable(&mut self, station: usize, now: Now) {
         let (local, remote) = (self.places.sip[station], self.plan.server);
+        self.tally.unreachable += 1;
         self.tell(station, SipInput::Unreachable { local, remote }, now);
     }
 
@@ -258,12 +264,16 @@ impl Crowd {
         }
     }
 
-    /// Ends what is left at the agents' phones, and their registrations.
-    pub(crate) fn sign_out(&mut self, now: Now) {
+    /// Ends what is left at the agents' phones.
+    pub(crate) fn hang_up_agents(&mut self, now: Now) {
         let numbers: Vec<u32> = self.ends.iter().flatten().map(|end| end.number).collect();
         for number in numbers {
             self.leave(number, None, now);
         }
+    }
+
+    /// Ends the agents' registrations.
+    pub(crate) fn sign_out(&mut self, now: Now) {
         for station in 1..self.stations.len() {
             if std::mem::take(&mut self.stations[station].registered) {
                 self.registered -= 1;

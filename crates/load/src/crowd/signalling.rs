@@ -13,7 +13,7 @@ use havre_sip::{
 use rand_chacha::rand_core::Rng;
 
 use super::end::{End, Stage};
-use super::{CALLERS, Crowd, Due, Places};
+use super::{CALLERS, Crowd, Due, PLACES, Places};
 use crate::hearing;
 use crate::plan::{Keying, Scenario, limits};
 use crate::tally::Failure;
@@ -55,7 +55,7 @@ impl Crowd {
         let target = Target::Uri { uri: self.uri(&self.plan.number), path: self.path(CALLERS) };
         let from = Identity {
             display: String::new(),
-            user: format!("{}{:07}", self.plan.from, number % 10_000_000),
+            user: format!("{}{:07}", self.plan.from, self.first_number.wrapping_add(number) % PLACES),
             host: None,
         };
         let account = self.plan.caller_account.clone();
@@ -209,6 +209,7 @@ impl Crowd {
             let status = Cause::NotAcceptable.sip_status();
             return self.command(station, Command::Reject { leg, status }, now);
         };
+        self.tally.picked_up += 1;
         self.command(station, Command::Answer { leg, sdp: answer.into() }, now);
         self.connect(number, &negotiated, now);
     }

@@ -76,6 +76,55 @@ fn a_talk_that_only_one_side_hears_is_an_alarm() {
 }
 
 #[test]
+fn who_waits_has_to_hear_something() {
+    let waiting = Plan { keys: Vec::new(), ..plan(Scenario::Waiting) };
+    let step = World::new(waiting.clone()).run().steps.remove(0);
+    assert_eq!((step.up, step.faults(Scenario::Waiting)), (3, Vec::new()));
+    let mut world = World::new(waiting);
+    world.faults.mute = true;
+    let step = world.run().steps.remove(0);
+    assert_eq!(
+        (step.up, step.faults(Scenario::Waiting)),
+        (3, vec!["3 callers who wait and hear nothing".into()])
+    );
+}
+
+#[test]
+fn a_server_that_dies_while_it_is_measured_is_no_good_one() {
+    for (scenario, fault) in [(Scenario::Waiting, "hear nothing"), (Scenario::Bridged, "does not hear")] {
+        let keys = if scenario == Scenario::Waiting { Vec::new() } else { plan(scenario).keys };
+        let mut world = World::new(Plan { keys, ..plan(scenario) });
+        // At rest 2 s, the calls come, settle for 1 s, and are measured for 5 s.
+        world.faults.dies_at = Some(world.now.mono + Duration::from_secs(6));
+        let faults = world.run().steps.remove(0).faults(scenario);
+        assert!(faults.len() == 1 && faults[0].starts_with("3 ") && faults[0].contains(fault), "{faults:?}");
+    }
+}
+
+#[test]
+fn agents_whom_no_caller_hears_are_a_hint() {
+    let mut world = World::new(Plan { patience: Duration::from_secs(3), ..plan(Scenario::Bridged) });
+    world.faults.recodes = true;
+    let step = world.run().steps.remove(0);
+    assert_eq!(step.tally.failed, BTreeMap::from([(Failure::NoAgent, 3)]));
+    assert!(step.remarks().iter().any(|remark| remark.contains("--check tone")), "{:?}", step.remarks());
+}
+
+#[test]
+fn callers_of_two_processes_have_different_numbers() {
+    let first = |seed| {
+        let world = World::new(plan(Scenario::Waiting));
+        let mut crowd = Crowd::new(Arc::new(plan(Scenario::Waiting)), world.places, [seed; 32], world.now);
+        crowd.dial(world.now);
+        let invite = String::from_utf8(crowd.poll_transmit().unwrap().bytes.to_vec()).unwrap();
+        let at = invite.find("sip:+1416").unwrap();
+        invite[at..at + 16].to_owned()
+    };
+    assert_eq!(first(1), first(1));
+    assert_ne!(first(1), first(2));
+}
+
+#[test]
 fn tones_tell_who_is_heard_where_stamps_do_not_survive() {
     let done = World::new(Plan { check: Check::Tone, ..plan(Scenario::Bridged) }).run();
     let step = &done.steps[0];
@@ -101,6 +150,19 @@ fn a_server_that_says_nothing_fails_every_call_in_time() {
     // Three are the most at once; they give up after ten seconds, when nobody calls any more.
     assert_eq!(done.steps[0].tally.failed, BTreeMap::from([(Failure::NoAnswer, 3)]));
     assert_eq!(done.steps[0].tally.held_back, 2);
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_said_to_be_one() {
+    let mut world = World::new(Plan { steps: vec![1.0], ..plan(Scenario::Signalling) });
+    world.faults.absent = true;
+    let step = world.run().steps.remove(0);
+    assert_eq!(step.tally.failed, BTreeMap::from([(Failure::NoAnswer, 5)]));
+    let faults = step.faults(Scenario::Signalling);
+    assert!(faults.iter().any(|fault| fault.contains("nobody listens")), "{faults:?}");
+    let mut world = World::new(plan(Scenario::Bridged));
+    world.faults.absent = true;
+    assert_eq!(world.run().stop, Some(Stop::AgentsMissing { registered: 0, all: 3 }));
 }
 
 #[test]
@@ -166,6 +228,13 @@ struct Faults {
     deaf_agents: bool,
     refuse: Option<u16>,
     silent: bool,
+    /// Nobody is there at all.
+    absent: bool,
+    /// Nobody who waits hears anything.
+    mute: bool,
+    /// What is passed on is encoded anew.
+    recodes: bool,
+    dies_at: Option<Mono>,
 }
 
 struct World {
@@ -254,6 +323,10 @@ impl World {
     /// Twenty milliseconds of everything.
     fn tick(&mut self) {
         self.now = self.now.after(FRAME);
+        if self.faults.dies_at.is_some_and(|at| at <= self.now.mono) {
+            self.legs.clear();
+            self.faults.silent = true;
+        }
         self.server.handle_timeout(self.now);
         self.crowd.handle_timeout(self.now);
         self.relay();
@@ -271,7 +344,9 @@ impl World {
             let mut quiet = true;
             while let Some(transmit) = self.crowd.poll_transmit() {
                 quiet = false;
-                if !self.faults.silent || transmit.bytes.starts_with(b"REGISTER") {
+                if self.faults.absent {
+                    self.crowd.on_unreachable(transmit.station, self.now);
+                } else if !self.faults.silent || transmit.bytes.starts_with(b"REGISTER") {
                     let source = self.places.sip[transmit.station];
                     let input = Input::Datagram { local: self.at, source, bytes: &transmit.bytes };
                     self.server.handle_input(input, self.now);
@@ -361,10 +436,17 @@ impl World {
             if packet.payload_type != 0 || lost {
                 continue;
             }
+            // Waiting sound, or what is left of a voice.
+            let mut dull = bytes.clone();
+            dull[rtp::HEADER..].fill(0xff);
+            if peer.is_none() && !self.faults.mute {
+                self.deliver(from, &dull);
+            }
+            let heard = if self.faults.recodes { &dull } else { &bytes };
             let crossed = self.faults.cross && packet.sequence.is_multiple_of(4);
             let all = self.legs.keys().copied().filter(|leg| Some(*leg) == peer || crossed && *leg != from);
             for leg in all.collect::<Vec<_>>() {
-                self.deliver(leg, &bytes);
+                self.deliver(leg, heard);
             }
         }
     }
