@@ -83,7 +83,8 @@ impl Progress {
 
     fn write(&self, line: &str) {
         if self.terminal {
-            let _ = write!(stderr(), "\r\x1b[K{line}");
+            // Cut off at the edge, not wrapped: only one line can be written anew.
+            let _ = write!(stderr(), "\r\x1b[K\x1b[?7l{line}\x1b[?7h");
             let _ = stderr().flush();
         } else {
             eprintln!("{line}");

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{Report, millis};
+use crate::plan::Scenario;
 use crate::step::Step;
 
 const WIDTH: f64 = 760.0;
@@ -18,9 +19,15 @@ const STYLE: &str = "\
 text{font:13px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1d2733}\
 .title{font-weight:600;font-size:15px}.panel{font-weight:600}.note{fill:#5a6875;font-size:12px}\
 .grid{stroke:#d5dde5;stroke-width:1}.frame{fill:#fff;stroke:#8fa1b3}\
-.line{fill:none;stroke-width:2}.limit{stroke:#a33;stroke-dasharray:5 4}";
-/// Told apart by shade too, for those who do not see colours.
-const COLOURS: [&str; 3] = ["#1f5f8b", "#c26a1a", "#3d7a3a"];
+.line{fill:none;stroke-width:2}.limit{stroke:#a33;stroke-dasharray:5 4}.back{fill:#f6f8fa}\
+.a{stroke:#1f5f8b}.a.dot{fill:#1f5f8b}.b{stroke:#c26a1a}.b.dot{fill:#c26a1a}\
+@media(prefers-color-scheme:dark){\
+text{fill:#e4e9ee}.note{fill:#a3b0bd}.grid{stroke:#33404d}.frame{fill:#161d25;stroke:#5c6b7a}.back{fill:#0f151b}\
+.limit{stroke:#e88}.a{stroke:#6db3e6}.a.dot{fill:#6db3e6}.b{stroke:#f0a35c}.b.dot{fill:#f0a35c}}";
+/// Classes of a panel's lines. Told apart by shade too, for those who do not see colours.
+const LINES: [&str; 2] = ["a", "b"];
+/// Width of a digit under a panel, at most.
+const DIGIT: f64 = 8.0;
 
 /// One panel: what its lines show, each with a value for every step.
 struct Panel {
@@ -40,7 +47,7 @@ impl Report<'_> {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
              height=\"{height}\" role=\"img\" aria-labelledby=\"title desc\">\n<title id=\"title\">{}</title>\n\
              <desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
-             <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#f6f8fa\"/>\n\
+             <rect class=\"back\" width=\"{WIDTH}\" height=\"{height}\"/>\n\
              <text class=\"title\" x=\"{LEFT}\" y=\"26\">{}</text>\n",
             escape(&title),
             escape(&self.text()),
@@ -86,12 +93,11 @@ impl Report<'_> {
             lines: vec![("median", all(&setup(0.5))), ("99th percentile", all(&setup(0.99)))],
             limit: None,
         });
-        panels.push(Panel {
-            title: "Calls that failed",
-            unit: "%",
-            lines: vec![("failed", all(&|step| Some(step.failed_share() * 100.0)))],
-            limit: None,
-        });
+        let mut lines = vec![("calls failed", all(&|step| Some(step.failed_share() * 100.0)))];
+        if self.plan.scenario != Scenario::Signalling {
+            lines.push(("packets lost", all(&|step| Some(step.lost_share() * 100.0))));
+        }
+        panels.push(Panel { title: "Failures", unit: "%", lines, limit: None });
         panels
     }
 }
@@ -127,11 +133,18 @@ impl Panel {
                 short(value)
             );
         }
-        for step in steps {
+        // The higher steps matter more: their numbers displace those of lower ones.
+        let mut free = f64::MAX;
+        for step in steps.iter().rev() {
+            let (label, at) = (step.to_string(), x(*step));
+            let half = label.len() as f64 * DIGIT / 2.0;
+            if at + half > free {
+                continue;
+            }
+            free = at - half;
             let _ = writeln!(
                 svg,
-                "<text class=\"note\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{step}</text>",
-                x(*step),
+                "<text class=\"note\" text-anchor=\"middle\" x=\"{at:.1}\" y=\"{:.1}\">{label}</text>",
                 y0 + 15.0
             );
         }
@@ -139,23 +152,32 @@ impl Panel {
             writeln!(svg, "<text class=\"note\" x=\"{:.1}\" y=\"{:.1}\">{unit}</text>", x1 + 24.0, y0 + 15.0);
         if let Some(limit) = self.limit {
             let _ = writeln!(svg, "<path class=\"limit\" d=\"M{x0} {:.1}H{x1}\"/>", y(limit));
+            let at = y1 + 14.0 + 18.0 * self.lines.len() as f64;
+            let _ = writeln!(
+                svg,
+                "<path class=\"limit\" d=\"M{:.1} {:.1}h18\"/><text x=\"{:.1}\" y=\"{at:.1}\">stop at {}</text>",
+                x1 + 10.0,
+                at - 4.0,
+                x1 + 34.0,
+                short(limit)
+            );
         }
         for (i, (name, values)) in self.lines.iter().enumerate() {
-            let colour = COLOURS[i % COLOURS.len()];
+            let class = LINES[i % LINES.len()];
             let points = steps.iter().zip(values).filter_map(|(step, value)| Some((x(*step), y((*value)?))));
             let points: Vec<(f64, f64)> = points.collect();
             if points.is_empty() {
                 continue;
             }
             let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-            let _ = writeln!(svg, "<path class=\"line\" stroke=\"{colour}\" d=\"M{}\"/>", path.join("L"));
+            let _ = writeln!(svg, "<path class=\"line {class}\" d=\"M{}\"/>", path.join("L"));
             for (x, y) in &points {
-                let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>");
+                let _ = writeln!(svg, "<circle class=\"{class} dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>");
             }
             let at = y1 + 14.0 + 18.0 * i as f64;
             let _ = writeln!(
                 svg,
-                "<path class=\"line\" stroke=\"{colour}\" d=\"M{:.1} {:.1}h18\"/><text x=\"{:.1}\" y=\"{at:.1}\">{name}</text>",
+                "<path class=\"line {class}\" d=\"M{:.1} {:.1}h18\"/><text x=\"{:.1}\" y=\"{at:.1}\">{name}</text>",
                 x1 + 10.0,
                 at - 4.0,
                 x1 + 34.0

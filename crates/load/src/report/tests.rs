@@ -14,8 +14,13 @@ fn usage(millis: u64, memory: u64) -> Option<Usage> {
 
 /// 100 calls in 10 s: 100,000 packets relayed in 0.6 s of the server's time.
 fn step(failed: u64) -> Step {
+    step_after(failed, 0)
+}
+
+fn step_after(failed: u64, crosstalk: u64) -> Step {
     let mut rise = Tally { offered: 100, answered: 100, bridged: 100, ..Tally::default() };
     rise.setup.add(Duration::from_millis(3));
+    rise.heard.crosstalk = crosstalk;
     if failed > 0 {
         rise.failed.insert(Failure::Refused(503), failed);
     }
@@ -85,6 +90,20 @@ fn failed_calls_make_a_bad_report_with_the_reason() {
 }
 
 #[test]
+fn numbers_of_steps_that_lie_close_do_not_overlap() {
+    let plan = plan(Scenario::Bridged);
+    let steps = [1.0, 2.0, 3.0, 500.0, 1_000.0].map(|offered| Step { offered, ..step(0) }).to_vec();
+    let svg = Report { plan: &plan, outcome: &Outcome { steps, idle: None, stop: None } }.svg();
+    let shown = |label: &str| svg.matches(&format!(">{label}</text>")).count();
+    assert_eq!(["1000", "3", "2"].map(shown), [4, 4, 0], "once in each of four panels");
+}
+
+#[test]
+fn crosstalk_counts_from_the_first_call_on() {
+    assert!(step_after(0, 1).faults(Scenario::Waiting)[0].contains("CROSS-TALK"));
+}
+
+#[test]
 fn the_picture_stands_alone() {
     let (plan, outcome) = (plan(Scenario::Bridged), outcome(step(0), Some(Stop::Server(0.83))));
     let svg = Report { plan: &plan, outcome: &outcome }.svg();
@@ -93,6 +112,9 @@ fn the_picture_stands_alone() {
         "Delay through the server",
         "99th percentile",
         "at its limit: 83 %",
+        "stop at 80",
+        "packets lost",
+        "prefers-color-scheme:dark",
         "<title",
     ] {
         assert!(svg.contains(part), "{part} in\n{svg}");

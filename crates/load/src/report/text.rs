@@ -18,7 +18,10 @@ impl Report<'_> {
                 writeln!(text, "the server at rest: {:.1} % of a core, {}", share * 100.0, mebibytes(memory));
         }
         for step in &self.outcome.steps {
-            let _ = writeln!(text, "\n{} {}", step.offered, plan.scenario.unit());
+            let unit = plan.scenario.unit();
+            let unit = if step.offered == 1.0 { unit.strip_suffix('s').unwrap_or(unit) } else { unit };
+            let unit = if plan.scenario.stays() { unit } else { plan.scenario.unit() };
+            let _ = writeln!(text, "\n{} {unit}", step.offered);
             for (what, figure) in self.lines(step) {
                 let _ = writeln!(text, "  {what:<26} {figure}");
             }
