@@ -23,8 +23,12 @@ use crate::stamp;
     havre-load calls   --steps 1,2 --keys 1 --talk 5s --agents 'a{}' --agent-count 20 --agent-password 'secret-{}'\n  \
     havre-load signalling --steps 100,200,400\n\n\
     Any SIP server will do: give --server, --to (a number that leads to a queue) and the agents that the queue rings.\n\
-    Steps rise until the server or this generator has used 80 % of a core. One process uses one core; several at once,\n\
-    each with agents of its own (--agent-first), can load a server that uses more.\n\
+    Steps rise until the server or this generator has used 80 % of a core. One process uses one core; several at once\n\
+    can load a server that uses more. Start them together, with the same steps, each with agents of its own:\n  \
+    havre-load bridged --steps 50,100 --keys 1 --agents 'a{}' --agent-first 0   --agent-password 'secret-{}'\n  \
+    havre-load bridged --steps 50,100 --keys 1 --agents 'a{}' --agent-first 100 --agent-password 'secret-{}'\n\
+    They may share a queue: an agent of one may well take a caller of another. With --check tone each needs a queue of\n\
+    its own. Callers' numbers begin at random, so those of two processes differ.\n\
     Exit status: 0 if every call went as it should, 1 if not.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -203,6 +207,7 @@ impl Run {
             self.server.ip()
         );
         self.check_steps(scenario)?;
+        self.check_addresses()?;
         let highest = self.steps.iter().fold(0.0, |most: f64, step| most.max(*step));
         let accounts = if scenario.has_agents() { self.accounts(highest as usize)? } else { Vec::new() };
         let ours = self.bind.map_or_else(|| address_towards(self.server), Ok)?;
@@ -292,7 +297,22 @@ impl Run {
             limits::MAX_RATE
         );
         ensure!((1..=32).contains(&self.legs_per_port), "--legs-per-port: 1 to 32");
+        ensure!(self.stop_at > 0.0, "--stop-at: above zero");
+        ensure!((0.0..=100.0).contains(&self.max_failed), "--max-failed: 0 to 100");
         ensure!(!self.window.is_zero(), "--for: more than nothing");
+        Ok(())
+    }
+
+    fn check_addresses(&self) -> anyhow::Result<()> {
+        ensure!(self.server.port() != 0, "--server: a port, too");
+        for (option, ip) in
+            [("--bind", self.bind), ("--agent-at", self.agent_at.map(|agent_at| agent_at.ip()))]
+        {
+            ensure!(
+                ip.is_none_or(|ip| ip.is_ipv4() == self.server.is_ipv4()),
+                "{option} and --server: both IPv4, or both IPv6"
+            );
+        }
         Ok(())
     }
 
@@ -304,6 +324,7 @@ impl Run {
             [] => bail!("somebody must take the calls: give --agents (or --agent-at)"),
             [pattern] if pattern.contains("{}") => {
                 let count = self.agent_count.unwrap_or(highest);
+                ensure!(count > 0, "--agent-count: 1 at least");
                 ensure!(count <= limits::MAX_AGENTS, "at most {} agents", limits::MAX_AGENTS);
                 let numbers = self.agent_first..self.agent_first + count;
                 numbers.map(|n| (n, pattern.replace("{}", &n.to_string()))).collect()
@@ -311,6 +332,10 @@ impl Run {
             names => names.iter().cloned().enumerate().collect(),
         };
         ensure!(users.len() <= limits::MAX_AGENTS, "at most {} agents", limits::MAX_AGENTS);
+        let mut seen = std::collections::HashSet::new();
+        if let Some((_, twice)) = users.iter().find(|(_, user)| !seen.insert(user.as_str())) {
+            bail!("--agents: {twice} stands there twice");
+        }
         let account = |(n, user): (usize, String)| Account {
             user,
             realm: self.realm.clone(),
@@ -439,6 +464,12 @@ mod tests {
         assert!(complaint("calls --steps 1 --agents a --agent-codec PCMA").contains("--check tone"));
         assert!(complaint("calls --steps 1 --agents a --codec opus").contains("--check tone"));
         assert!(complaint("waiting --steps 1 --codec GSM").contains("PCMU"));
+        assert!(complaint("waiting --steps 1 --stop-at NaN").contains("--stop-at"));
+        assert!(complaint("waiting --steps 1 --max-failed NaN").contains("--max-failed"));
+        assert!(complaint("waiting --steps 1 --server 127.0.0.1:0").contains("port"));
+        assert!(complaint("waiting --steps 1 --server [::1]:5060 --bind 127.0.0.1").contains("IPv6"));
+        assert!(complaint("bridged --steps 2 --agents a,b,a").contains("a stands there twice"));
+        assert!(complaint("bridged --steps 2 --agents a{} --agent-count 0").contains("--agent-count"));
     }
 
     #[test]

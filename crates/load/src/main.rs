@@ -48,6 +48,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Some(pid) = pids.iter().find(|pid| watch::usage_of(&[**pid]).is_none()) {
         anyhow::bail!("there is no process {pid} to measure");
     }
+    if let Some(file) = &options.svg {
+        // Before anything is measured: what cannot be written would be lost.
+        let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
+        opened.with_context(|| format!("cannot write {}", file.display()))?;
+    }
     let plan = Arc::new(plan);
     let outcome = shell::run(&plan, sockets, pids, Progress::new(options.quiet))?;
     let report = Report { plan: &plan, outcome: &outcome };
