@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use havre_media::Codec::{self, G722, Pcmu};
 use havre_media::sdp::Direction;
-use havre_media::{Channel, Clip, Command, Event, Face, Input, limits, rtcp, rtp};
+use havre_media::{Channel, Clip, Command, Event, Face, Input, limits, rtp};
 use havre_model::{Digit, LegId, PlayId};
-use support::{At, Node, Weather, World, millis, secs, sine};
+use support::{At, Node, World, millis, secs, sine};
 
 const PHONE: Node = Node(0);
 const GATEWAY: Node = Node(1);
@@ -402,51 +402,6 @@ fn a_phone_behind_a_nat_is_learned_and_followed_when_its_mapping_changes() {
     world.run(1_500);
     world.assert_heard(phone, 1_004.0, -10.2);
     assert_eq!(world.told(GATEWAY), []);
-}
-
-#[test]
-fn reports_give_loss_jitter_and_the_round_trip() {
-    let (mut world, _, leg) = call(Pcmu);
-    world.weather = Weather { delay_ms: 40, jitter_ms: 0, loss_percent: 10, double_percent: 0 };
-    world.run(60_000);
-    let quality = world.events.iter().rev().find_map(|(_, node, event)| match event {
-        Event::Quality { leg: l, quality, .. } if At(*node, *l) == leg => Some(*quality),
-        _ => None,
-    });
-    let quality = quality.unwrap();
-    let (received, lost) = (quality.received, quality.lost);
-    assert!((240..360).contains(&lost) && received + lost > 2_700, "{received} received, {lost} lost");
-    assert_eq!(quality.jitter, Duration::ZERO);
-    let round_trip = quality.round_trip.unwrap();
-    assert!(round_trip.abs_diff(Duration::from_millis(80)) < Duration::from_millis(2), "{round_trip:?}");
-    let reports = world.sent.iter().filter(|s| s.by == leg && s.channel == Channel::Rtcp).count();
-    assert!((9..20).contains(&reports), "{reports} reports in a minute");
-    let qualities =
-        world.events.iter().filter(|e| matches!(e.2, Event::Quality { leg: l, .. } if l == leg.1)).count();
-    assert_eq!(qualities, 11);
-}
-
-#[test]
-fn a_short_leg_is_measured_too_and_says_goodbye() {
-    let (mut world, _, leg) = call(Pcmu);
-    world.run(1_000);
-    world.command(GATEWAY, Command::Close { leg: leg.1 });
-    let last = world.events.iter().find_map(|(_, node, event)| match event {
-        Event::Quality { leg: l, quality, last: true } if At(*node, *l) == leg => Some(*quality),
-        _ => None,
-    });
-    let last = last.unwrap();
-    assert!(last.received > 40 && last.lost == 0, "{last:?}");
-    assert_eq!((last.codec, last.mos.unwrap().to_string().as_str()), ("PCMU", "4.41"));
-    let goodbye = world.sent.iter().rfind(|s| s.by == leg && s.channel == Channel::Rtcp).unwrap();
-    let at = goodbye.at;
-    assert_eq!(goodbye.bytes[goodbye.bytes.len() - 8..][..4], [0x81, 203, 0, 1]);
-    // Both ends offered them: both send VoIP metrics.
-    let metrics = rtcp::parse(&goodbye.bytes).unwrap().voip.unwrap();
-    assert_eq!((metrics.loss_rate, metrics.mos_cq), (0, Some(44)));
-    world.run(20_000);
-    let later = world.sent.iter().any(|s| s.by == leg && s.at > at);
-    assert!(!later, "nothing is sent after it");
 }
 
 #[test]

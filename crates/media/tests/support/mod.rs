@@ -196,6 +196,13 @@ impl World {
         self.deliver(source, self.address(to), bytes);
     }
 
+    /// A report from somebody to a leg's RTCP socket, at once.
+    pub fn report(&mut self, from: At, to: At, bytes: &[u8]) {
+        let [source, to] =
+            [from, to].map(|at| SocketAddr::new(self.address(at).ip(), self.address(at).port() + 1));
+        self.deliver(source, to, bytes);
+    }
+
     fn deliver(&mut self, source: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if let Some((At(node, leg), channel)) = self.sockets.get(&to).copied() {
             self.shards[node.0].handle_input(Input::Packet { leg, channel, source, bytes }, self.now);
