@@ -229,6 +229,8 @@ impl Ladder {
     ) -> Phase {
         let (registered, all) = crowd.agents();
         if registered == all {
+            // A server that came a moment after us is no fault.
+            crowd.take_tally();
             return Phase::Idling { from: read(), since: now.mono };
         }
         let refused = crowd.refused_agent().filter(|(_, status)| *status != 503 && *status != 408);

@@ -11,6 +11,7 @@ use super::{CALLERS, Crowd, Due};
 use crate::hearing::{self, Hearing};
 use crate::plan::{Check, Scenario};
 use crate::tally::Failure;
+use crate::tone::tone_of;
 use crate::voice::{LARGEST, Voice};
 
 impl Crowd {
@@ -34,6 +35,15 @@ impl Crowd {
                 self.tally.heard.crosstalk += 1;
                 return;
             }
+            let tone = sound.hearing.peer();
+            if !self.is_sounded(tone) {
+                // A long note of the waiting sound.
+                if let Some(sound) = self.end_mut(number).and_then(|end| end.sound.as_mut()) {
+                    sound.hearing.forget_peer();
+                }
+                return;
+            }
+            let Some(end) = self.end_mut(number) else { return };
             end.stage = Stage::Talking;
             self.tally.bridged += 1;
             self.tally.reach.add(now.mono.since(since));
@@ -101,6 +111,13 @@ impl Crowd {
             // What that agent hears, its own process counts.
             Some(hearing::Voice::Elsewhere(..)) => false,
         }
+    }
+
+    /// Whether an agent of ours sounds this tone.
+    fn is_sounded(&self, voice: Option<hearing::Voice>) -> bool {
+        let Some(hearing::Voice::Tone(tone)) = voice else { return true };
+        let mut agents = self.ends.iter().flatten().filter(|end| matches!(end.stage, Stage::Serving));
+        agents.any(|agent| tone_of(agent.number) == tone)
     }
 
     fn sounds(&self) -> impl Iterator<Item = &Sound> {

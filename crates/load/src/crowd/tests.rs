@@ -133,6 +133,16 @@ fn tones_tell_who_is_heard_where_stamps_do_not_survive() {
 }
 
 #[test]
+fn a_long_note_of_the_waiting_sound_is_no_agent() {
+    let tones = Plan { check: Check::Tone, keys: Vec::new(), ..plan(Scenario::Bridged) };
+    let mut world = World::new(tones);
+    world.faults.notes = true;
+    let step = world.run().steps.remove(0);
+    assert_eq!((step.tally.bridged, step.up), (0, 0));
+    assert_eq!(step.tally.failed, BTreeMap::from([(Failure::NoAgent, 3)]));
+}
+
+#[test]
 fn refused_calls_are_counted_by_status_and_end_the_climb() {
     let mut world = World::new(Plan { steps: vec![1.0, 2.0], ..plan(Scenario::Signalling) });
     world.faults.refuse = Some(503);
@@ -163,6 +173,17 @@ fn a_port_where_nobody_listens_is_said_to_be_one() {
     let mut world = World::new(plan(Scenario::Bridged));
     world.faults.absent = true;
     assert_eq!(world.run().stop, Some(Stop::AgentsMissing { registered: 0, all: 3 }));
+}
+
+#[test]
+fn a_server_that_comes_after_us_is_waited_for() {
+    let mut world = World::new(plan(Scenario::Bridged));
+    world.faults.absent = true;
+    (0..5).for_each(|_| world.tick());
+    assert!(world.crowd.tally().unreachable > 0);
+    world.faults.absent = false;
+    let step = world.run().steps.remove(0);
+    assert_eq!((step.up, step.faults(Scenario::Bridged)), (3, Vec::new()));
 }
 
 #[test]
@@ -230,6 +251,8 @@ struct Faults {
     silent: bool,
     /// Nobody is there at all.
     absent: bool,
+    /// The waiting sound has long notes: the caller's own, in this world.
+    notes: bool,
     /// Nobody who waits hears anything.
     mute: bool,
     /// What is passed on is encoded anew.
@@ -438,7 +461,9 @@ impl World {
             }
             // Waiting sound, or what is left of a voice.
             let mut dull = bytes.clone();
-            dull[rtp::HEADER..].fill(0xff);
+            if !self.faults.notes {
+                dull[rtp::HEADER..].fill(0xff);
+            }
             if peer.is_none() && !self.faults.mute {
                 self.deliver(from, &dull);
             }
