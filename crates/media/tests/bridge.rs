@@ -342,6 +342,36 @@ fn a_silent_peer_is_filled_with_noise_and_taken_up_again() {
 }
 
 #[test]
+fn a_phone_that_speaks_every_400_ms_in_silence_has_no_noise_of_ours_between() {
+    let (mut world, phone, a, b, _) = bridged(Codec::Opus, Codec::Opus);
+    world.tone(phone, 1_004.0, -10.0);
+    world.run(1_000);
+    let said = world.rtp_of(phone).last().unwrap().bytes.clone();
+    let last = rtp::parse(&said).unwrap();
+    world.command(CALLER, Command::Close { leg: phone.1 });
+    world.sent.clear();
+    // What Opus sends in silence (DTX): a frame each 400 ms, from which the listener's decoder makes its noise.
+    for n in 1..=10_u16 {
+        world.run(400);
+        let (sequence, timestamp) = (last.sequence + n, last.timestamp + u32::from(n) * 400 * 48);
+        let header = rtp::Packet { sequence, timestamp, ..last };
+        world.inject(world.address(phone), a, &[&header.header()[..], last.payload].concat());
+    }
+    let packets = world.rtp_of(b);
+    assert_eq!(packets.len(), 10, "{:?}", packets.iter().map(|s| s.at).collect::<Vec<_>>());
+    for pair in packets.windows(2) {
+        let (before, this) = (pair[0].rtp(), pair[1].rtp());
+        assert_eq!(this.sequence, before.sequence.wrapping_add(1));
+        assert_eq!(this.timestamp.wrapping_sub(before.timestamp), 400 * 48);
+    }
+    // It falls silent altogether.
+    world.sent.clear();
+    world.run(3_000);
+    let filled = world.rtp_of(b).len();
+    assert!((95..=105).contains(&filled), "{filled}");
+}
+
+#[test]
 fn a_bridge_ends_what_plays_and_a_play_covers_the_bridge_while_it_lasts() {
     let (mut world, phone, a, b, desk) = bridged(Pcmu, Pcmu);
     world.tone(desk, 440.0, -20.0);

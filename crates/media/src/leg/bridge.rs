@@ -3,6 +3,7 @@
 
 use havre_model::Mono;
 
+use super::outbound::{OPUS_SILENT, PEER_SILENT};
 use super::transcoder::{Made, Transcoder};
 use super::{Kind, Leg, Received, Wire};
 use crate::codec::{Codec, MAX_FRAME_SAMPLES, MAX_PAYLOAD, comfort};
@@ -117,7 +118,7 @@ pub(crate) fn speak_for(
     let Some((rate, count)) = frame else {
         // The last of what was said has been heard, and how the quiet sounds was told: it begins at once.
         if out.background.is_some() {
-            out.fed_at = None;
+            out.fed_until = None;
         }
         return;
     };
@@ -178,7 +179,7 @@ impl Leg {
         let Some(destination) = wire.destination().filter(|_| !silent) else { return };
         let (codec, payload_type) = wire.codec();
         let ticks = wire.packet_ms() * codec.ticks_per_ms();
-        wire.fed_at = Some(now);
+        wire.feed(PEER_SILENT, now);
         wire.outgoing.tune(codec.ticks_per_ms(), now);
         match made {
             Made::Audio(length) => {
@@ -273,7 +274,8 @@ impl Wire {
             return;
         };
         counters.relayed += 1;
-        self.fed_at = Some(now);
+        let opus = received.kind == Kind::Audio(Codec::Opus);
+        self.feed(if opus { OPUS_SILENT } else { PEER_SILENT }, now);
         if let Kind::Press(..) = received.kind {
             self.pressed_at = Some(now);
         }
@@ -286,7 +288,7 @@ impl Wire {
         self.outgoing.leave_out(packet);
         self.set_background(comfort::Description::parse(packet.payload));
         if !transcoded {
-            self.fed_at = None;
+            self.fed_until = None;
         }
     }
 }

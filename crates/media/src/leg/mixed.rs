@@ -4,6 +4,7 @@ use havre_model::{ConferenceId, Mono};
 
 use super::Leg;
 use super::bridge::Passage;
+use super::outbound::PEER_SILENT;
 use crate::Codec;
 use crate::sdp::OpusParameters;
 
@@ -44,7 +45,7 @@ impl Leg {
         if before.is_some_and(|before| before.mixed) != seat.mixed {
             wire.passage = Passage::default();
             wire.background = None;
-            wire.fed_at = Some(now);
+            wire.feed(PEER_SILENT, now);
         }
     }
 

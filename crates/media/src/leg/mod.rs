@@ -83,8 +83,8 @@ pub(crate) struct Wire {
     /// How this leg's packets get to the peer, and how they are decoded where they are.
     passage: Passage,
     ear: Option<Box<Ear>>,
-    /// When the peer was last heard on this leg.
-    fed_at: Option<Mono>,
+    /// Until when the peer's silence on this leg is not filled.
+    fed_until: Option<Mono>,
     /// When a key of the peer's was last relayed.
     pressed_at: Option<Mono>,
     /// Milliseconds of audio of our own that are due but not yet a whole packet; `None` while we send none.
@@ -179,7 +179,7 @@ impl Leg {
     fn forget_peer(&mut self) {
         if let Some(wire) = &mut self.wire {
             wire.passage = Passage::default();
-            wire.fed_at = None;
+            wire.fed_until = None;
             wire.background = None;
         }
     }
@@ -214,7 +214,7 @@ impl Wire {
             measure: Measure::default(),
             passage: Passage::default(),
             ear: None,
-            fed_at: None,
+            fed_until: None,
             pressed_at: None,
             credit: None,
             comfort_at: now,

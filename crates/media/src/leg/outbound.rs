@@ -22,7 +22,10 @@ use crate::{Channel, Config, Counters, Event, rtcp};
 
 /// Comfort noise begins when a bridged peer has been silent for this long: more than jitter, less than a phone's
 /// patience.
-const PEER_SILENT: Duration = Duration::from_millis(200);
+pub(super) const PEER_SILENT: Duration = Duration::from_millis(200);
+/// The same where Opus is relayed: in silence it may say something every 400 ms only (DTX), and the listener's decoder makes
+/// its noise from that. Ours in between would sound like breathing.
+pub(super) const OPUS_SILENT: Duration = Duration::from_secs(1);
 /// Time between comfort noise packets where RFC 3389's kind was agreed.
 const COMFORT_EVERY: Duration = Duration::from_millis(200);
 /// A relayed key of which nothing came for this long, three packets, is over.
@@ -142,8 +145,13 @@ impl Leg {
 }
 
 impl Wire {
+    /// The peer is heard on this leg, and may be silent for so long.
+    pub(super) fn feed(&mut self, patience: Duration, now: Mono) {
+        self.fed_until = self.fed_until.max(Some(now + patience));
+    }
+
     fn is_fed(&self, now: Mono) -> bool {
-        self.fed_at.is_some_and(|at| now.since(at) < PEER_SILENT)
+        self.fed_until.is_some_and(|until| now < until)
     }
 
     fn is_pressed(&self, now: Mono) -> bool {
