@@ -27,6 +27,10 @@ impl Patience {
 
     /// A turn begins, so long after the last one.
     pub(super) fn turned(&mut self, gap: Duration) {
+        // What was due has just been late: until packets come again, it is not to be so once more.
+        if gap >= TICK {
+            self.gap = self.gap.max(BRISK);
+        }
         self.gap = (self.gap * (TURNS - 1) + gap) / TURNS;
     }
 
@@ -56,10 +60,15 @@ mod tests {
 
     #[test]
     fn what_is_due_is_late_once_when_packets_stop() {
-        let mut patience = Patience::new();
-        (0..64).for_each(|_| patience.turned(Duration::from_micros(700)));
-        assert_eq!(patience.wait(ms(1)), ms(4));
-        patience.turned(ms(4));
-        assert_eq!(patience.wait(ms(1)), ms(1));
+        for micros in [20, 200, 700] {
+            let mut patience = Patience::new();
+            (0..64).for_each(|_| patience.turned(Duration::from_micros(micros)));
+            assert_eq!(patience.wait(ms(1)), ms(4));
+            patience.turned(ms(4));
+            assert_eq!(patience.wait(ms(1)), ms(1), "turns every {micros} us");
+            // Packets come again.
+            (0..8).for_each(|_| patience.turned(Duration::from_micros(micros)));
+            assert_eq!(patience.wait(ms(1)), ms(4), "turns every {micros} us");
+        }
     }
 }
