@@ -200,6 +200,44 @@ fn every_codec_and_packet_time_is_heard_whole() {
     }
 }
 
+/// Packets of every length that RFC 7587 §4.2 has, and of several frames, as other phones' encoders make them.
+#[test]
+fn opus_of_every_packet_length_is_heard_whole() {
+    for tenths in [25, 50, 100, 400, 600, 800, 1_200] {
+        let mut encoder = opus::Encoder::new(16_000, opus::Channels::Mono, opus::Application::Voip).unwrap();
+        let mut tone = Oscillator::default();
+        let packets = (0..24_000 / tenths).map(|n| {
+            let mut samples = vec![0; (tenths * 16 / 10) as usize];
+            tone.fill(425.0, -10.0, 16_000, &mut samples);
+            let payload = encoder.encode_vec(&samples, 1_275).unwrap();
+            Sent {
+                at: i64::from(n * tenths) * 100,
+                sequence: n as u16,
+                timestamp: n * tenths * 48 / 10,
+                sound: Sound::Audio(Codec::Opus),
+                payload,
+            }
+        });
+        let packets: Vec<Sent> = packets.collect();
+        let mut decoder = Decoder::new(Codec::Opus);
+        let mut room = [0; MAX_PACKET_SAMPLES];
+        let whole = packets.iter().flat_map(|packet| {
+            let length = decoder.decode(&packet.payload, &mut room);
+            room[..length].to_vec()
+        });
+        let whole = Heard { samples: whole.collect(), rate: 16_000, ..listen(Vec::new(), 0) };
+        let heard = listen(packets, 2_300);
+        assert!(
+            heard.spoilt(100) <= whole.spoilt(100) && whole.spoilt(100) <= 30,
+            "{} ms packets: {} ms spoilt, {} by the encoder",
+            f64::from(tenths) / 10.0,
+            heard.spoilt(100),
+            whole.spoilt(100)
+        );
+        assert_eq!(heard.silent_reads(), 2, "{} ms packets", f64::from(tenths) / 10.0);
+    }
+}
+
 #[test]
 fn jitter_within_the_target_spoils_nothing() {
     for codec in CODECS {
