@@ -7,7 +7,7 @@ mod support;
 use std::io::IoSliceMut;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use havre_media::{Command, Event};
 use havre_model::LegId;
@@ -29,6 +29,16 @@ fn ipv6_phones_hear_each_other_and_packets_are_marked() {
     let mut plane = Plane::start(Ipv6Addr::LOCALHOST, 41_000..=41_019, 1);
     let (a, b) = (plane.phone(A), plane.phone(B));
     talk(&mut plane, &a, &b);
+    assert_eq!(mark(&b), EF);
+    // So are those that leave by a socket of the leg's own.
+    let mut sequence = 1_000;
+    while plane.media.counters()["connected_sockets"] < 2 {
+        [&a, &b].into_iter().for_each(|phone| phone.say(sequence, 0x12));
+        sequence += 1;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    a.say(sequence, 0x56);
+    b.hear(|payload| payload[0] == 0x56, || {});
     assert_eq!(mark(&b), EF);
 }
 
