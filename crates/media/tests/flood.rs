@@ -5,8 +5,9 @@ mod support;
 
 use std::net::SocketAddr;
 
-use havre_media::{Channel, Codec, Input, rtp};
-use support::{At, Node, World};
+use havre_media::{Channel, Codec, Command, Input, Voice, rtp};
+use havre_model::{ConferenceId, PlayId};
+use support::{At, Node, World, sine};
 
 const PHONES: Node = Node(0);
 const GATEWAY: Node = Node(1);
@@ -49,6 +50,33 @@ fn calls(world: &mut World) -> Vec<Call> {
         .collect()
 }
 
+/// A phone and the gateway's leg for it.
+type Line = (At, At);
+
+/// Attacked as well, and each is listened to in a way of its own: a caller who hears a loop, and whose phone knows no
+/// telephone-events; and three in a conference.
+fn others(world: &mut World) -> [Line; 4] {
+    let (phone, leg) = (world.open(PHONES, &[Codec::Pcma]), world.open(GATEWAY, &[Codec::Pcma]));
+    let offer = String::from_utf8(world.session(phone).offer()).unwrap().replace("telephone-event", "x");
+    let (answer, agreed) = world.session(leg).answer(offer.as_bytes()).unwrap();
+    assert!(agreed.receive_events.is_empty());
+    world.configure(leg, agreed);
+    let agreed = world.session(phone).accept(&answer).unwrap();
+    world.configure(phone, agreed);
+    world.command(GATEWAY, Command::Loop { leg: leg.1, play: PlayId(1), prompt: sine(700.0, 1_000) });
+    let members = [Codec::Pcmu, Codec::G722, Codec::Opus].map(|codec| {
+        let (phone, leg) = world.call(PHONES, GATEWAY, &[codec], &[codec]);
+        let conference = ConferenceId(1);
+        let join = Command::Join { conference, leg: leg.1, voice: Voice::ToAll, tones: false };
+        world.command(GATEWAY, join);
+        (phone, leg)
+    });
+    world.tone(members[0].0, 850.0, -12.0);
+    let all = [(phone, leg), members[0], members[1], members[2]];
+    all.into_iter().for_each(|(phone, _)| world.listen(phone));
+    all
+}
+
 /// A packet that a neighbour's phone was sent, and by which leg.
 type Heard = (At, Vec<u8>);
 
@@ -65,14 +93,16 @@ impl Random {
 
 /// Runs the calls for as long as the flood takes and three seconds more; gives what the neighbours' phones were sent,
 /// and the world.
-fn run(flood: bool) -> (Vec<Heard>, World, Vec<Call>) {
+fn run(flood: bool) -> (Vec<Heard>, World, Vec<Call>, [Line; 4]) {
     let mut world = World::new(3);
     let calls = calls(&mut world);
+    let others = others(&mut world);
     world.run(1_000);
     // A packet of each attacked leg's phone, and its RTCP, to be spoilt.
     let seeds: Vec<(SocketAddr, At, Vec<u8>)> = calls[NEIGHBOURS..]
         .iter()
         .flat_map(|call| [(call.phone, call.a), (call.desk, call.b)])
+        .chain(others)
         .map(|(from, to)| (world.address(from), to, world.rtp_of(from).last().unwrap().bytes.clone()))
         .collect();
     let reports: Vec<Vec<u8>> =
@@ -101,7 +131,7 @@ fn run(flood: bool) -> (Vec<Heard>, World, Vec<Call>) {
     world.run(3_000);
     let heard = world.sent.iter().filter(|s| neighbours.contains(&s.by) && !rtp::is_rtcp(&s.bytes));
     let heard = heard.map(|s| (s.by, s.bytes.clone())).collect();
-    (heard, world, calls)
+    (heard, world, calls, others)
 }
 
 /// A packet that nobody should send.
@@ -137,7 +167,7 @@ fn spoil(valid: &[u8], reports: &[Vec<u8>], random: &mut Random) -> (Channel, Ve
 #[test]
 fn a_million_malformed_packets_disturb_nobody() {
     let (quiet, ..) = run(false);
-    let (heard, world, calls) = run(true);
+    let (heard, world, calls, [(waiting, _), speaker, members @ ..]) = run(true);
     assert!(quiet.len() > 4 * 650, "{}", quiet.len());
     assert_eq!(heard.len(), quiet.len(), "packets to the neighbours");
     assert!(heard == quiet, "the neighbours heard something else");
@@ -145,6 +175,9 @@ fn a_million_malformed_packets_disturb_nobody() {
         world.assert_heard(call.desk, 500.0 + 100.0 * n as f32, -10.0);
         world.assert_heard(call.phone, 1_500.0 + 100.0 * n as f32, -15.0);
     }
+    assert!((world.heard(waiting).0 - 700.0).abs() < 5.0, "{:?}", world.heard(waiting));
+    members.iter().for_each(|(phone, _)| world.assert_heard(*phone, 850.0, -12.0));
+    assert!(world.heard(speaker.0).1 < -50.0, "nobody else speaks: {:?}", world.heard(speaker.0));
     let counters = world.shards[GATEWAY.0].counters();
     for (what, count) in [
         ("malformed", counters.dropped_malformed),
