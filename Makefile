@@ -43,20 +43,18 @@ web: ## The console's pages: types, texts, the committed build against a fresh o
 	@echo '==> the console'
 	@cd crates/console/web && $(NODE) npm ci --no-audit --no-fund --silent && npm run --silent check && npm run --silent built && npm run --silent test
 
+# Of the whole workspace at once, so that every crate is built once.
+BENCHES = relay browser line load overload desk viewers guess codecs mixing hearing srtp
+
 bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@tests/setup/install test
 	@tests/setup/install web
 	@tests/setup/install bench
 	@cd crates/console/web && $(NODE) npm ci --no-audit --no-fund --silent
-	@$(CARGO) build --release --locked --package havre --package havre-load
-	@$(CARGO) bench --locked --package havre-bench --package havre-e2e
-	@$(CARGO) bench --locked --package havre-console --bench viewers
-	@$(CARGO) bench --locked --package havre-sip --bench guess
+	@$(CARGO) build --release --locked --workspace --bins
+	@$(CARGO) bench --locked --workspace $(addprefix --bench ,$(BENCHES))
 	@$(CARGO) run --release --locked --quiet --manifest-path tests/bench/signalling/Cargo.toml --target-dir target
 	@cd crates/console/web && $(NODE) npm run --silent measure
-	@$(CARGO) bench --locked --package havre-media --bench codecs
-	@$(CARGO) bench --locked --package havre-media --bench mixing
-	@$(CARGO) bench --locked --package havre-media --bench hearing
 
 check: fmt lint docs deny ## Format, lints, documentation, licences and sources
 
