@@ -9,7 +9,7 @@ CARGO := cargo
 NODE := export PATH="$(CURDIR)/target/node/node_modules/.bin:$$PATH" &&
 NEXTEST := $(CARGO) nextest run --locked --workspace --config-file tests/setup/nextest.toml
 
-.PHONY: help run test unit e2e web bench check fmt lint docs deny
+.PHONY: help run test unit e2e web bench check fmt lint docs locks deny
 
 help: ## This list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,7 +56,7 @@ bench: ## Measurements; figures go into tests/bench/RESULTS.md
 	@$(CARGO) run --release --locked --quiet --manifest-path tests/bench/signalling/Cargo.toml --target-dir target
 	@cd crates/console/web && $(NODE) npm run --silent measure
 
-check: fmt lint docs deny ## Format, lints, documentation, licences and sources
+check: fmt lint docs locks deny ## Format, lints, documentation, lock files, licences and sources
 
 fmt: ## Formatting
 	@$(CARGO) fmt --all -- --check
@@ -70,6 +70,12 @@ docs: ## Documentation, warnings refused
 	@tests/setup/install build
 	@echo '==> documentation'
 	@RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --workspace --no-deps --quiet
+
+locks: ## Lock files of what is not in the workspace: benchmarks and fuzzers have to build later, too
+	@echo '==> lock files'
+	@for name in tests/bench/signalling tests/fuzz; do \
+		$(CARGO) metadata --locked --filter-platform x86_64-unknown-linux-gnu --format-version 1 --manifest-path $$name/Cargo.toml > /dev/null || exit 1; \
+	done
 
 deny: ## Licences, duplicates and sources of dependencies
 	@tests/setup/install check
