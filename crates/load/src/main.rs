@@ -13,6 +13,7 @@ mod crowd;
 mod hearing;
 mod histogram;
 mod ladder;
+mod pace;
 mod plan;
 mod progress;
 mod report;

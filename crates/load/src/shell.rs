@@ -25,6 +25,7 @@ use nix::sys::time::TimeSpec;
 use crate::batch::{Receiver, Sender, stamp_arrivals};
 use crate::crowd::{Crowd, Places};
 use crate::ladder::Ladder;
+use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::progress::{Progress, Used};
 use crate::step::{Reading, Step, Stop};
@@ -38,10 +39,6 @@ const EVENTS: usize = 256;
 const SIP_BURST: usize = 32;
 /// Kernel buffer of the callers' SIP socket, in bytes.
 const SIP_BUFFER: usize = 4 << 20;
-/// Time in which every leg speaks once.
-const ROUND: Duration = Duration::from_millis(20);
-/// A frame sent later than this is our fault, and counted.
-const LATE: Duration = Duration::from_millis(5);
 /// The shortest sleep: shorter ones cost more than they even out.
 const NAP: Duration = Duration::from_micros(100);
 /// How often it is looked whether there is something new to show.
@@ -104,8 +101,7 @@ struct Shell {
     pids: Vec<u32>,
     progress: Progress,
     show_at: Mono,
-    /// Counts the ports' turns since the start.
-    frame: u64,
+    pace: Pace,
     late: u64,
     interrupted: bool,
 }
@@ -170,7 +166,7 @@ impl Shell {
             pids,
             progress,
             show_at: Mono::ZERO,
-            frame: 0,
+            pace: Pace::new(sockets.ports),
             late: 0,
             interrupted: false,
         })
@@ -208,33 +204,27 @@ impl Shell {
 
     /// Lets every port speak and hear whose turn has come.
     fn pace(&mut self) -> anyhow::Result<()> {
-        let ports = self.rtp.len() as u64;
-        let due = |frame: u64| ROUND.mul_f64(frame as f64 / ports as f64);
         let now = self.start.elapsed();
-        if now > due(self.frame) + ROUND {
-            // A whole round is missed: it cannot be made good by a flood.
-            let current = (now.as_secs_f64() / ROUND.as_secs_f64() * ports as f64) as u64;
-            let used = (0..self.rtp.len()).filter(|port| self.crowd.is_used(*port)).count() as u64;
-            self.late += (current - self.frame) * used / ports;
-            self.frame = current;
-        }
-        while due(self.frame) <= now {
-            let port = (self.frame % ports) as usize;
-            if self.crowd.is_used(port) {
-                self.late += u64::from(now > due(self.frame) + LATE);
+        while self.pace.due(0) <= now {
+            let [speaks, hears] = self.pace.ports(0);
+            let is_used = |port: usize| self.crowd.is_used(port);
+            if is_used(speaks) || is_used(hears) {
+                self.late +=
+                    self.pace.put_off(now, || (0..self.rtp.len()).filter(|port| is_used(*port)).count());
+            }
+            if is_used(speaks) {
                 let micros = wall_micros();
                 let sender = &mut self.sender;
-                self.crowd.speak(port, micros, |to, bytes| sender.push(to, bytes));
-                sender.flush(&self.rtp[port]);
+                self.crowd.speak(speaks, micros, |to, bytes| sender.push(to, bytes));
+                sender.flush(&self.rtp[speaks]);
             }
-            let port = ((self.frame + ports / 2) % ports) as usize;
-            if self.crowd.is_used(port) {
+            if self.crowd.is_used(hears) {
                 let (moment, crowd) = (self.now(), &mut self.crowd);
-                self.receiver.drain(&self.rtp[port], |source, bytes, at| {
-                    crowd.on_rtp(port, source, bytes, at, moment);
+                self.receiver.drain(&self.rtp[hears], |source, bytes, at| {
+                    crowd.on_rtp(hears, source, bytes, at, moment);
                 })?;
             }
-            self.frame += 1;
+            self.pace.step();
         }
         Ok(())
     }
@@ -271,11 +261,8 @@ impl Shell {
     /// Sleeps until a SIP datagram, a signal, or the next thing that is due.
     fn wait(&mut self) -> anyhow::Result<()> {
         let now = self.now();
-        let ports = self.rtp.len() as u64;
-        let half = ports / 2;
-        let used = |frame: u64| self.crowd.is_used((frame % ports) as usize);
-        let next = (self.frame..self.frame + ports).find(|frame| used(*frame) || used(frame + half));
-        let frame = next.map(|frame| Mono::from_start(ROUND.mul_f64(frame as f64 / ports as f64)));
+        let used = |ahead: &u64| self.pace.ports(*ahead).into_iter().any(|port| self.crowd.is_used(port));
+        let frame = (0..self.rtp.len() as u64).find(used).map(|ahead| Mono::from_start(self.pace.due(ahead)));
         let due = [frame, self.crowd.poll_timeout(), self.ladder.poll_timeout(now)];
         let until = due.into_iter().flatten().fold(self.show_at, Mono::min);
         let nap = until.since(now.mono).max(NAP);

@@ -23,7 +23,7 @@ pub(crate) struct Reading {
     pub(crate) machine: Duration,
     /// Packets that our own kernel buffers had no room for.
     pub(crate) dropped: u64,
-    /// Frames that we sent more than 5 ms late, or not at all.
+    /// Turns that were missed: we were kept from our core.
     pub(crate) late: u64,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Step {
     pub(crate) whole: Duration,
     /// The server's memory at the end.
     pub(crate) memory: Option<u64>,
-    /// Our own faults: dropped in our buffers, and sent late.
+    /// Our own faults: dropped in our buffers, and not sent.
     pub(crate) dropped: u64,
     pub(crate) late: u64,
 }
@@ -229,7 +229,7 @@ impl Step {
         let remarks = [
             (self.tally.held_back, "calls not placed: --max-calls were up"),
             (self.dropped, "packets dropped in our own buffers: losses are not the server's alone"),
-            (self.late, "frames sent late by us: delays and gaps are not the server's alone"),
+            (self.late, "frames that we could not send in time: gaps are not the server's alone"),
         ];
         let said = remarks.into_iter().filter(|(count, _)| *count > 0);
         let mut said: Vec<String> = said.map(|(count, what)| format!("{count} {what}")).collect();

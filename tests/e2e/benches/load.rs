@@ -39,7 +39,7 @@ const UP: Column = ("calls up", "/calls/up", 1.0, 0);
 const SETUP: Column = ("INVITE to 200 p99, ms", "/setup_ms/p99", 1.0, 2);
 const LOST: Column = ("packets lost", "/heard/lost", 1.0, 0);
 const GAPS: Column = ("gaps > 40 ms", "/heard/gaps", 1.0, 0);
-const LATE: Column = ("sent late by the generator", "/generator_late", 1.0, 0);
+const LATE: Column = ("not sent in time by the generator", "/generator_late", 1.0, 0);
 const KIB: f64 = 1.0 / 1_024.0;
 
 const CLIMBS: [Climb; 4] = [
