@@ -13,7 +13,7 @@ use havre_e2e::{Account, Line, havre_load, repository};
 use serde_json::Value;
 
 /// Advocates of the line: one for each bridged call of the highest step.
-const ADVOCATES: usize = 1_200;
+const ADVOCATES: usize = 2_000;
 /// Those of whole calls: half as many again as talk at once at the highest rate.
 const ADVOCATES_OF_CALLS: usize = 300;
 
@@ -45,7 +45,15 @@ const KIB: f64 = 1.0 / 1_024.0;
 const CLIMBS: [Climb; 4] = [
     Climb {
         title: "Bridged calls",
-        arguments: &["bridged", "--steps", "100,200,400,600,800,1000,1200", "--ramp", "50", "--keys", "1@1s"],
+        arguments: &[
+            "bridged",
+            "--steps",
+            "100,200,400,600,800,1000,1200,1400,1600,1800,2000",
+            "--ramp",
+            "50",
+            "--keys",
+            "1@1s",
+        ],
         columns: &[
             UP,
             PROCESSORS[0],

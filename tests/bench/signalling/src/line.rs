@@ -11,7 +11,9 @@ use havre_dialplan::{Catalogue, Dialplan, Targets};
 use havre_media::Command;
 use havre_model::Now;
 use havre_sip::{Limits, Trunk};
-use havre_switch::{Configuration, Input, Library, MediaInput, Output, Outsiders, SrtpPolicy, Switch};
+use havre_switch::{
+    CodecPolicy, Configuration, Input, Library, MediaInput, Output, Outsiders, SrtpPolicy, Switch,
+};
 
 /// Calls a second, in virtual time: what is kept of each call afterwards is there as it would be.
 const RATE: u32 = 6_000;
@@ -43,10 +45,12 @@ pub(crate) fn configuration(line: SocketAddr) -> Configuration {
         agents: Vec::new(),
         ring_first: HashSet::new(),
         srtp: SrtpPolicy::default(),
+        codecs: CodecPolicy::default(),
         outsiders: Outsiders::default(),
         plan,
         library: Arc::new(Library::unencoded(&catalogue)),
         rtp_advertise: line.ip(),
+        rtp_advertise_other: None,
         browser: None,
         shards: 1,
     }
