@@ -46,7 +46,7 @@ fn main() {
         "Signalling",
         "`cargo run --release --manifest-path tests/bench/signalling/Cargo.toml --target-dir target`: INVITE, 200, ACK, BYE, 200, with SDP. In memory: the whole \
          control plane with the shipped dialplan, no sockets, 6,000 calls/s of virtual time. Over UDP: loopback, one core \
-         answers, one calls, 30 calls open at once; rounds in turns, the median of each.",
+         answers, one calls, 30 calls open at once, and each that is refused as an overload replaced at once; rounds in turns, the median of each.",
     );
     if wants("memory") {
         in_memory(&mut section);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use havre_bench::{Answer, Carrier};
 
-/// Calls that are open at once: few enough for none to wait so long that it is refused as an overload.
+/// Calls that are open at once. One that is refused is replaced at once.
 const WINDOW: usize = 30;
 /// Without an answer for so long, a call has failed. Longer than T1: what was lost is said again, by whoever answers.
 const PATIENCE: Duration = Duration::from_secs(3);
