@@ -176,7 +176,8 @@ impl Ladder {
         }
         if !matches!(self.phase, Phase::Leaving { .. }) {
             self.stop = Some(Stop::Cut);
-            self.leave(crowd, true, now);
+            crowd.hang_up_all(true, now);
+            crowd.sign_out(now);
         }
         self.phase = Self::part(crowd, now);
     }
@@ -245,7 +246,7 @@ impl Ladder {
             }
             _ => Stop::AgentsMissing { registered, all },
         });
-        self.leave(crowd, false, now)
+        self.leave(crowd, now)
     }
 
     fn rise(
@@ -293,7 +294,7 @@ impl Ladder {
 
     fn next_step(&mut self, crowd: &mut Crowd, read: &mut dyn FnMut() -> Reading, now: Now) -> Phase {
         let Some(step) = self.ahead.pop_front().filter(|_| self.stop.is_none()) else {
-            return self.leave(crowd, false, now);
+            return self.leave(crowd, now);
         };
         let mut seed = [0; 32];
         self.random.fill_bytes(&mut seed);
@@ -309,8 +310,8 @@ impl Ladder {
     }
 
     /// Our callers hang up, and our agents sign out.
-    fn leave(&self, crowd: &mut Crowd, cut: bool, now: Now) -> Phase {
-        crowd.hang_up_all(cut, now);
+    fn leave(&self, crowd: &mut Crowd, now: Now) -> Phase {
+        crowd.hang_up_all(false, now);
         crowd.sign_out(now);
         if crowd.serves_others() {
             // Another process that began when we did is not further behind than this.

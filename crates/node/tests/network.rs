@@ -31,8 +31,9 @@ fn ipv6_phones_hear_each_other_and_packets_are_marked() {
     talk(&mut plane, &a, &b);
     assert_eq!(mark(&b), EF);
     // So are those that leave by a socket of the leg's own.
-    let mut sequence = 1_000;
+    let (start, mut sequence) = (Instant::now(), 1_000);
     while plane.media.counters()["connected_sockets"] < 2 {
+        assert!(start.elapsed() < PATIENCE, "{:?}", plane.media.counters());
         [&a, &b].into_iter().for_each(|phone| phone.say(sequence, 0x12));
         sequence += 1;
         std::thread::sleep(Duration::from_millis(1));

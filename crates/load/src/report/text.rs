@@ -19,8 +19,8 @@ impl Report<'_> {
         }
         for step in &self.outcome.steps {
             let unit = plan.scenario.unit();
-            let unit = if step.offered == 1.0 { unit.strip_suffix('s').unwrap_or(unit) } else { unit };
-            let unit = if plan.scenario.stays() { unit } else { plan.scenario.unit() };
+            let one = step.offered == 1.0 && plan.scenario.stays();
+            let unit = unit.strip_suffix('s').filter(|_| one).unwrap_or(unit);
             let _ = writeln!(text, "\n{} {unit}", step.offered);
             for (what, figure) in self.lines(step) {
                 let _ = writeln!(text, "  {what:<26} {figure}");
